@@ -1,0 +1,116 @@
+"""What a program file may say about each channel."""
+
+from datetime import time
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from engage_assets.domain.spec import Spec
+
+
+def _clock_time(value: Any) -> Any:
+    """Read "10:00"; YAML 1.1 reads an unquoted 10:00 as the number 600, so say what to do."""
+    if isinstance(value, int | float):
+        raise ValueError('write the time in quotes, for example "10:00"')
+    return value
+
+
+ClockTime = Annotated[time, BeforeValidator(_clock_time)]
+
+
+class ChannelSection(Spec):
+    """What every channel has."""
+
+    channel_id: str = Field(min_length=1, description="Name of the channel within the program.")
+    enabled: bool = Field(True, description="A disabled channel gets no list and delivers nothing.")
+    priority: int | None = Field(None, ge=1, description="Order among the program's channels, 1 first.")
+
+
+class ListSection(ChannelSection):
+    """A channel that is filled from a day's candidates."""
+
+    min_score: float = Field(0.5, ge=0, le=1, description="Candidates below this score are not listed (inclusive).")
+    limit: int | None = Field(None, ge=0, description="Most candidates on a day's list; absent means no limit.")
+    per_track_limit: int | None = Field(None, ge=0, description="Most candidates for one subject while filling.")
+
+
+class EmailConfig(Spec):
+    """When and with which template e-mail is sent."""
+
+    template_id: str = Field(min_length=1, description="Folder of the message templates.")
+    send_time: ClockTime = Field(description='Local clock time of the slot, "HH:MM".')
+    timezone: Literal["local"] | str = Field(
+        "local", description='"local": where the recipient lives; else an IANA zone.'
+    )
+    include_calendar_invite: bool = Field(False, description="Whether an .ics part is attached (events).")
+
+
+class EmailChannel(ListSection):
+    """E-mail at a local clock time."""
+
+    type: Literal["email"]
+    config: EmailConfig
+
+
+class InAppConfig(Spec):
+    """Where and how long a banner is shown."""
+
+    banner_type: str
+    display_duration: int = Field(ge=1, description="Days that the banner is shown.")
+    placement: str
+
+
+class InAppChannel(ListSection):
+    """A banner in the application."""
+
+    type: Literal["in-app"]
+    config: InAppConfig
+
+
+class PushConfig(Spec):
+    """A reminder to registered customers."""
+
+    reminder_days_before: int = Field(ge=0)
+    title: str
+    body: str
+
+
+class PushChannel(ChannelSection):
+    """Push notifications; no list, driven by the event catalogue."""
+
+    type: Literal["push"]
+    config: PushConfig
+
+
+class VoiceConfig(Spec):
+    """A spoken question."""
+
+    prompt: str
+    response_options: tuple[str, ...] = Field(min_length=1)
+
+
+class VoiceChannel(ChannelSection):
+    """A voice assistant's prompt; no list, on demand."""
+
+    type: Literal["voice"]
+    config: VoiceConfig
+
+
+def _type(value: Any) -> str | None:
+    """The tag of a channel section, whether it is still a mapping or already a model."""
+    return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+
+
+ChannelSpec = Annotated[
+    Annotated[EmailChannel, Tag("email")]
+    | Annotated[InAppChannel, Tag("in-app")]
+    | Annotated[PushChannel, Tag("push")]
+    | Annotated[VoiceChannel, Tag("voice")],
+    Discriminator(
+        _type,
+        custom_error_type="unknown_channel",
+        custom_error_message="type must be one of email, in-app, push, voice",
+    ),
+]
+
+CHANNEL_TYPES = ("email", "in-app", "push", "voice")

@@ -1,0 +1,207 @@
+"""A program as its YAML file states it. Immutable; unknown keys are errors."""
+
+import hashlib
+import json
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, WithJsonSchema, model_validator
+
+from engage_assets.domain.cadence import Cadence, read_aws_cron
+from engage_assets.domain.channel_specs import ChannelSpec, ClockTime, ListSection
+from engage_assets.domain.filter_specs import FilterSpec, FrequencyCapFilter
+from engage_assets.domain.spec import Spec
+
+_DURATION = re.compile(r"^(\d+) ?(h|min)$")
+
+
+def _duration(value: Any) -> Any:
+    """Read "2h" or "90min"."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError('write a duration as "2h" or "90min"')
+    return timedelta(hours=int(match[1])) if match[2] == "h" else timedelta(minutes=int(match[1]))
+
+
+def _minutes(value: timedelta) -> str:
+    return f"{int(value.total_seconds()) // 60}min"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(_minutes),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern, "examples": ["2h", "90min"]}),
+]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
+
+
+class ConnectorConfig(Spec):
+    """Where the records come from. The query is in the warehouse's own dialect."""
+
+    database: str = Field(min_length=1, description="Database of the tables that the query names.")
+    query: str = Field(min_length=1, description="The SQL that returns the records of a partition.")
+    table: str | None = Field(
+        None, description="The source table; needed where its name is not the query's only table."
+    )
+    schema_: str | None = Field(None, alias="schema", description="Schema within the database (Snowflake).")
+    cluster: str | None = Field(None, description="Redshift cluster.")
+    account: str | None = Field(None, description="Snowflake account.")
+    partition_column: str | None = Field(
+        None, description="The column whose day is the partition's; default: the source table's own day column."
+    )
+    arrival_column: str | None = Field(
+        None,
+        description="The column that says when a record arrived; with it late records are taken by the next batch.",
+    )
+    late_days: int = Field(
+        2, ge=0, le=30, description="Days before the partition's whose late records are still taken."
+    )
+
+
+class DataConnector(Spec):
+    """One source of records."""
+
+    connector_id: str = Field(min_length=1)
+    type: Literal["athena", "redshift", "snowflake", "duckdb"]
+    config: ConnectorConfig
+
+
+class ScoringModel(Spec):
+    """A model, the features that it takes, and how it is trained."""
+
+    model_id: Name
+    endpoint: str = Field(pattern=r"^(sagemaker|local)://.+", description="Provider and name of the deployed model.")
+    features: tuple[str, ...] = Field(min_length=1, description="Features that the model takes, by name.")
+    weight: float = Field(1.0, gt=0, description="Weight of its score where a program has several models.")
+    kind: Literal["gradient-boosted-trees", "logistic-regression"] = "gradient-boosted-trees"
+    label_days: int = Field(
+        14, ge=1, description="Days within which an answer counts as caused; also the label's maturity."
+    )
+    history_days: int = Field(180, ge=7, description="Days of examples before the training date.")
+
+    @property
+    def asset_name(self) -> str:
+        """Name of the model's asset: `review_propensity_v2_model`."""
+        return self.model_id.replace("-", "_") + "_model"
+
+
+class ReminderRule(Spec):
+    """One reminder before an event."""
+
+    days_before: int = Field(ge=0)
+    channel: str
+    time: ClockTime | None = None
+
+
+class EventConfig(Spec):
+    """Capacity and reminders of an event program."""
+
+    capacity_limit: int | None = Field(None, ge=0)
+    registration_deadline_days: int = Field(1, ge=0)
+    reminder_schedule: tuple[ReminderRule, ...] = ()
+    invite_lead_days: tuple[int, int] = (7, 13)
+
+
+class Cost(Spec):
+    """What the program costs; figures of the company, never measured by us."""
+
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
+    per_batch: float = Field(0, ge=0)
+    per_message: float = Field(0, ge=0)
+
+
+class Program(Spec):
+    """An engagement program: whom it contacts, about what, through which channels."""
+
+    program_id: Name
+    program_name: str = Field(min_length=1)
+    enabled: bool = Field(True, description="A disabled program has no schedule and makes no candidates.")
+    marketplaces: tuple[str, ...] = Field(min_length=1, description="Codes out of marketplaces.yaml.")
+    data_connectors: tuple[DataConnector, ...] = Field(min_length=1, max_length=1)
+    scoring_models: tuple[ScoringModel, ...] = Field(min_length=1)
+    filter_chain: tuple[FilterSpec, ...] = Field(min_length=1)
+    channels: tuple[ChannelSpec, ...] = Field(min_length=1)
+    batch_schedule: str = Field(description="AWS cron expression, UTC: cron(minute hour day month weekday year).")
+    candidate_ttl_days: int = Field(alias="candidateTTLDays", ge=1, description="Days that a stored candidate lives.")
+    event_config: EventConfig | None = None
+    owners: tuple[str, ...] = Field((), description="Owners shown on the assets: team:name or an address.")
+    cap_scope: str | None = Field(
+        None, description="Programs of the same scope share a customer's quota; default: the program."
+    )
+    program_priority: int = Field(
+        100, ge=1, description="1 wins where programs of one cap scope want the same customer."
+    )
+    deadline: Duration = Field(timedelta(hours=2), description="Time that the batch may take, from its instant.")
+    scoring_batch_size: int = Field(1000, ge=1, description="Candidates per call to a scoring provider.")
+    score_cache_ttl_days: int | None = Field(
+        None, alias="scoreCacheTTLDays", ge=0, description="Days that a score is reused."
+    )
+    exploration_share: float = Field(0, ge=0, lt=1, description="Share of the list drawn at random among the eligible.")
+    cost: Cost | None = None
+    _cadence: Cadence = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        """Check what no single key can tell."""
+        object.__setattr__(self, "_cadence", read_aws_cron(self.batch_schedule))
+        for what, names in {
+            "marketplaces": self.marketplaces,
+            "scoringModels.modelId": [model.model_id for model in self.scoring_models],
+            "filterChain.filterId": [spec.filter_id for spec in self.filter_chain],
+            "filterChain.order": [spec.order for spec in self.filter_chain],
+            "channels.channelId": [channel.channel_id for channel in self.channels],
+        }.items():
+            twice = sorted({str(name) for name in names if list(names).count(name) > 1})
+            if twice:
+                raise ValueError(f"{what}: {', '.join(twice)} stands more than once; each must be unique")
+        return self
+
+    @property
+    def key(self) -> str:
+        """The program's part of asset keys, `product_reviews`."""
+        return self.program_id.replace("-", "_")
+
+    @property
+    def cadence(self) -> Cadence:
+        """When its batches run."""
+        return self._cadence
+
+    @property
+    def connector(self) -> DataConnector:
+        """Its source."""
+        return self.data_connectors[0]
+
+    @property
+    def scope(self) -> str:
+        """The cap scope: the named one, else the program's own."""
+        return self.cap_scope or self.program_id
+
+    @property
+    def filters(self) -> tuple[FilterSpec, ...]:
+        """Its filters in the order in which they give reasons."""
+        return tuple(sorted(self.filter_chain, key=lambda spec: spec.order))
+
+    @property
+    def cap(self) -> FrequencyCapFilter | None:
+        """Its frequency cap; None means no limit."""
+        return next((spec for spec in self.filter_chain if isinstance(spec, FrequencyCapFilter)), None)
+
+    @property
+    def enabled_channels(self) -> tuple[ChannelSpec, ...]:
+        """Channels in use."""
+        return tuple(channel for channel in self.channels if channel.enabled)
+
+    @property
+    def list_channels(self) -> tuple[ListSection, ...]:
+        """Channels in use that are filled from a day's candidates."""
+        return tuple(channel for channel in self.enabled_channels if isinstance(channel, ListSection))
+
+    @property
+    def config_hash(self) -> str:
+        """12 hex digits that change with any key of the file."""
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]

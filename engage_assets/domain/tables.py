@@ -1,0 +1,357 @@
+"""One schema per table: those that a user brings, and those that cross a room border in the lake.
+
+Kinds say what a column holds; `SOURCE_TYPES` says which physical types are taken for it, `POLARS_TYPES`
+what it becomes once it is inside. All instants are UTC without a zone attached.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import polars as pl
+
+Kind = Literal["key", "text", "texts", "date", "instant", "number", "integer", "flag"]
+
+POLARS_TYPES: Final[dict[Kind, pl.DataType]] = {
+    "key": pl.String(),
+    "text": pl.String(),
+    "texts": pl.List(pl.String()),
+    "date": pl.Date(),
+    "instant": pl.Datetime("us"),
+    "number": pl.Float64(),
+    "integer": pl.Int64(),
+    "flag": pl.Boolean(),
+}
+
+SOURCE_TYPES: Final[dict[Kind, str]] = {
+    "key": "string or integer",
+    "text": "string",
+    "texts": "list of strings",
+    "date": "date, timestamp or string",
+    "instant": "timestamp, date or string",
+    "number": "number",
+    "integer": "integer",
+    "flag": "boolean",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, what it holds, what it means, and whether a table without it is refused."""
+
+    name: str
+    kind: Kind
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its noun, the database it lives in (None: the program's), what one row is, its columns."""
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+    database: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """Polars types by column."""
+        return {column.name: POLARS_TYPES[column.kind] for column in self.columns}
+
+    def __getitem__(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+
+def _need(name: str, kind: Kind, description: str) -> Column:
+    return Column(name, kind, description, required=True)
+
+
+_CUSTOMER = _need("customer_id", "key", "The customer's key.")
+
+CUSTOMERS = Table(
+    "customers",
+    "one row per customer",
+    (
+        _CUSTOMER,
+        _need("marketplace", "text", "Code out of marketplaces.yaml."),
+        Column("time_zone", "text", "IANA zone where the customer lives; null: the marketplace's."),
+        Column("locale", "text", "BCP 47 language, de-DE; null: the marketplace's."),
+        Column("name", "text", "Name to greet the customer with. Read at the send only."),
+        Column("email", "text", "E-mail address. Read at the send only; what decides is whether it is there."),
+        Column("push_subscription", "text", "Push subscription. Read at the send only."),
+        Column("voice_allowed", "flag", "Whether a voice assistant may ask."),
+        Column("is_test", "flag", "Test account: refused by the trust filter."),
+    ),
+    database="crm",
+)
+CUSTOMER_TRUST = Table(
+    "customer_trust",
+    "one row per customer and version; the latest known at the batch instant counts",
+    (
+        _CUSTOMER,
+        _need("known_at", "instant", "When this row became known."),
+        Column("account_status", "text", "active, suspended or closed."),
+        Column("trust_score", "number", "0 to 1, higher is better."),
+        Column("fraud_score", "number", "0 to 1, higher is worse."),
+    ),
+    database="crm",
+)
+OPT_OUTS = Table(
+    "opt_outs",
+    "one row per opt-out",
+    (
+        _CUSTOMER,
+        _need("at", "instant", "When the customer opted out; null counts as long ago."),
+        Column("program", "text", "programId; null: all programs."),
+        Column("channel", "text", "email, in-app, push or voice; null: all channels."),
+        Column("revoked_at", "instant", "When the opt-out was taken back."),
+    ),
+    database="crm",
+)
+DELIVERIES = Table(
+    "deliveries",
+    "one row per delivered order line",
+    (
+        _need("delivery_id", "key", "The record's key."),
+        _need("order_id", "key", "The order that was delivered."),
+        _need("customer_id", "key", "Who received it."),
+        _need("product_id", "key", "What was delivered."),
+        _need("delivery_date", "date", "Day of the delivery, UTC: the partition's day."),
+        _need("status", "text", "COMPLETED counts."),
+        Column("delivered_at", "instant", "Instant of the delivery; null: midnight of the day."),
+        Column("order_value", "number", "Value of the order line, not negative."),
+        Column("arrived_at", "instant", "When the row reached the warehouse (usable as arrivalColumn)."),
+    ),
+)
+ORDERS = Table(
+    "orders",
+    "one row per order",
+    (
+        _need("order_id", "key", "The order."),
+        _need("customer_id", "key", "Who ordered."),
+        Column("ordered_at", "instant", "When it was ordered."),
+        Column("status", "text", "COMPLETED counts."),
+    ),
+)
+ORDER_ITEMS = Table(
+    "order_items",
+    "one row per order and product",
+    (
+        _need("order_id", "key", "The order."),
+        _need("product_id", "key", "The product."),
+        Column("quantity", "integer", "Pieces."),
+        Column("unit_price", "number", "Price of one piece."),
+    ),
+)
+RETURNS = Table(
+    "returns",
+    "one row per returned product of an order",
+    (
+        _need("order_id", "key", "The order."),
+        _need("product_id", "key", "The product."),
+        _need("returned_at", "instant", "When it was returned; null counts as long ago."),
+    ),
+)
+PRODUCTS = Table(
+    "products",
+    "one row per product",
+    (
+        _need("product_id", "key", "The product."),
+        Column("name", "text", "Name shown in messages."),
+        Column("category", "text", "Category."),
+        Column("price", "number", "List price."),
+        Column("is_reviewable", "flag", "Whether reviews are taken."),
+    ),
+)
+REVIEWS = Table(
+    "reviews",
+    "one row per review",
+    (
+        _need("customer_id", "key", "Who wrote it."),
+        _need("product_id", "key", "About what."),
+        _need("reviewed_at", "instant", "When; null counts as long ago."),
+        Column("review_id", "key", "The review's key."),
+        Column("rating", "integer", "1 to 5."),
+    ),
+)
+
+INPUT_TABLES: Final[dict[str, Table]] = {
+    table.name: table
+    for table in (
+        CUSTOMERS,
+        CUSTOMER_TRUST,
+        OPT_OUTS,
+        DELIVERIES,
+        ORDERS,
+        ORDER_ITEMS,
+        RETURNS,
+        PRODUCTS,
+        REVIEWS,
+    )
+}
+"""Every table that a program may read from the warehouse, by noun."""
+
+# --- tables in the lake ---------------------------------------------------------------------------
+
+SENDS_LOG = Table(
+    "send_events",
+    "one row per change of a send's state in (previous batch instant, this one]",
+    (
+        Column("send_id", "key", "The send: program, campaign, customer, subject, channel and slot."),
+        Column("program", "text", "programId."),
+        Column("campaign_id", "text", "The campaign."),
+        Column("customer_id", "key", "Who was to be contacted."),
+        Column("subject_id", "key", "About what."),
+        Column("channel", "text", "Through which channel."),
+        Column("slot_at", "instant", "When the message is due where the customer lives."),
+        Column("cap_scope", "text", "Programs of one scope share a customer's quota."),
+        Column("is_solicitation", "flag", "Whether it counts for caps (reminders and surveys do not)."),
+        Column("state", "text", "planned, claimed, handed_over, sent, failed, in_doubt, skipped, held_out."),
+        Column("at", "instant", "When the state began."),
+        Column("reason", "text", "Why, where the state needs one."),
+    ),
+)
+OPT_OUT_LOG = Table(
+    "opt_outs",
+    "one row per opt-out given to us up to the batch instant",
+    OPT_OUTS.columns,
+)
+CANDIDATES = Table(
+    "candidates",
+    "one row per customer and subject of the partition that keeps the contract",
+    (
+        Column("record_id", "key", "The input record that it comes from."),
+        Column("customer_id", "key", "Whom to contact."),
+        Column("marketplace", "text", "Context: where the customer shops."),
+        Column("subject_type", "text", "product, track or event."),
+        Column("subject_id", "key", "About what."),
+        Column("event_at", "instant", "When it happened: the newest event ranks first among equal scores."),
+        Column("time_zone", "text", "Where the customer lives; an unknown zone is the marketplace's."),
+        Column("locale", "text", "The language of messages; an unknown one is the marketplace's."),
+        Column("is_late", "flag", "Whether the record is of an earlier day and arrived after that day's batch."),
+        Column("connector_id", "text", "Where the record was read."),
+        Column("created_at", "instant", "The batch instant."),
+        Column("expires_at", "instant", "The batch instant plus the program's TTL."),
+    ),
+)
+VERDICT_COLUMNS = (
+    Column("reason", "text", "The first refusal in the chain's order; null: accepted by every filter."),
+    Column("quota_left", "integer", "Requests that the cap still allows the customer; null: no limit."),
+    Column("email_eligible", "flag", "Address known, channel enabled, not opted out of it."),
+    Column("in_app_eligible", "flag", "Channel enabled, not opted out of it."),
+    Column("push_eligible", "flag", "Subscription known, channel enabled, not opted out of it."),
+    Column("voice_eligible", "flag", "Allowed by the customer, channel enabled, not opted out of it."),
+)
+"""What the filters add to a candidate, beside one `refused_by_<filter>` flag each."""
+SCORES = (
+    Column("probability", "number", "Calibrated probability of an answer, 6 decimals; null: not scored."),
+    Column("score", "number", "Share of the model's reference population with a lower probability, 6 decimals."),
+    Column("band", "text", "high from 0.7, medium from 0.4, else low."),
+    Column("model_version", "text", "The model that scored."),
+)
+LIST_COLUMNS = (
+    Column("record_id", "key", "The input record."),
+    Column("customer_id", "key", "Whom to contact."),
+    Column("marketplace", "text", "The campaign's marketplace."),
+    Column("subject_type", "text", "product, track or event."),
+    Column("subject_id", "key", "About what."),
+    Column("rank", "integer", "Place on the list, 1 first."),
+    Column("score", "number", "The score that gave the place."),
+    Column("event_at", "instant", "When it happened."),
+    Column("locale", "text", "The language of the message."),
+    Column("time_zone", "text", "Where the customer lives."),
+    Column("campaign_id", "text", "program:channel:partition:marketplace."),
+    Column("template_id", "text", "The message's template."),
+    Column("slot_local", "instant", "Date and time on the customer's clock."),
+    Column("slot_at", "instant", "The same as an instant, UTC."),
+)
+EMAIL_LIST = Table("email_list", "one row per listed customer and subject", LIST_COLUMNS)
+LIST_VERDICTS = Table(
+    "list_verdicts",
+    "one row per scored candidate and channel with a list",
+    (
+        Column("record_id", "key", "The input record."),
+        Column("customer_id", "key", "The customer."),
+        Column("channel", "text", "The channel whose list was filled."),
+        Column("reason", "text", "LISTED, or why not."),
+        Column("rank", "integer", "Place on the list; null when not listed."),
+    ),
+)
+EMAIL_CAMPAIGNS = Table(
+    "email_campaigns",
+    "one row per message, rendered, with the person's name and address left open",
+    (
+        Column("campaign_id", "text", "The campaign: one per marketplace."),
+        Column("send_id", "key", "Key of the send."),
+        Column("record_id", "key", "The input record."),
+        Column("customer_id", "key", "Whom to contact."),
+        Column("marketplace", "text", "Whose sender and footer."),
+        Column("subject_id", "key", "About what."),
+        Column("template_id", "text", "The template."),
+        Column("locale", "text", "The language that was rendered."),
+        Column("slot_local", "instant", "Date and time on the customer's clock."),
+        Column("slot_at", "instant", "The same as an instant, UTC."),
+        Column("subject", "text", "The subject line."),
+        Column("text", "text", "The plain-text part; %%greeting%% is merged at the send."),
+        Column("html", "text", "The HTML part; %%greeting%% is merged at the send."),
+        Column("greeting_named", "text", "Greeting with %%name%%, used when a name is known."),
+        Column("greeting_plain", "text", "Greeting without a name."),
+    ),
+)
+DECISIONS = Table(
+    "decisions",
+    "one row per input record of the partition",
+    (
+        Column("program", "text", "programId."),
+        Column("partition_date", "date", "The partition."),
+        Column("record_id", "key", "The input record."),
+        Column("customer_id", "key", "The customer; null when the record has none."),
+        Column("subject_id", "key", "The subject; null when the record has none."),
+        Column("marketplace", "text", "The customer's marketplace, where known."),
+        Column("stage", "text", "Where it ended: contract, duplicate, a filter, score or list."),
+        Column("reason", "text", "The one terminal reason."),
+        Column("channels", "text", "Channels whose list holds it, comma-separated; null when not listed."),
+        Column("probability", "number", "As scored; null before the score stage."),
+        Column("score", "number", "As scored; null before the score stage."),
+        Column("threshold", "number", "The lowest minScore of the channels with a list."),
+        Column("config_hash", "text", "The program file that decided."),
+        Column("model_version", "text", "The model that scored."),
+    ),
+)
+METRICS = Table(
+    "daily_metrics",
+    "one row per metric, dimension and value, as of one night",
+    (
+        Column("program", "text", "programId."),
+        Column("partition_date", "date", "The partition."),
+        Column("as_of", "date", "The night (23:59 UTC) at which it was measured."),
+        Column("metric", "text", "Name of the metric."),
+        Column("dimension", "text", "all, stage, reason, band, marketplace, channel or bucket."),
+        Column("member", "text", "Member of the dimension."),
+        Column("numerator", "number", "What was counted."),
+        Column("denominator", "number", "Out of what; null for plain counts."),
+        Column("value", "number", "numerator ÷ denominator, or the count; null when it cannot be measured."),
+        Column("note", "text", "The formula, or which input is missing."),
+    ),
+)
+
+
+def frame_schema(columns: tuple[Column, ...]) -> dict[str, pl.DataType]:
+    """Polars types by name of `columns`."""
+    return {column.name: POLARS_TYPES[column.kind] for column in columns}
+
+
+def empty_frame(table: Table) -> pl.DataFrame:
+    """A frame of `table` without rows."""
+    return pl.DataFrame(schema=table.schema)
+
+
+def declared(tables: Mapping[str, list[str]]) -> frozenset[str]:
+    """`table.column` of every column that is there, as clauses name what they need."""
+    return frozenset(f"{table}.{column}" for table, columns in tables.items() for column in columns)
