@@ -3,8 +3,9 @@
 from datetime import time
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
+from engage_assets.domain.slots import known_zones
 from engage_assets.domain.spec import Spec
 
 
@@ -39,10 +40,15 @@ class EmailConfig(Spec):
 
     template_id: str = Field(min_length=1, description="Folder of the message templates.")
     send_time: ClockTime = Field(description='Local clock time of the slot, "HH:MM".')
-    timezone: Literal["local"] | str = Field(
-        "local", description='"local": where the recipient lives; else an IANA zone.'
-    )
+    timezone: str = Field("local", description='"local": where the recipient lives; else an IANA zone for everybody.')
     include_calendar_invite: bool = Field(False, description="Whether an .ics part is attached (events).")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_local_or_a_zone(cls, value: str) -> str:
+        if value != "local" and value not in known_zones():
+            raise ValueError('"local", or an IANA time zone such as Europe/Berlin')
+        return value
 
 
 class EmailChannel(ListSection):

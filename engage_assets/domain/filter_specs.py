@@ -1,8 +1,8 @@
 """What a program file may say about each filter. Facts only; the expressions live in `filters`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from engage_assets.domain.spec import Spec
 
@@ -90,18 +90,20 @@ class FrequencyCapParameters(Spec):
     max_requests_per_week: int | None = Field(None, ge=0, description="Requests per rolling 7 days.")
     max_invitations_per_month: int | None = Field(None, ge=0, description="Invitations per rolling 30 days.")
 
-    def model_post_init(self, context: Any) -> None:
-        """Refuse none or several maxima."""
+    @model_validator(mode="after")
+    def _has_one_maximum(self) -> Self:
         if sum(value is not None for value in self.model_dump().values()) != 1:
             raise ValueError(
                 "give exactly one of maxRequestsPerMonth, maxRequestsPerWeek, maxInvitationsPerMonth"
                 " (for no cap, leave the frequency-cap filter out)"
             )
+        return self
 
     @property
     def maximum(self) -> int:
         """Requests allowed within the window."""
-        return next(value for value in self.model_dump().values() if value is not None)
+        maxima = (self.max_requests_per_month, self.max_requests_per_week, self.max_invitations_per_month)
+        return next(value for value in maxima if value is not None)
 
     @property
     def window_days(self) -> int:

@@ -11,5 +11,5 @@ def campaign_id(program: str, channel: str, partition: date, *segments: str) -> 
 
 def send_id(program: str, campaign: str, customer_id: str, subject_id: str, channel: str, slot_at: datetime) -> str:
     """32 hex digits of SHA-256 over the parts of a send's unique key."""
-    parts = "\x1f".join([program, campaign, customer_id, subject_id, channel, slot_at.isoformat()])
+    parts = f"{program}\x1f{campaign}\x1f{customer_id}\x1f{subject_id}\x1f{channel}\x1f{slot_at.isoformat()}"
     return hashlib.sha256(parts.encode()).hexdigest()[:32]

@@ -1,9 +1,8 @@
 """Marketplaces: zone, language and sender of each, shared by all programs."""
 
-from zoneinfo import available_timezones
-
 from pydantic import Field, field_validator
 
+from engage_assets.domain.slots import known_zones
 from engage_assets.domain.spec import Spec
 
 
@@ -23,7 +22,7 @@ class Marketplace(Spec):
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in known_zones():
             raise ValueError("not an IANA time zone such as Europe/Berlin")
         return value
 

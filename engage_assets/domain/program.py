@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
 
 from engage_assets.domain.cadence import Cadence, read_aws_cron
 from engage_assets.domain.channel_specs import ChannelSpec, ClockTime, ListSection
@@ -142,12 +142,16 @@ class Program(Spec):
     )
     exploration_share: float = Field(0, ge=0, lt=1, description="Share of the list drawn at random among the eligible.")
     cost: Cost | None = None
-    _cadence: Cadence = PrivateAttr()
+
+    @field_validator("batch_schedule")
+    @classmethod
+    def _is_a_known_cadence(cls, value: str) -> str:
+        read_aws_cron(value)
+        return value
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         """Check what no single key can tell."""
-        object.__setattr__(self, "_cadence", read_aws_cron(self.batch_schedule))
         for what, names in {
             "marketplaces": self.marketplaces,
             "scoringModels.modelId": [model.model_id for model in self.scoring_models],
@@ -168,12 +172,19 @@ class Program(Spec):
     @property
     def cadence(self) -> Cadence:
         """When its batches run."""
-        return self._cadence
+        return read_aws_cron(self.batch_schedule)
 
     @property
     def connector(self) -> DataConnector:
         """Its source."""
         return self.data_connectors[0]
+
+    @property
+    def source_table(self) -> str:
+        """Name of the source table: `config.table`, else the first table after FROM in the query."""
+        named = self.connector.config.table
+        found = re.search(r"\bFROM\s+[\"`]?([\w.]+)", self.connector.config.query, re.IGNORECASE)
+        return named or (found[1].split(".")[-1] if found else "")
 
     @property
     def scope(self) -> str:

@@ -234,10 +234,25 @@ CANDIDATES = Table(
         Column("event_at", "instant", "When it happened: the newest event ranks first among equal scores."),
         Column("time_zone", "text", "Where the customer lives; an unknown zone is the marketplace's."),
         Column("locale", "text", "The language of messages; an unknown one is the marketplace's."),
+        Column("is_test", "flag", "Whether it is a test account; null: not stated."),
+        Column("email_known", "flag", "Whether the customer has an e-mail address; null: the deployment has none."),
+        Column("push_known", "flag", "Whether the customer has a push subscription; null: the deployment has none."),
+        Column("voice_allowed", "flag", "Whether a voice assistant may ask; null: not stated."),
         Column("is_late", "flag", "Whether the record is of an earlier day and arrived after that day's batch."),
         Column("connector_id", "text", "Where the record was read."),
         Column("created_at", "instant", "The batch instant."),
         Column("expires_at", "instant", "The batch instant plus the program's TTL."),
+    ),
+)
+SET_ASIDE = Table(
+    "set_aside",
+    "one row per input record that breaks the contract or repeats another",
+    (
+        Column("record_id", "key", "The input record."),
+        Column("customer_id", "key", "The customer; null when the record has none."),
+        Column("subject_id", "key", "The subject; null when the record has none."),
+        Column("marketplace", "text", "The customer's marketplace, where known."),
+        Column("reason", "text", "Which rule of the contract it breaks, or DUPLICATE."),
     ),
 )
 VERDICT_COLUMNS = (

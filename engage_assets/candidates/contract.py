@@ -1,0 +1,144 @@
+"""Does an input record keep the contract of its source, and whose is it? On any engine.
+
+A record that breaks the contract is set aside with the first rule that it breaks; it is never dropped.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Final
+
+import narwhals as nw
+
+from engage_assets.domain.facts import Frame, stated_once
+from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.program import Program
+from engage_assets.domain.slots import known_zones
+from engage_assets.domain.sources import Source
+
+FIRST_DAY: Final = date(2000, 1, 1)
+LARGEST: Final = 1.7976931348623157e308
+"""The largest finite number; what is above it is infinite."""
+
+_CUSTOMER_FACTS: Final = {
+    "time_zone": "time_zone",
+    "locale": "locale",
+    "is_test": "is_test",
+    "email_known": "email",
+    "push_known": "push_subscription",
+    "voice_allowed": "voice_allowed",
+}
+"""What a candidate keeps of its customer, and the column that states it. Never the address itself."""
+
+
+def _values_of_deliveries() -> nw.Expr:
+    return (nw.col("order_value") < 0) | (nw.col("order_value") > LARGEST)
+
+
+def _not_completed() -> nw.Expr:
+    return (nw.col("status") != "COMPLETED").fill_null(True)
+
+
+OWN_RULES: Final[Mapping[str, Mapping[str, Callable[[], nw.Expr]]]] = {
+    "deliveries": {"VALUE_INVALID": _values_of_deliveries, "NOT_DELIVERED": _not_completed},
+}
+"""Rules that hold for one source's table only, true where they refuse; by reason."""
+
+
+def check_contract(
+    records: Frame,
+    customers: Frame,
+    *,
+    source: Source,
+    program: Program,
+    marketplaces: Mapping[str, Marketplace],
+    partition: date,
+) -> Frame:
+    """The records with `reason` (null: the contract is kept) and the candidate's columns.
+
+    `records` have `source.raw_columns`; `customers` the declared columns of that table that are there.
+    Columns: `source.candidate_columns` and `reason`, one row per record.
+    """
+    instant = program.cadence.batch_instant(partition)
+    joined = records.join(
+        _customer_facts(customers, records.select(source.customer).unique()),
+        left_on=source.customer,
+        right_on="_customer",
+        how="left",
+    )
+    judged = joined.with_columns(_reason(source, program, instant).alias("reason"))
+    return _unified(judged, source, program, marketplaces, instant)
+
+
+def _customer_facts(customers: Frame, batch: Frame) -> Frame:
+    """Facts of the batch's customers; columns that the deployment lacks are null."""
+    key = batch.collect_schema().names()[0]
+    present = customers.collect_schema().names()
+    cut = customers.join(batch, left_on="customer_id", right_on=key, how="semi")
+    facts = cut.select(
+        nw.col("customer_id").alias("_customer"),
+        nw.col("marketplace"),
+        *(_fact(name, column, column in present) for name, column in _CUSTOMER_FACTS.items()),
+    )
+    return stated_once(facts, "_customer").with_columns(nw.lit(True).alias("_is_known"))
+
+
+def _fact(name: str, column: str, is_present: bool) -> nw.Expr:  # noqa: FBT001 - a private switch
+    is_text = name in ("time_zone", "locale")
+    if not is_present:
+        return nw.lit(None).cast(nw.String if is_text else nw.Boolean).alias(name)
+    if name.endswith("_known"):
+        return nw.col(column).str.contains(r"\S").fill_null(False).alias(name)
+    return nw.col(column).alias(name)
+
+
+def _reason(source: Source, program: Program, instant: datetime) -> nw.Expr:
+    """The first rule that refuses; null where none does."""
+    keys = [column.name for column in source.table.columns if column.required and column.kind == "key"]
+    day, event = nw.col(source.day), nw.col(source.event)
+    implausible_event = (event < datetime.combine(FIRST_DAY, datetime.min.time())) | (event > instant)
+    own = OWN_RULES[source.table.name]
+    rules = {
+        "KEY_MISSING": nw.any_horizontal(*(_is_blank(key) for key in keys), ignore_nulls=False),
+        "DATE_INVALID": (day < FIRST_DAY).fill_null(True) | (day > instant.date()) | implausible_event.fill_null(False),
+        **{code: rule().fill_null(False) for code, rule in own.items()},
+        "UNKNOWN_CUSTOMER": nw.col("_is_known").is_null(),
+        "UNKNOWN_MARKETPLACE": ~nw.col("marketplace").is_in(list(program.marketplaces)).fill_null(False),
+    }
+    reason = nw.lit(None).cast(nw.String)
+    for code, refuses in reversed(rules.items()):
+        reason = nw.when(refuses).then(nw.lit(code)).otherwise(reason)
+    return reason
+
+
+def _is_blank(key: str) -> nw.Expr:
+    return ~nw.col(key).str.contains(r"\S").fill_null(False)
+
+
+def _unified(
+    judged: Frame, source: Source, program: Program, marketplaces: Mapping[str, Marketplace], instant: datetime
+) -> Frame:
+    """The candidate model: customer, context, subject, attributes, metadata."""
+    zone = nw.when(nw.col("time_zone").is_in(sorted(known_zones()))).then(nw.col("time_zone"))
+    locale = nw.when(nw.col("locale").str.contains(r"\S")).then(nw.col("locale"))
+    event = nw.coalesce(nw.col(source.event), nw.col(source.day).cast(nw.Datetime("us")))
+    built = {
+        "customer_id": nw.col(source.customer),
+        "subject_type": nw.lit(source.subject_type),
+        "subject_id": nw.col(source.subject),
+        "event_at": event,
+        "time_zone": zone.otherwise(_of_marketplace(program, {c: m.time_zone for c, m in marketplaces.items()})),
+        "locale": locale.otherwise(_of_marketplace(program, {c: m.locale for c, m in marketplaces.items()})),
+        "connector_id": nw.lit(program.connector.connector_id),
+        "created_at": nw.lit(instant).cast(nw.Datetime("us")),
+        "expires_at": nw.lit(instant).cast(nw.Datetime("us")).dt.offset_by(f"{program.candidate_ttl_days}d"),
+    }
+    names = [column.name for column in source.candidate_columns]
+    return judged.select(*(built.get(name, nw.col(name)).alias(name) for name in names), "reason")
+
+
+def _of_marketplace(program: Program, values: Mapping[str, str]) -> nw.Expr:
+    """What the customer's marketplace says; null outside the program's marketplaces."""
+    chosen = nw.lit(None).cast(nw.String)
+    for code in program.marketplaces:
+        chosen = nw.when(nw.col("marketplace") == code).then(nw.lit(values[code])).otherwise(chosen)
+    return chosen

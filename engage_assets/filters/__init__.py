@@ -1,0 +1,112 @@
+"""Filters: facts first, then verdicts. The room's face: `FILTERS`, `judge`, `not_evaluated`.
+
+To add a filter: a spec in `domain.filter_specs`, a module with its clauses here, a row in `FILTERS`, a test.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import narwhals as nw
+
+from engage_assets.domain.facts import Frame
+
+from engage_assets.domain.channel_specs import CHANNEL_TYPES
+from engage_assets.domain.errors import WarehouseError
+from engage_assets.domain.program import Program
+from engage_assets.filters.clauses import Clause
+from engage_assets.filters.eligibility import eligibility
+from engage_assets.filters.facts import opted_out_of
+from engage_assets.filters.frequency_cap import frequency_cap
+from engage_assets.filters.trust import trust
+
+FILTERS: Final[Mapping[str, Callable[[Any, Program], list[Clause]]]] = {
+    "trust": trust,
+    "eligibility": eligibility,
+    "frequency-cap": frequency_cap,
+}
+"""The clauses of each filter, by filterId."""
+
+_KNOWN: Final = {"email": "email_known", "push": "push_known", "voice": "voice_allowed"}
+"""The fact that says whether a channel can reach the customer."""
+
+
+def refused_by(filter_id: str) -> str:
+    """Name of the flag column of a filter."""
+    return f"refused_by_{filter_id.replace('-', '_')}"
+
+
+def clauses_of(program: Program, available: frozenset[str]) -> dict[str, list[Clause]]:
+    """By filterId, the clauses whose facts the deployment declares.
+
+    Raises WarehouseError where a filter has none: it could not refuse anybody.
+    """
+    chain: dict[str, list[Clause]] = {
+        spec.filter_id: FILTERS[spec.filter_id](spec, program) for spec in program.filters
+    }
+    kept = {name: [clause for clause in clauses if clause.needs <= available] for name, clauses in chain.items()}
+    for name, clauses in kept.items():
+        if not clauses:
+            needs = sorted({need for clause in chain[name] for need in clause.needs} - available)
+            raise WarehouseError(
+                f"filter {name} of {program.program_id}: none of its clauses can be evaluated, as the warehouse"
+                f" declares none of {', '.join(needs)}; bring one of these tables, or remove the filter"
+            )
+    return kept
+
+
+def not_evaluated(program: Program, available: frozenset[str]) -> list[tuple[str, str]]:
+    """Clauses that this deployment cannot evaluate: reason code, and the facts that are not declared."""
+    return [
+        (clause.code, ", ".join(sorted(clause.needs - available)))
+        for spec in program.filters
+        for clause in FILTERS[spec.filter_id](spec, program)
+        if not clause.needs <= available
+    ]
+
+
+def judge(candidates: Frame, program: Program, available: frozenset[str]) -> Frame:
+    """Add one `refused_by_<filter>` flag each, the first `reason` (null: accepted), quota and eligibility.
+
+    All filters are evaluated in one pass; the reason is the first clause of the first filter in the chain's
+    order that refuses (decision 9). `candidates` carry the facts that `join_facts` added.
+    """
+    # A null verdict means a fact is missing: refuse, never contact on a guess.
+    chain = {
+        name: [(clause.code, clause.refuses.fill_null(True)) for clause in clauses]
+        for name, clauses in clauses_of(program, available).items()
+    }
+    flags = {
+        refused_by(name): nw.any_horizontal(*(refuses for _, refuses in clauses), ignore_nulls=False)
+        for name, clauses in chain.items()
+    }
+    reason = nw.lit(None).cast(nw.String)
+    for clauses in reversed(chain.values()):
+        for code, refuses in reversed(clauses):
+            reason = nw.when(refuses).then(nw.lit(code)).otherwise(reason)
+    judged = candidates.with_columns(
+        *(flag.alias(name) for name, flag in flags.items()), reason.alias("reason"), *_eligibility(program, available)
+    )
+    return judged.with_columns(_quota_left(program).alias("quota_left"))
+
+
+def _quota_left(program: Program) -> nw.Expr:
+    """Requests that the cap still allows; null without a cap."""
+    if program.cap is None:
+        return nw.lit(None).cast(nw.Int64)
+    left = nw.lit(program.cap.parameters.maximum) - nw.col("used")
+    return nw.when(left > 0).then(left).otherwise(nw.lit(0)).cast(nw.Int64)
+
+
+def _eligibility(program: Program, available: frozenset[str]) -> list[nw.Expr]:
+    """`<channel>_eligible`: enabled, reachable as far as the deployment can tell, not opted out of it."""
+    enabled = {channel.type for channel in program.enabled_channels}
+    sources = {"email": "customers.email", "push": "customers.push_subscription", "voice": "customers.voice_allowed"}
+    columns = []
+    for channel in CHANNEL_TYPES:
+        eligible = nw.lit(channel in enabled)
+        if channel in enabled:
+            eligible = ~nw.col(opted_out_of(channel)).fill_null(True)
+            if channel in _KNOWN and sources[channel] in available:
+                eligible &= nw.col(_KNOWN[channel]).fill_null(False)
+        columns.append(eligible.alias(f"{channel.replace('-', '_')}_eligible"))
+    return columns

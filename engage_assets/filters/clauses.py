@@ -1,0 +1,16 @@
+"""A clause: one question that a filter asks, with the reason that it gives and the facts that it needs."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import narwhals as nw
+
+
+@dataclass(frozen=True)
+class Clause:
+    """True where it refuses, null where the fact is missing (and so refuses)."""
+
+    code: str
+    needs: AbstractSet[str]
+    """`table.column` of every fact; a clause is evaluated only where the deployment declares all of them."""
+    refuses: nw.Expr
