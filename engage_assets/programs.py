@@ -138,7 +138,7 @@ def _fault(path: Path, node: yaml.Node | None, value: Any, fault: Any) -> str:
 
 def _follows(fault: Any) -> bool:
     """Whether a list only counts as too short because its items have faults of their own."""
-    return fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]
+    return bool(fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"])
 
 
 def _in_file(value: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:

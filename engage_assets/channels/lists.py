@@ -12,7 +12,7 @@ from typing import Final
 import narwhals as nw
 import polars as pl
 
-from engage_assets.domain.channel_specs import CHANNEL_TYPES, EmailChannel, ListSection
+from engage_assets.domain.channel_specs import EmailChannel, ListSection
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.keys import campaign_id
 from engage_assets.domain.marketplaces import Marketplace
@@ -61,7 +61,7 @@ def fill(judged: pl.DataFrame, channel: ListSection) -> pl.DataFrame:
     others = judged.filter(pl.col("reason").is_not_null()).select(
         "record_id", "customer_id", "reason", rank=pl.lit(None, dtype=pl.Int64)
     )
-    verdicts = pl.concat([filled, others]).with_columns(channel=pl.lit(channel.type))
+    verdicts = pl.concat([filled, others]).with_columns(channel=pl.lit(channel.channel_id))
     return verdicts.select(LIST_VERDICTS.names).sort("customer_id", "record_id")
 
 
@@ -97,7 +97,7 @@ def _fill(
 
 
 def email_list(
-    scored: Frame,
+    scored: pl.LazyFrame,
     verdicts: pl.DataFrame,
     *,
     program: Program,
@@ -111,13 +111,8 @@ def email_list(
     batch instant + deadline (spec, decision 4).
     """
     after = program.cadence.batch_instant(partition) + program.deadline
-    listed = verdicts.lazy().filter(pl.col("reason") == LISTED, pl.col("channel") == channel.type)
-    rows = (
-        nw.to_native(scored)
-        .join(listed.select("record_id", "rank"), on="record_id", how="inner")
-        .sort("rank")
-        .collect()
-    )
+    listed = verdicts.lazy().filter(pl.col("reason") == LISTED, pl.col("channel") == channel.channel_id)
+    rows = scored.join(listed.select("record_id", "rank"), on="record_id", how="inner").sort("rank").collect()
     zones = (
         [channel.config.timezone] * rows.height if channel.config.timezone != "local" else rows["time_zone"].to_list()
     )
@@ -132,10 +127,11 @@ def email_list(
     return built.select(column.name for column in LIST_COLUMNS)
 
 
-def final_reasons(verdicts: Frame) -> Frame:
+def final_reasons(verdicts: Frame, channels: Sequence[str]) -> Frame:
     """One row per scored record over all its channels: `record_id`, `reason`, and `channels` where it is listed.
 
-    Listed anywhere is listed; otherwise the reason latest in the order of the list stage counts.
+    Listed anywhere is listed; otherwise the reason latest in the order of the list stage counts. `channels` are
+    the ids of the program's channels with a list, in the order in which they are named.
     """
     order = REASONS["list"]
     rank = nw.lit(0)
@@ -143,23 +139,23 @@ def final_reasons(verdicts: Frame) -> Frame:
         rank = nw.when(nw.col("reason") == code).then(nw.lit(place)).otherwise(rank)
     ranked = verdicts.with_columns(rank.alias("_rank"))
     latest = ranked.group_by("record_id").agg(nw.col("_rank").max())
-    channels = _listed_channels(ranked)
     reason = nw.lit(None).cast(nw.String)
     for place, code in enumerate(order, start=1):
         reason = nw.when(nw.col("_rank") == place).then(nw.lit(code)).otherwise(reason)
-    return latest.select("record_id", reason.alias("reason")).join(channels, on="record_id", how="left")
+    return latest.select("record_id", reason.alias("reason")).join(
+        _listed_channels(ranked, channels), on="record_id", how="left"
+    )
 
 
-def _listed_channels(verdicts: Frame) -> Frame:
+def _listed_channels(verdicts: Frame, channels: Sequence[str]) -> Frame:
     """`record_id` and `channels`: the listing channels by name, comma-separated."""
     listed = verdicts.filter(nw.col("reason") == LISTED)
     flags = [
-        (nw.col("channel") == channel).cast(nw.Int64).max().alias(f"_{place}")
-        for place, channel in enumerate(CHANNEL_TYPES)
+        (nw.col("channel") == channel).cast(nw.Int64).max().alias(f"_{place}") for place, channel in enumerate(channels)
     ]
     held = listed.group_by("record_id").agg(*flags)
     names = [
         nw.when(nw.col(f"_{place}") == 1).then(nw.lit(channel)).otherwise(nw.lit(None).cast(nw.String))
-        for place, channel in enumerate(CHANNEL_TYPES)
+        for place, channel in enumerate(channels)
     ]
     return held.select("record_id", nw.concat_str(names, separator=",", ignore_nulls=True).alias("channels"))

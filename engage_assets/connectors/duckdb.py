@@ -178,7 +178,9 @@ class DuckDBConnector:
             f"SELECT {names} FROM ({plain} UNION ALL BY NAME SELECT * FROM numbered)"
             f' ORDER BY "{source.customer}" NULLS FIRST, "{source.subject}" NULLS FIRST, record_id',
         )
-        yield from cast("Iterator[pa.RecordBatch]", result.to_arrow_reader(self.batch_rows))
+        reader = result.to_arrow_reader(self.batch_rows)
+        yield pa.RecordBatch.from_pylist([], schema=reader.schema)  # so that an empty day has its columns
+        yield from cast("Iterator[pa.RecordBatch]", reader)
 
 
 def _arrival_window(

@@ -30,6 +30,7 @@ class ChannelSection(Spec):
 class ListSection(ChannelSection):
     """A channel that is filled from a day's candidates."""
 
+    type: Literal["email", "in-app"]
     min_score: float = Field(0.5, ge=0, le=1, description="Candidates below this score are not listed (inclusive).")
     limit: int | None = Field(None, ge=0, description="Most candidates on a day's list; absent means no limit.")
     per_track_limit: int | None = Field(None, ge=0, description="Most candidates for one subject while filling.")

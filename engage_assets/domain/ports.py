@@ -133,6 +133,9 @@ class Ledger(Protocol):
     def send_events(self, after: datetime | None, until: datetime) -> pl.DataFrame:
         """SENDS_LOG rows with `at` in (after, until], sorted; waits for writers that began before `until`."""
 
+    def first_event_at(self) -> datetime | None:
+        """When the first send was planned: from that day on mirrors must exist. None for an empty ledger."""
+
     def opt_outs(self, until: datetime) -> pl.DataFrame:
         """OPT_OUT_LOG rows with `at` up to `until`, sorted."""
 

@@ -347,7 +347,7 @@ METRICS = Table(
         Column("partition_date", "date", "The partition."),
         Column("as_of", "date", "The night (23:59 UTC) at which it was measured."),
         Column("metric", "text", "Name of the metric."),
-        Column("dimension", "text", "all, stage, reason, band, marketplace, channel or bucket."),
+        Column("dimension", "text", "all, stage, reason, band, bucket, marketplace, channel, model or config."),
         Column("member", "text", "Member of the dimension."),
         Column("numerator", "number", "What was counted."),
         Column("denominator", "number", "Out of what; null for plain counts."),

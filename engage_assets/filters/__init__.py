@@ -8,10 +8,9 @@ from typing import Any, Final
 
 import narwhals as nw
 
-from engage_assets.domain.facts import Frame
-
 from engage_assets.domain.channel_specs import CHANNEL_TYPES
 from engage_assets.domain.errors import WarehouseError
+from engage_assets.domain.facts import Frame
 from engage_assets.domain.program import Program
 from engage_assets.filters.clauses import Clause
 from engage_assets.filters.eligibility import eligibility

@@ -1,0 +1,186 @@
+"""E-mail: a list becomes campaigns, rendered with the person's name and address left open.
+
+A template is a folder under `templates/`: `message.html.j2` and `message.txt.j2` lay it out, and one
+file per language (`de.j2`) holds its words. The merge of name and address is `channels.message`'s.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import polars as pl
+from jinja2 import FileSystemLoader, StrictUndefined, Template
+from jinja2.sandbox import SandboxedEnvironment
+
+from engage_assets.channels.message import one_line, stop_link
+from engage_assets.domain.channel_specs import EmailChannel
+from engage_assets.domain.errors import EngageError
+from engage_assets.domain.keys import send_id
+from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.program import Program
+from engage_assets.domain.tables import EMAIL_CAMPAIGNS
+
+FALLBACK_LANGUAGE: Final = "en"
+SUBJECT_NAME_LENGTH: Final = 60
+"""Characters of a subject's name that the subject line shows: mail programs cut longer lines themselves."""
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_LANGUAGE_FILE = re.compile(r"([a-z]{2,3})\.j2")
+_LOCALE = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class _Edition:
+    """A template in one language, compiled."""
+
+    language: str
+    question: Callable[[str], str]
+    greeting_named: str
+    greeting_plain: str
+    text: Template
+    text_words: dict[str, Any]
+    html: Template
+    html_words: dict[str, Any]
+
+
+@cache
+def template_ids() -> tuple[str, ...]:
+    """The ids that a program may name as `templateId`."""
+    return tuple(sorted(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir()))
+
+
+@cache
+def languages(template_id: str) -> frozenset[str]:
+    """Languages of a template; every one has English."""
+    names = (_LANGUAGE_FILE.fullmatch(file.name) for file in (_TEMPLATES / template_id).iterdir())
+    return frozenset(name[1] for name in names if name)
+
+
+def check_template(program: Program, channel: EmailChannel) -> None:
+    """Raise EngageError unless the channel's template exists."""
+    if channel.config.template_id not in template_ids():
+        raise EngageError(
+            f"{program.program_id}: channels.config.templateId: no template is called "
+            f"{channel.config.template_id!r}; there are: {', '.join(template_ids())}"
+        )
+
+
+def language_of(template_id: str, locale: str | None, marketplace: Marketplace) -> str:
+    """The language of a message: the locale's, else the marketplace's, else English.
+
+    The marketplace's is taken where the locale is null or is none; a language that the template
+    lacks is English.
+    """
+    match = _LOCALE.fullmatch((locale or "").strip()) or _LOCALE.fullmatch(marketplace.locale)
+    language = match[1].lower() if match else FALLBACK_LANGUAGE
+    return language if language in languages(template_id) else FALLBACK_LANGUAGE
+
+
+@cache
+def _edition(template_id: str, language: str) -> _Edition:
+    loader = FileSystemLoader(_TEMPLATES / template_id)
+    plain, marked = (
+        SandboxedEnvironment(
+            loader=loader,
+            autoescape=autoescape,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            auto_reload=False,
+        )
+        for autoescape in (False, True)
+    )
+    # Names in the context, not attributes of a module: the sandbox would check each access, at half the whole cost.
+    text_words, html_words = (vars(env.get_template(f"{language}.j2").module) for env in (plain, marked))
+    return _Edition(
+        language=language,
+        question=text_words["question"],
+        greeting_named=text_words["greeting_named"],
+        greeting_plain=text_words["greeting_plain"],
+        text=plain.get_template("message.txt.j2"),
+        text_words=text_words,
+        html=marked.get_template("message.html.j2"),
+        html_words=html_words,
+    )
+
+
+@dataclass(frozen=True)
+class _Letterhead:
+    """What is the same in all messages of one marketplace and language."""
+
+    marketplace: Marketplace
+    edition: _Edition
+    review_url: str
+    sender_name: str
+    postal_address: str
+
+    def render(self, subject_id: str, subject_name: str | None, send: str) -> tuple[str, str, str]:
+        """The subject line, the text part and the HTML part."""
+        name = one_line(subject_name)
+        subject = self.edition.question(_shortened(name))
+        values = {
+            "language": self.edition.language,
+            "subject": subject,
+            "product": name,
+            "link": self.review_url + quote(subject_id, safe=""),
+            "stop_link": stop_link(self.marketplace, send),
+            "sender_name": self.sender_name,
+            "postal_address": self.postal_address,
+        }
+        text = self.edition.text.render(self.edition.text_words | values)
+        return subject, text, self.edition.html.render(self.edition.html_words | values)
+
+
+def _shortened(name: str) -> str:
+    """`name` cut at a blank where it is too long for a subject line."""
+    if len(name) <= SUBJECT_NAME_LENGTH:
+        return name
+    cut = name[: SUBJECT_NAME_LENGTH - 1]
+    return (cut.rpartition(" ")[0] or cut).rstrip() + "…"
+
+
+def _letterhead(template_id: str, language: str, marketplace: Marketplace) -> _Letterhead:
+    return _Letterhead(
+        marketplace=marketplace,
+        edition=_edition(template_id, language),
+        review_url=f"{marketplace.site_url.rstrip('/')}/review/",
+        sender_name=one_line(marketplace.sender_name),
+        postal_address=one_line(", ".join(marketplace.postal_address.strip().splitlines())),
+    )
+
+
+def render(
+    listed: pl.DataFrame, *, program: Program, channel: EmailChannel, marketplaces: Mapping[str, Marketplace]
+) -> pl.DataFrame:
+    """The messages of a list, one per row and in its order.
+
+    `listed` has LIST_COLUMNS and `subject_name` (null or blank: the template speaks of a recent purchase);
+    the result has EMAIL_CAMPAIGNS's schema. The name and address of the person stay open.
+    Raises EngageError for an unknown template or a marketplace that marketplaces.yaml lacks.
+    """
+    check_template(program, channel)
+    template_id = channel.config.template_id
+    unknown = sorted(set(listed["marketplace"].to_list()) - set(marketplaces))
+    if unknown:
+        raise EngageError(
+            f"{program.program_id}: marketplaces.yaml has no {', '.join(map(str, unknown))}; add it there"
+        )
+    letterheads: dict[tuple[str, str | None], _Letterhead] = {}
+    made: list[tuple[str, ...]] = []
+    columns = ("marketplace", "locale", "campaign_id", "customer_id", "subject_id", "subject_name", "slot_at")
+    for code, locale, campaign, customer, subject_id, subject_name, slot_at in listed.select(columns).iter_rows():
+        if (code, locale) not in letterheads:
+            language = language_of(template_id, locale, marketplaces[code])
+            letterheads[code, locale] = _letterhead(template_id, language, marketplaces[code])
+        head = letterheads[code, locale]
+        send = send_id(program.program_id, campaign, customer, subject_id, channel.channel_id, slot_at)
+        subject, text, html = head.render(subject_id, subject_name, send)
+        edition = head.edition
+        made.append((send, edition.language, subject, text, html, edition.greeting_named, edition.greeting_plain))
+    names = ("send_id", "locale", "subject", "text", "html", "greeting_named", "greeting_plain")
+    schema = dict.fromkeys(names, pl.String())
+    messages = pl.DataFrame(made, schema=schema, orient="row")
+    return listed.with_columns(*messages, template_id=pl.lit(template_id)).select(EMAIL_CAMPAIGNS.names)

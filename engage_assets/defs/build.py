@@ -1,0 +1,50 @@
+"""The assembly: programs and resources → definitions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from engage_assets.defs.campaign_assets import campaign_assets
+from engage_assets.defs.decision_assets import decision_assets
+from engage_assets.defs.intake_assets import intake_assets
+from engage_assets.defs.jobs import asset_jobs, clean_up, delivery_job, program_schedules, sends_asset
+from engage_assets.defs.ledger_assets import ledger_assets
+from engage_assets.defs.model_assets import model_assets
+from engage_assets.defs.report_assets import report_assets
+from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.program import Program
+from engage_assets.programs import ProgramFolder
+
+
+def build_definitions(folder: ProgramFolder, resources: Mapping[str, Any]) -> dg.Definitions:
+    """All programs of `folder` with what they share."""
+    clean_up_job, clean_up_schedule = clean_up()
+    shared = dg.Definitions(
+        assets=ledger_assets(folder.programs),
+        jobs=[clean_up_job],
+        schedules=[clean_up_schedule],
+        resources=resources,
+        executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(
+        shared, *(program_definitions(program, folder.marketplaces) for program in folder.programs.values())
+    )
+
+
+def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.Definitions:
+    """Assets, jobs and schedules of one program."""
+    jobs = asset_jobs(program)
+    deliver = delivery_job(program, marketplaces)
+    return dg.Definitions(
+        assets=[
+            *model_assets(program, marketplaces),
+            *intake_assets(program, marketplaces),
+            *decision_assets(program, marketplaces),
+            *campaign_assets(program, marketplaces),
+            *report_assets(program, marketplaces),
+            sends_asset(program),
+        ],
+        jobs=[*jobs.values(), deliver],
+        schedules=program_schedules(program, jobs, deliver),
+    )

@@ -1,0 +1,54 @@
+"""Campaigns: rendered messages, and the dry record of what was sent."""
+
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+import polars as pl
+
+from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.defs import stages
+from engage_assets.defs.describe import markdown_table, mistakes_as_failures
+from engage_assets.defs.desk import Desk, Result
+from engage_assets.defs.sheets import asset_specs
+from engage_assets.domain.errors import DecisionsDoNotClose
+from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.program import Program
+from engage_assets.domain.sources import SOURCES
+from engage_assets.domain.tables import DECISIONS, EMAIL_CAMPAIGNS, EMAIL_LIST
+from engage_assets.lake import Lake
+
+
+def campaign_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> list[dg.AssetsDefinition]:
+    """`email_campaigns` of `program`."""
+
+    @dg.multi_asset(name=f"{program.key}__render_campaigns", specs=asset_specs(program, EMAIL_CAMPAIGNS.name))
+    def render_campaigns(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[Result]:
+        desk = Desk(context, lake, program)
+        with mistakes_as_failures():
+            _require_closed(desk, program)
+            batch = desk.batch(warehouse, marketplaces)
+            desk.write(EMAIL_CAMPAIGNS.name, stages.render_campaigns(batch, desk.read(EMAIL_LIST.name)))
+        seeds = (
+            desk.read(EMAIL_CAMPAIGNS.name)
+            .group_by("campaign_id", "locale")
+            .agg(messages=pl.len(), a_subject=pl.col("subject").sort_by("send_id").first())
+        )
+        campaigns = markdown_table(seeds.sort("campaign_id", "locale").collect())
+        yield desk.result(EMAIL_CAMPAIGNS.name, {"campaigns": campaigns})
+
+    return [render_campaigns]
+
+
+def _require_closed(desk: Desk, program: Program) -> None:
+    """Raise where the partition's decisions do not account for its records.
+
+    A blocking check stops a run; but a person may ask for the campaigns alone.
+    """
+    closing = stages.closing_counts(desk.read(SOURCES[program.source_table].raw_asset), desk.read(DECISIONS.name))
+    if not stages.closes(closing):
+        raise DecisionsDoNotClose(
+            f"the decisions of {program.program_id} {desk.partition} do not close: {closing}; materialize the whole"
+            " batch of this partition again before anything is sent"
+        )

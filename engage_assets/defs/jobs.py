@@ -1,0 +1,201 @@
+"""Jobs and schedules of a program: batch, export, delivery, metrics, and the store's clean-up.
+
+Times are the document's: ingestion at the batch instant, export an hour later, a delivery tick every quarter of
+an hour, metrics at 23:59 UTC, clean-up on Sunday.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import dagster as dg
+
+from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.defs import delivery
+from engage_assets.defs.describe import mistakes_as_failures
+from engage_assets.defs.sheets import GIVEN_OPT_OUTS, SEND_EVENTS, Key
+from engage_assets.defs.stages import Batch
+from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.ports import CandidateStore, Clock, Ledger, Sender
+from engage_assets.domain.program import Program
+from engage_assets.domain.sources import SOURCES
+from engage_assets.domain.tables import EMAIL_CAMPAIGNS
+from engage_assets.lake import Lake
+
+METRIC_NIGHTS: Final = 14
+"""Nights after the first on which a partition is measured again."""
+SENDS: Final = "email_sends"
+AssetJob = Any
+"""An unresolved asset job; Dagster exports no name for its type."""
+Schedule = Any
+"""A schedule, resolved or not."""
+
+
+def batch_keys(program: Program) -> list[Key]:
+    """Assets of the batch, in one job, so that its blocking checks block."""
+    names = (
+        SOURCES[program.source_table].raw_asset,
+        "candidates",
+        "set_aside",
+        "filter_verdicts",
+        "filtered_candidates",
+        "scored_candidates",
+        "stored_candidates",
+        "list_verdicts",
+        "email_list",
+        "decisions",
+        "email_campaigns",
+    )
+    return [SEND_EVENTS, GIVEN_OPT_OUTS, *((program.key, name) for name in names)]
+
+
+def asset_jobs(program: Program) -> dict[str, AssetJob]:
+    """The jobs that materialize assets, by what they do: batch, export, metrics, training."""
+    selections: dict[str, list[Key]] = {
+        "batch": batch_keys(program),
+        "export": [(program.key, "warehouse_export")],
+        "metrics": [(program.key, "daily_metrics"), (program.key, "daily_report")],
+        "training": [(program.key, model.asset_name) for model in program.scoring_models],
+    }
+    said = {
+        "batch": "From the source's records to rendered campaigns and decisions. Sends nothing.",
+        "export": "Scored candidates and decisions to the warehouse export.",
+        "metrics": "Figures and report of a partition, as of one night.",
+        "training": "Train the program's model and make it the current one.",
+    }
+    return {
+        name: dg.define_asset_job(
+            f"{program.key}_{name}",
+            selection=dg.AssetSelection.assets(*(dg.AssetKey(list(key)) for key in keys)),
+            description=said[name],
+            tags={"program": program.program_id},
+            executor_def=dg.in_process_executor,
+        )
+        for name, keys in selections.items()
+    }
+
+
+def delivery_job(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.JobDefinition:
+    """The job that hands over what is due. An op, not an asset: no backfill can ever reach it."""
+    sends = dg.AssetKey([program.key, SENDS])
+
+    @dg.op(name=f"{program.key}__deliver", pool="delivery")
+    def deliver(
+        context: dg.OpExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[Warehouse],
+        ledger: dg.ResourceParam[Ledger],
+        sender: dg.ResourceParam[Sender],
+        clock: dg.ResourceParam[Clock],
+    ) -> None:
+        postman = delivery.Postman(program, marketplaces, lake, ledger, sender, clock)
+        with mistakes_as_failures():
+            delivery.require_permission(context.run.tags, sender, clock)
+            newest = program.cadence.partition_of(clock.now())
+            outcomes = delivery.deliver_due(postman, Batch(program, newest, marketplaces, warehouse))
+        for partition, done in outcomes.items():
+            if done:
+                context.log_event(
+                    dg.AssetMaterialization(
+                        sends,
+                        partition=partition.isoformat(),
+                        description=f"{sum(done.values())} sends by {sender.transport}",
+                        metadata={
+                            **done,
+                            "transport": sender.transport,
+                            "at": f"{clock.now():%Y-%m-%d %H:%M} UTC",
+                            "is_declared_clock": clock.is_declared,
+                        },
+                    )
+                )
+        context.log.info("delivered: %s", {day.isoformat(): dict(done) for day, done in outcomes.items()})
+
+    @dg.job(
+        name=f"{program.key}_delivery",
+        description="Hands messages whose slot has come to the transport, once each.",
+        tags={"program": program.program_id},
+        executor_def=dg.in_process_executor,
+    )
+    def deliver_job() -> None:
+        deliver()
+
+    return deliver_job
+
+
+def sends_asset(program: Program) -> dg.AssetSpec:
+    """The external asset that deliveries report to: nothing can materialize it but a delivery."""
+    return dg.AssetSpec(
+        dg.AssetKey([program.key, SENDS]),
+        deps=[dg.AssetKey([program.key, EMAIL_CAMPAIGNS.name])],
+        description="What deliveries handed over, by partition: reported by the delivery job; the ledger has each.",
+        group_name=program.key,
+        owners=list(program.owners),
+        kinds={"email"},
+        tags={"program": program.program_id},
+    )
+
+
+def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: dg.JobDefinition) -> list[Schedule]:
+    """The schedules of an enabled program, all in UTC; a person turns them on."""
+    if not program.enabled:
+        return []
+    at = program.cadence.at
+
+    def daily(name: str, hour: int) -> Schedule:
+        return dg.build_schedule_from_partitioned_job(
+            jobs[name], name=f"{program.key}_{name}_schedule", hour_of_day=hour, minute_of_hour=at.minute
+        )
+
+    @dg.schedule(
+        name=f"{program.key}_metrics_schedule",
+        job=jobs["metrics"],
+        cron_schedule="59 23 * * *",
+        execution_timezone="UTC",
+    )
+    def measure_every_night(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        """The partition of the night before, and those whose later figures may still change."""
+        tonight = context.scheduled_execution_time.date()
+        decided = context.instance.get_materialized_partitions(dg.AssetKey([program.key, "decisions"]))
+        for nights in range(METRIC_NIGHTS + 1):
+            partition = (tonight - timedelta(days=1 + nights)).isoformat()
+            if partition not in decided:
+                continue
+            as_of = {"config": {"as_of": tonight.isoformat()}}
+            ops = {f"{program.key}__{name}": as_of for name in ("measure", "report")}
+            yield dg.RunRequest(run_key=f"{partition}:{tonight}", partition_key=partition, run_config={"ops": ops})
+
+    return [
+        daily("batch", at.hour),
+        daily("export", (at.hour + 1) % 24),
+        measure_every_night,
+        dg.ScheduleDefinition(
+            name=f"{program.key}_delivery_schedule", job=deliver, cron_schedule="*/15 * * * *", execution_timezone="UTC"
+        ),
+    ]
+
+
+def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
+    """Sunday 01:00 UTC: delete expired candidates and verify that none is left."""
+
+    @dg.op
+    def delete_expired(
+        context: dg.OpExecutionContext, store: dg.ResourceParam[CandidateStore], clock: dg.ResourceParam[Clock]
+    ) -> None:
+        deleted = store.delete_expired(clock.now())
+        left = store.delete_expired(clock.now())
+        context.log.info("deleted %s expired candidates", deleted)
+        if left:
+            raise dg.Failure(
+                f"{left} expired candidates were left after the clean-up; look for a writer with an old clock"
+            )
+
+    @dg.job(description="Delete expired candidates and verify it.", executor_def=dg.in_process_executor)
+    def candidates_clean_up() -> None:
+        delete_expired()
+
+    return candidates_clean_up, dg.ScheduleDefinition(
+        name="candidates_clean_up_schedule",
+        job=candidates_clean_up,
+        cron_schedule="0 1 * * SUN",
+        execution_timezone="UTC",
+    )

@@ -1,0 +1,124 @@
+"""The ledger's mirror in the lake, cut at each batch instant: what batches read instead of the ledger itself.
+
+Rows of a partition are the changes in (previous batch instant, this one]. A mirror that misses a day would
+let a cap be broken, so a run also makes the days before it that the ledger has and the lake lacks.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+import dagster as dg
+
+from engage_assets.defs.describe import file_metadata, mistakes_as_failures, schema_of
+from engage_assets.defs.desk import Result
+from engage_assets.defs.partitions import DAILY, partition_date
+from engage_assets.defs.sheets import GIVEN_OPT_OUTS, SEND_EVENTS
+from engage_assets.domain.errors import EngageError
+from engage_assets.domain.ports import Clock, Ledger
+from engage_assets.domain.program import Program
+from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG
+from engage_assets.lake import Lake
+
+_DAY: Final = timedelta(days=1)
+
+
+def ledger_assets(programs: Mapping[str, Program]) -> list[dg.AssetsDefinition]:
+    """`ledger/send_events` and `ledger/opt_outs`, shared by all programs."""
+    at = _batch_time(programs)
+
+    @dg.asset(
+        key=dg.AssetKey(list(SEND_EVENTS)),
+        group_name="ledger",
+        kinds={"sqlite", "parquet"},
+        partitions_def=DAILY,
+        code_version="1",
+        description=f"What became of sends, day by day, as the ledger knew it at the batch instant.\n\n"
+        f"**Grain:** {SENDS_LOG.grain}.",
+        metadata={"dagster/column_schema": schema_of(SENDS_LOG.columns), "dagster/table_name": "ledger.send_events"},
+    )
+    def send_events(
+        context: dg.AssetExecutionContext,
+        ledger: dg.ResourceParam[Ledger],
+        lake: dg.ResourceParam[Lake],
+        clock: dg.ResourceParam[Clock],
+    ) -> Result:
+        day = partition_date(context)
+        with mistakes_as_failures():
+            _require_past(_instant(day, at), clock)
+            for missing in _missing_days(ledger, lake, day, at):
+                _mirror(ledger, lake, missing, at)
+                context.instance.report_runless_asset_event(
+                    dg.AssetMaterialization(dg.AssetKey(list(SEND_EVENTS)), partition=missing.isoformat())
+                )
+            rows = _mirror(ledger, lake, day, at)
+        return dg.MaterializeResult(metadata=file_metadata(lake.path(SEND_EVENTS, context.partition_key), rows))
+
+    @dg.asset(
+        key=dg.AssetKey(list(GIVEN_OPT_OUTS)),
+        group_name="ledger",
+        kinds={"sqlite", "parquet"},
+        partitions_def=DAILY,
+        code_version="1",
+        description=f"Opt-outs given to us, as known at the batch instant.\n\n**Grain:** {OPT_OUT_LOG.grain}.",
+        metadata={"dagster/column_schema": schema_of(OPT_OUT_LOG.columns), "dagster/table_name": "ledger.opt_outs"},
+    )
+    def opt_outs(
+        context: dg.AssetExecutionContext,
+        ledger: dg.ResourceParam[Ledger],
+        lake: dg.ResourceParam[Lake],
+        clock: dg.ResourceParam[Clock],
+    ) -> Result:
+        instant = _instant(partition_date(context), at)
+        with mistakes_as_failures():
+            _require_past(instant, clock)
+            rows = lake.write(GIVEN_OPT_OUTS, context.partition_key, ledger.opt_outs(instant))
+        return dg.MaterializeResult(metadata=file_metadata(lake.path(GIVEN_OPT_OUTS, context.partition_key), rows))
+
+    return [send_events, opt_outs]
+
+
+def _batch_time(programs: Mapping[str, Program]) -> time:
+    """The time of day at which mirrors are cut: that of the programs' batches, which must be one.
+
+    Raises EngageError where daily programs differ, as one mirror serves them all.
+    """
+    times = {program.cadence.at for program in programs.values()}
+    if len(times) > 1:
+        raise EngageError(
+            "the programs' batches start at different times"
+            f" ({', '.join(sorted(f'{at:%H:%M}' for at in times))} UTC), but the ledger's mirror is cut once a day:"
+            " give all batchSchedule keys the same time"
+        )
+    return next(iter(times), time(2))
+
+
+def _instant(day: date, at: time) -> datetime:
+    return datetime.combine(day + _DAY, at)
+
+
+def _require_past(instant: datetime, clock: Clock) -> None:
+    """Refuse to mirror what has not happened yet."""
+    if clock.now() < instant:
+        raise EngageError(
+            f"the batch instant {instant:%Y-%m-%d %H:%M} UTC lies ahead (it is {clock.now():%Y-%m-%d %H:%M} UTC):"
+            " this partition cannot be decided yet"
+        )
+
+
+def _missing_days(ledger: Ledger, lake: Lake, day: date, at: time) -> Iterator[date]:
+    """Days before `day` on which something happened in the ledger and which the lake lacks."""
+    first = ledger.first_event_at()
+    if first is None:
+        return
+    there = set(lake.partitions(SEND_EVENTS))
+    missing = (first - timedelta(hours=at.hour, minutes=at.minute)).date() - _DAY
+    while missing < day:
+        if missing.isoformat() not in there:
+            yield missing
+        missing += _DAY
+
+
+def _mirror(ledger: Ledger, lake: Lake, day: date, at: time) -> int:
+    instant = _instant(day, at)
+    return lake.write(SEND_EVENTS, day.isoformat(), ledger.send_events(instant - _DAY, instant))

@@ -1,0 +1,181 @@
+"""Figures of a batch as of one night, the report on them, and the export to the warehouse."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+
+import dagster as dg
+import narwhals as nw
+import polars as pl
+
+from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.defs import stages
+from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
+from engage_assets.defs.desk import Desk, Result
+from engage_assets.defs.sheets import asset_specs, program_sheets
+from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.ports import Clock, Ledger
+from engage_assets.domain.program import Program
+from engage_assets.domain.tables import DECISIONS, METRICS
+from engage_assets.export import export_partition, write_catalogue
+from engage_assets.home import Home
+from engage_assets.lake import Lake, replacing
+from engage_assets.outcomes.metrics import measure
+from engage_assets.outcomes.report import render_report, report_pictures
+
+TREND_DAYS = 30
+NIGHT = time(23, 59)
+"""When figures are measured, UTC."""
+
+
+class NightConfig(dg.Config):
+    """The night on which a partition is measured."""
+
+    as_of: str | None = None
+    """ISO date; 23:59 UTC of that day is meant. Default: the first night, the day after the partition."""
+
+
+def report_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> list[dg.AssetsDefinition]:
+    """`daily_metrics`, `daily_report` and `warehouse_export` of `program`."""
+    return [_measure(program), _report(program, marketplaces), _export(program)]
+
+
+def night_of(config: NightConfig, partition: date) -> date:
+    """The night that is asked for."""
+    return date.fromisoformat(config.as_of) if config.as_of else partition + timedelta(days=1)
+
+
+def night_path(lake: Lake, program: Program, name: str, partition: date, as_of: date, suffix: str) -> Path:
+    """The file of one partition and night."""
+    return lake.path((program.key, name, partition.isoformat()), as_of.isoformat(), suffix)
+
+
+def _measure(program: Program) -> dg.AssetsDefinition:
+    key = program_sheets(program)[METRICS.name].asset_key
+
+    @dg.multi_asset(name=f"{program.key}__measure", specs=asset_specs(program, METRICS.name))
+    def measure_batch(
+        context: dg.AssetExecutionContext,
+        config: NightConfig,
+        lake: dg.ResourceParam[Lake],
+        ledger: dg.ResourceParam[Ledger],
+    ) -> Iterator[Result]:
+        desk = Desk(context, lake, program)
+        with mistakes_as_failures():
+            as_of = night_of(config, desk.partition)
+            events = ledger.send_events(None, datetime.combine(as_of, NIGHT))
+            own = events.filter(pl.col("campaign_id").str.contains(f":{desk.partition.isoformat()}:", literal=True))
+            figures = measure(
+                nw.from_native(desk.read(DECISIONS.name)),
+                program=program,
+                partition=desk.partition,
+                as_of=as_of,
+                sends=nw.from_native(own.lazy()) if own.height else None,
+                batch=ledger.batch(program.program_id, desk.partition),
+            )
+            path = night_path(lake, program, METRICS.name, desk.partition, as_of, ".parquet")
+            rows = lake.write((program.key, METRICS.name, desk.partition.isoformat()), as_of.isoformat(), figures)
+        totals = figures.filter(pl.col("dimension") == "all")
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                **file_metadata(path, rows),
+                "as_of": as_of.isoformat(),
+                "figures": markdown_table(totals.select("metric", "value", "note")),
+                **{row["metric"]: row["value"] for row in totals.iter_rows(named=True) if row["value"] is not None},
+            },
+        )
+
+    return measure_batch
+
+
+def _report(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.AssetsDefinition:
+    key = program_sheets(program)["daily_report"].asset_key
+
+    @dg.multi_asset(name=f"{program.key}__report", specs=asset_specs(program, "daily_report"))
+    def report(
+        context: dg.AssetExecutionContext,
+        config: NightConfig,
+        lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[Warehouse],
+        clock: dg.ResourceParam[Clock],
+    ) -> Iterator[Result]:
+        desk = Desk(context, lake, program)
+        with mistakes_as_failures():
+            as_of = night_of(config, desk.partition)
+            metrics = pl.read_parquet(night_path(lake, program, METRICS.name, desk.partition, as_of, ".parquet"))
+            page = render_report(
+                program=program,
+                partition=desk.partition,
+                as_of=as_of,
+                metrics=metrics,
+                trend=_trend(lake, program, desk.partition, as_of),
+                not_evaluated=stages.not_evaluated(desk.batch(warehouse, marketplaces)),
+                declared_clock=clock.now() if clock.is_declared else None,
+            )
+            path = night_path(lake, program, "daily_report", desk.partition, as_of, ".html")
+            with replacing(path) as aside:
+                aside.write_text(page, encoding="utf-8")
+        pictures = report_pictures(program=program, partition=desk.partition, metrics=metrics)
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                "page": dg.MetadataValue.path(str(path)),
+                "as_of": as_of.isoformat(),
+                **{name: _picture(name, svg) for name, svg in pictures.items()},
+            },
+        )
+
+    return report
+
+
+def _trend(lake: Lake, program: Program, partition: date, as_of: date) -> pl.DataFrame:
+    """METRICS of the partitions of the last 30 days that are there: per partition the newest night up to `as_of`."""
+    frames = []
+    for days in range(1, TREND_DAYS):
+        day = partition - timedelta(days=days)
+        key = (program.key, METRICS.name, day.isoformat())
+        nights = [night for night in lake.partitions(key) if night <= as_of.isoformat()]
+        if nights:
+            frames.append(pl.read_parquet(lake.path(key, nights[-1])))
+    return pl.concat(frames) if frames else pl.DataFrame(schema=METRICS.schema)
+
+
+def _picture(name: str, svg: str) -> dg.MetadataValue:
+    encoded = base64.b64encode(svg.encode()).decode()
+    return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{encoded})")
+
+
+def _export(program: Program) -> dg.AssetsDefinition:
+    sheets = program_sheets(program)
+    exported = {"candidates": "scored_candidates", "decisions": DECISIONS.name}
+    tables = {table: (sheets[name].grain, tuple(sheets[name].columns)) for table, name in exported.items()}
+
+    @dg.multi_asset(name=f"{program.key}__export", specs=asset_specs(program, "warehouse_export"))
+    def export(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], home: dg.ResourceParam[Home]
+    ) -> Iterator[Result]:
+        desk = Desk(context, lake, program)
+        root = home.export / program.key
+        with mistakes_as_failures():
+            rows = {
+                table: export_partition(root, table, context.partition_key, desk.read(name))
+                for table, name in exported.items()
+            }
+            catalogue = write_catalogue(root, tables)
+        yield dg.MaterializeResult(
+            asset_key=sheets["warehouse_export"].asset_key,
+            metadata={
+                "dagster/partition_row_count": sum(rows.values()),
+                **{f"{table}_rows": count for table, count in rows.items()},
+                "catalogue": dg.MetadataValue.path(str(root / "catalogue.json")),
+                "partitions": {table["name"]: len(table["partitions"]) for table in catalogue["tables"]},
+                "query": dg.MetadataValue.md(
+                    f"```sql\nSELECT reason, count(*) FROM read_parquet('{root}/decisions/*/data.parquet',"
+                    " hive_partitioning = true) GROUP BY ALL ORDER BY 2 DESC\n```"
+                ),
+            },
+        )
+
+    return export

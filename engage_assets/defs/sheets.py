@@ -1,0 +1,224 @@
+"""What is known of a program's assets before they run: columns, inputs, description, freshness.
+
+One sheet per asset; the assets themselves are in intake_assets, decision_assets, campaign_assets and report_assets.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import dagster as dg
+
+from engage_assets.defs.describe import lineage_of, schema_of
+from engage_assets.defs.partitions import DAILY
+from engage_assets.domain.program import Program
+from engage_assets.domain.sources import SOURCES
+from engage_assets.domain.tables import (
+    DECISIONS,
+    EMAIL_CAMPAIGNS,
+    EMAIL_LIST,
+    LIST_VERDICTS,
+    METRICS,
+    SCORES,
+    SET_ASIDE,
+    VERDICT_COLUMNS,
+    Column,
+)
+from engage_assets.filters import refused_by
+from engage_assets.scoring.features import FEATURES
+
+Key = tuple[str, ...]
+SEND_EVENTS: Key = ("ledger", "send_events")
+GIVEN_OPT_OUTS: Key = ("ledger", "opt_outs")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One asset: its key, the columns of its file, what it is made of, and how it is described."""
+
+    key: Key
+    description: str
+    grain: str
+    columns: Sequence[Column] = ()
+    deps: Sequence[Key] = ()
+    kinds: frozenset[str] = frozenset({"polars", "parquet"})
+    made_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    due_hours: int | None = None
+    """Hours after the batch instant by which it is expected."""
+
+    @property
+    def asset_key(self) -> dg.AssetKey:
+        """The key as Dagster knows it."""
+        return dg.AssetKey(list(self.key))
+
+
+def program_sheets(program: Program) -> dict[str, Sheet]:
+    """The sheets of a program's assets by name, `candidates` to `warehouse_export`."""
+    source = SOURCES[program.source_table]
+
+    def key(name: str) -> Key:
+        return (program.key, name)
+
+    flags = [
+        Column(refused_by(spec.filter_id), "flag", f"Whether the filter {spec.filter_id} refuses; null: not asked.")
+        for spec in program.filters
+    ]
+    candidate = source.candidate_columns
+    accepted = (*candidate, *(column for column in VERDICT_COLUMNS if column.name != "reason"))
+    model = program.scoring_models[0]
+    features = [Column(name, FEATURES[name].kind, FEATURES[name].description) for name in model.features]
+    renamed = {"customer_id": [source.customer], "subject_id": [source.subject]}
+    raw, scored = key(source.raw_asset), key("scored_candidates")
+    sheets = [
+        Sheet(
+            raw,
+            "Input records of the day, as the program's query returns them. Late records of earlier days are marked.",
+            source.table.grain,
+            source.raw_columns,
+            kinds=frozenset({program.connector.type, "duckdb", "parquet"}),
+            due_hours=1,
+        ),
+        Sheet(
+            key("candidates"),
+            "Records that keep the contract, as candidates.",
+            "one row per customer and subject",
+            candidate,
+            [raw],
+            made_of={**renamed, "event_at": [source.event, source.day]},
+        ),
+        Sheet(
+            key(SET_ASIDE.name),
+            "Records that break the contract or repeat another: set aside with their reason, never dropped.",
+            SET_ASIDE.grain,
+            SET_ASIDE.columns,
+            [raw],
+            made_of=renamed,
+        ),
+        Sheet(
+            key("filter_verdicts"),
+            "Every candidate with one flag per filter and the first reason that refuses it.",
+            "one row per candidate",
+            (*candidate, *VERDICT_COLUMNS, *flags),
+            [key("candidates"), SEND_EVENTS, GIVEN_OPT_OUTS],
+        ),
+        Sheet(
+            key("filtered_candidates"),
+            "Candidates that every filter accepts, with the customer's quota and channels.",
+            "one row per customer and subject",
+            accepted,
+            [key("candidates"), SEND_EVENTS, GIVEN_OPT_OUTS],
+        ),
+        Sheet(
+            scored,
+            "Accepted candidates with features as known at the batch instant, probability, score and band.",
+            "one row per customer and subject",
+            (*accepted, *features, *SCORES),
+            [key("filtered_candidates"), key(model.asset_name)],
+            kinds=frozenset({"polars", "parquet", "scikitlearn"}),
+            made_of={name: list(model.features) for name in ("probability", "score", "band")},
+        ),
+        Sheet(
+            key("stored_candidates"),
+            "The scored candidates in the candidate store, for on-demand channels.",
+            "one item per customer, program, marketplace and subject, with a time to live",
+            (*accepted, *SCORES),
+            [scored],
+            kinds=frozenset({"sqlite"}),
+            due_hours=2,
+        ),
+        Sheet(
+            key(LIST_VERDICTS.name),
+            "Who is on which channel's list, and why the others are not.",
+            LIST_VERDICTS.grain,
+            LIST_VERDICTS.columns,
+            [scored],
+        ),
+        Sheet(
+            key(EMAIL_LIST.name),
+            "The day's e-mail list: the best candidates within each customer's quota, with campaign and slot.",
+            EMAIL_LIST.grain,
+            EMAIL_LIST.columns,
+            [scored],
+            made_of={"rank": ["score"], "campaign_id": ["marketplace"], "slot_at": ["time_zone"]},
+        ),
+        Sheet(
+            key(DECISIONS.name),
+            "One terminal reason per input record; the counts close.",
+            DECISIONS.grain,
+            (*DECISIONS.columns, *flags),
+            [key("filter_verdicts"), key(SET_ASIDE.name), scored, key(LIST_VERDICTS.name), raw],
+            due_hours=2,
+        ),
+        Sheet(
+            key(EMAIL_CAMPAIGNS.name),
+            "Rendered messages, ready for their slots; the person's name and address are merged at the send.",
+            EMAIL_CAMPAIGNS.grain,
+            EMAIL_CAMPAIGNS.columns,
+            [key(EMAIL_LIST.name), key(DECISIONS.name)],
+            kinds=frozenset({"jinja", "parquet"}),
+        ),
+        Sheet(
+            key(METRICS.name),
+            "The batch in figures, each with its formula; one file per night on which it was measured.",
+            METRICS.grain,
+            METRICS.columns,
+            [key(DECISIONS.name)],
+        ),
+        Sheet(
+            key("daily_report"),
+            "The day's report: one HTML page that opens offline.",
+            "one page per partition and night",
+            (),
+            [key(METRICS.name)],
+            kinds=frozenset({"html"}),
+        ),
+        Sheet(
+            key("warehouse_export"),
+            "Scored candidates and decisions as partitioned Parquet with a catalogue, for any engine.",
+            "one file per table and partition",
+            (),
+            [scored, key(DECISIONS.name)],
+            kinds=frozenset({"parquet"}),
+            due_hours=3,
+        ),
+    ]
+    return {sheet.key[1]: sheet for sheet in sheets}
+
+
+def asset_specs(program: Program, *names: str) -> list[dg.AssetSpec]:
+    """Dagster's specs of the named assets of `program`."""
+    sheets = program_sheets(program)
+    known = {sheet.key: [column.name for column in sheet.columns] for sheet in sheets.values()}
+    return [_spec(program, sheets[name], known) for name in names]
+
+
+def _spec(program: Program, sheet: Sheet, known: Mapping[Key, Sequence[str]]) -> dg.AssetSpec:
+    upstream = {dep: known[dep] for dep in sheet.deps if dep in known}
+    columns = {
+        "dagster/column_schema": schema_of(sheet.columns),
+        "dagster/column_lineage": lineage_of(sheet.columns, upstream, sheet.made_of),
+        "dagster/table_name": ".".join(sheet.key),
+    }
+    return dg.AssetSpec(
+        sheet.asset_key,
+        deps=[dg.AssetKey(list(dep)) for dep in sheet.deps],
+        description=f"{sheet.description}\n\n**Grain:** {sheet.grain}.",
+        group_name=program.key,
+        owners=list(program.owners),
+        kinds=set(sheet.kinds),
+        tags={"program": program.program_id},
+        code_version="1",
+        metadata=columns if sheet.columns else {},
+        partitions_def=DAILY,
+        freshness_policy=_due(program, sheet.due_hours) if sheet.due_hours else None,
+    )
+
+
+def _due(program: Program, hours: int) -> dg.FreshnessPolicy:
+    """Fresh when made between the batch instant and `hours` after it."""
+    at = program.cadence.at
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"{at.minute} {(at.hour + hours) % 24} * * *",
+        lower_bound_delta=timedelta(hours=hours),
+        timezone="UTC",
+    )

@@ -1,0 +1,97 @@
+"""Databases under the ledger: all that differs between them stands here. SQLite now."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from time import monotonic, sleep
+from typing import Final
+
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from engage_assets.domain.errors import EngageError
+
+WRITES: Final = {"engage_writes": True}
+"""Execution options of a connection whose transactions write."""
+
+_INSERTS: Final[dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+_GIVE_UP_SECONDS: Final = 60.0
+_READ_TIMEOUT_MS: Final = 10_000
+_PAUSE_SECONDS: Final = (0.0001, 0.001)
+
+
+def open_engine(url: str, random: Random) -> Engine:
+    """An engine for `url`; `random` spreads the retries of processes that wait for one lock.
+
+    Raises EngageError for a database that the ledger does not know.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in _INSERTS:
+        raise EngageError(f"ledger URL {parsed.render_as_string()}: the database must be one of {', '.join(_INSERTS)}")
+    engine = create_engine(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _prepare_sqlite(engine, random)
+    return engine
+
+
+def insert_new(connection: Connection, table: Table) -> Insert:
+    """An INSERT into `table` that leaves rows alone whose key is there already."""
+    return _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
+
+
+def _prepare_sqlite(engine: Engine, random: Random) -> None:
+    """Durable commits, transactions that we begin ourselves, and a fair wait for the write lock.
+
+    SQLite's own back-off starves one of two busy processes (up to 1.6 s, some never won); short random
+    retries do not.
+    """
+
+    def patiently(connection: sqlite3.Connection, statement: str) -> None:
+        give_up = monotonic() + _GIVE_UP_SECONDS
+        while True:
+            try:
+                connection.execute(statement)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                if monotonic() > give_up:
+                    raise EngageError(
+                        f"{engine.url.database}: another process has held the ledger for {_GIVE_UP_SECONDS:.0f} s;"
+                        " find it (a stopped debugger, an open database browser) and end its transaction"
+                    ) from error
+                sleep(random.uniform(*_PAUSE_SECONDS))
+            else:
+                return
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: DBAPIConnection, _record: object) -> None:
+        raw = _sqlite(connection)
+        raw.isolation_level = None
+        patiently(raw, "PRAGMA journal_mode = WAL")
+        # A claim must outlive a power cut before anything is handed over.
+        raw.execute("PRAGMA synchronous = FULL")
+        raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        raw = _sqlite(connection.connection.dbapi_connection)
+        if not connection.get_execution_options().get("engage_writes"):
+            raw.execute("BEGIN")
+            return
+        raw.execute("PRAGMA busy_timeout = 0")
+        try:
+            patiently(raw, "BEGIN IMMEDIATE")
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
+
+
+def _sqlite(connection: object) -> sqlite3.Connection:
+    assert isinstance(connection, sqlite3.Connection)
+    return connection

@@ -1,0 +1,206 @@
+"""What the sections of a report show: figures in order, with their words."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from typing import Any, Final
+
+import polars as pl
+
+from engage_assets.domain.program import Program
+from engage_assets.domain.reasons import EXPLANATIONS, REASONS
+from engage_assets.outcomes import charts
+from engage_assets.outcomes.figures import Figures, duration, instant, percent, short_day, thousands
+from engage_assets.outcomes.metrics import ALL, BANDS, TENTHS, stages_of
+
+TREND_PARTITIONS: Final = 30
+
+_STAGE_NAMES: Final = {"contract": "Contract", "duplicate": "Duplicates", "score": "Score", "list": "List"}
+DELIVERIES: Final = {
+    "sends_planned": "Sends planned",
+    "sent": "Sent",
+    "pending": "Pending",
+    "failed": "Failed",
+    "in_doubt": "In doubt",
+    "skipped": "Skipped",
+    "held_out": "Held out",
+}
+LABELS: Final = {
+    "input_records": "Input records",
+    "accepted_records": "Accepted records",
+    "filter_pass_rate": "Filter pass rate",
+    "duplicates": "Duplicates",
+    "scored_records": "Scored records",
+    "high_score_rate": "High score rate",
+    "listed_records": "Listed records",
+    "mean_listed_score": "Mean score of the listed",
+    **DELIVERIES,
+    "open_rate": "Open rate",
+    "click_through_rate": "Click-through rate",
+    "conversion_rate": "Conversion rate",
+    "batch_duration_seconds": "Batch duration",
+    "throughput_per_minute": "Records per minute",
+    "cost_per_message": "Cost per message",
+}
+SERIES: Final = {"input": "input_records", "accepted": "accepted_records", "listed": "listed_records"}
+_TREND_WIDTHS: Final = {"trend_wide": 1000, "trend_narrow": 360}
+
+
+def in_order(members: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Members in the program's order, then the others."""
+    return sorted(members, key=lambda member: (known.index(member) if member in known else len(known), member))
+
+
+def _stage_name(stage: str) -> str:
+    return _STAGE_NAMES.get(stage, stage.replace("-", " ").capitalize())
+
+
+def origin(figures: Figures, program: Program, partition: date, as_of: date) -> list[tuple[str, str]]:
+    """Where the figures come from."""
+    decided = figures.members("input_records", "config")
+    now = program.config_hash
+    changed = [f"the file now reads {now}"] if decided and decided != [now] else []
+    return [
+        ("Batch due", instant(program.cadence.batch_instant(partition))),
+        ("As of", instant(datetime.combine(as_of, time(23, 59)))),
+        ("Program file", ", ".join([*(decided or [now]), *changed])),
+        ("Model", ", ".join(figures.members("scored_records", "model")) or "none scored"),
+    ]
+
+
+def key_figures(figures: Figures, program: Program) -> list[dict[str, str]]:
+    """The six figures to read first."""
+    total, scored = figures.count("input_records"), figures.count("scored_records")
+    accepted, high = figures.count("accepted_records"), figures.count("scored_records", "band", "high")
+    measured = {metric: figures.value(metric) is not None for metric in LABELS}
+    deadline = f"deadline {duration(program.deadline.total_seconds())}"
+    notes = {
+        "input_records": f"of them {thousands(figures.count('duplicates'))} duplicates",
+        "filter_pass_rate": f"{thousands(accepted)} of {thousands(total)} input records",
+        "high_score_rate": f"{thousands(high)} of {thousands(scored)} scored at 0.7 or above",
+        "listed_records": f"mean score {figures.value('mean_listed_score') or 0:.3f}"
+        if measured["mean_listed_score"]
+        else figures.note("mean_listed_score"),
+        "sent": f"of {thousands(figures.value('sends_planned'))} planned; "
+        f"{thousands(figures.value('pending'))} pending",
+        "batch_duration_seconds": f"{thousands(figures.value('throughput_per_minute'))} records a minute; {deadline}",
+    }
+    return [
+        {
+            "label": LABELS[metric],
+            "value": written(metric, figures.value(metric)),
+            "note": note if measured[metric] else f"not measured: {figures.note(metric)}",
+        }
+        for metric, note in notes.items()
+    ]
+
+
+def written(metric: str, value: float | None) -> str:
+    """A value in the form that fits its metric."""
+    if metric.endswith("_rate"):
+        return percent(value)
+    if metric == "batch_duration_seconds":
+        return duration(value)
+    if value is not None and metric in ("mean_listed_score", "cost_per_message"):
+        return f"{value:.3f}" if metric == "mean_listed_score" else f"{value:,.4f}"
+    return thousands(value)
+
+
+def funnel_steps(figures: Figures, program: Program) -> list[charts.Step]:
+    """The input, then each stage: what ended there (the listed ones did not), and what went on."""
+    left = figures.count("input_records")
+    steps = [charts.Step("Input", None, left)]
+    for stage in stages_of(program, figures.members("passed_records", "stage")):
+        passed = figures.count("passed_records", "stage", stage)
+        steps.append(charts.Step(_stage_name(stage), left - passed, passed))
+        left = passed
+    return steps
+
+
+def funnel_words(steps: Sequence[charts.Step]) -> str:
+    """The funnel for those who cannot see it."""
+    return "; ".join(f"{step.name}: {thousands(step.went_on)}" for step in steps)
+
+
+def reasons_by_stage(figures: Figures, program: Program) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Reasons that occur, by stage, in the order in which they are asked."""
+    found = [member.split("/") for member in figures.members("ended_records", "reason")]
+    stages: list[tuple[str, list[dict[str, Any]]]] = []
+    for stage in stages_of(program, [stage for stage, _ in found]):
+        codes = in_order([code for at, code in found if at == stage], REASONS.get(stage, ()))
+        rows = [
+            {
+                "code": code,
+                "explanation": EXPLANATIONS.get(code, ""),
+                "records": figures.count("ended_records", "reason", f"{stage}/{code}"),
+            }
+            for code in codes
+        ]
+        if rows:
+            stages.append((_stage_name(stage), rows))
+    return stages
+
+
+def unmeasured(figures: Figures) -> list[tuple[str, str]]:
+    """Figures that are null, those with the same cause together, and the cause."""
+    causes: dict[str, list[str]] = {}
+    for metric, label in LABELS.items():
+        if figures.value(metric) is None:
+            causes.setdefault(figures.note(metric), []).append(label)
+    return [(", ".join(labels).capitalize(), cause) for cause, labels in causes.items()]
+
+
+def buckets(figures: Figures) -> dict[str, int]:
+    """Scored records by tenth of the score, lowest first."""
+    return {bucket: figures.count("scored_records", "bucket", bucket) for bucket in TENTHS}
+
+
+def band_of(tenth: int) -> str:
+    """The band that a tenth of the score belongs to."""
+    return max((low, band) for band, low in BANDS.items() if low <= tenth)[1]
+
+
+def minima(program: Program) -> list[tuple[str, str]]:
+    """The lowest score of each channel with a list."""
+    return [(channel.channel_id, f"{channel.min_score:g}") for channel in program.list_channels]
+
+
+def score_words(figures: Figures) -> str:
+    """The histogram for those who cannot see it."""
+    bands = (f"{band}: {thousands(figures.count('scored_records', 'band', band))}" for band in BANDS)
+    return "; ".join(bands)
+
+
+def trend_section(
+    trend: pl.DataFrame, metrics: pl.DataFrame, program: Program, partition: date, as_of: date
+) -> dict[str, Any]:
+    """Charts, rows and words of the last partitions; one without metrics is a gap."""
+    rows = (
+        pl.concat(
+            [
+                trend.filter(pl.col("partition_date") < partition, pl.col("as_of") <= as_of),
+                metrics.filter(pl.col("partition_date") == partition),
+            ]
+        )
+        .filter(pl.col("dimension") == ALL, pl.col("metric").is_in(SERIES.values()))
+        .sort("as_of")
+    )
+    values = {(row["partition_date"], row["metric"]): row["value"] for row in rows.iter_rows(named=True)}
+    known = {day for day, _ in values}
+    days = [partition - at * program.cadence.step for at in reversed(range(TREND_PARTITIONS))]
+    days = [day for day in days if day >= min(known, default=partition)]
+    if len(days) < 2:
+        return dict.fromkeys((*_TREND_WIDTHS, "trend_description", "trend_rows"))
+    series = {name: [values.get((day, metric)) for day in days] for name, metric in SERIES.items()}
+    gaps = len([day for day in days if day not in known])
+    words = f"{len(days)} partitions, {short_day(days[0])} to {short_day(days[-1])}"
+    if gaps:
+        words += (
+            f"; {gaps} {'has no metrics and is a gap' if gaps == 1 else 'have no metrics and are gaps'} in the curves"
+        )
+    return {
+        **{name: charts.trend(days, series, width) for name, width in _TREND_WIDTHS.items()},
+        "trend_description": f"{words}.",
+        "trend_rows": [
+            (day.isoformat(), *(values.get((day, metric)) for metric in SERIES.values())) for day in reversed(days)
+        ],
+    }

@@ -1,0 +1,75 @@
+"""A batch in plain text: the funnel of a day, a customer's history, a range of days."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import polars as pl
+
+from engage_assets.domain.program import Program
+from engage_assets.domain.reasons import EXPLANATIONS, LISTED, REASONS
+
+
+def funnel(program: Program, partition: date, decisions: pl.LazyFrame) -> str:
+    """Input, refusals by stage and reason, bands, list: one line each, aligned."""
+    counts = decisions.group_by("stage", "reason").agg(records=pl.len()).collect()
+    scored = decisions.filter(pl.col("score").is_not_null()).select("score").collect()["score"]
+    total = int(counts["records"].sum())
+    lines = [f"{program.program_name}, {partition}", "", _line("input records", total, total)]
+    left = total
+    for stage in ["contract", "duplicate", *(spec.filter_id for spec in program.filters), "score"]:
+        ended = counts.filter(pl.col("stage") == stage)
+        left -= int(ended["records"].sum())
+        lines += [_line(f"  {row['reason']}", -row["records"], total) for row in _in_order(ended, stage)]
+        lines.append(_line(f"after {stage}", left, total))
+    high = int((scored >= 0.7).sum())
+    medium = int(((scored >= 0.4) & (scored < 0.7)).sum())
+    for name, count in {"high": high, "medium": medium, "low": scored.len() - high - medium}.items():
+        lines.append(_line(f"  band {name}", count, total))
+    ended = counts.filter((pl.col("stage") == "list") & (pl.col("reason") != LISTED))
+    lines += [_line(f"  {row['reason']}", -row["records"], total) for row in _in_order(ended, "list")]
+    listed = int(counts.filter(pl.col("reason") == LISTED)["records"].sum())
+    return "\n".join([*lines, _line("listed", listed, total)])
+
+
+def _in_order(ended: pl.DataFrame, stage: str) -> list[dict[str, int]]:
+    """Rows of one stage in the order in which its reasons are asked."""
+    order = REASONS[stage]
+    return sorted(ended.iter_rows(named=True), key=lambda row: order.index(row["reason"]))
+
+
+def _line(label: str, count: int, total: int) -> str:
+    share = f"{abs(count) / total:7.1%}" if total else "      –"
+    return f"{label:<28}{count:>12,}{share}"
+
+
+def history(customer_id: str, decisions: pl.LazyFrame) -> str:
+    """How every record of a customer ended: partition, record, subject, reason in words, score against threshold."""
+    found = decisions.filter(pl.col("customer_id") == customer_id).sort("partition_date", "record_id").collect()
+    if not found.height:
+        return f"no record of customer {customer_id} was decided"
+    lines = []
+    for row in found.iter_rows(named=True):
+        score = "" if row["score"] is None else f", score {row['score']:.6f} (list from {row['threshold']})"
+        lines.append(
+            f"{row['partition_date']}  record {row['record_id']}, subject {row['subject_id']}: {row['reason']}"
+            f" at {row['stage']}: {EXPLANATIONS[row['reason']]}{score}"
+        )
+    return "\n".join(lines)
+
+
+def range_table(days: Mapping[date, pl.LazyFrame], stages: Sequence[str]) -> str:
+    """A markdown table, one row per partition: input, ended at each stage, listed, and whether the counts close."""
+    heads = ["partition", "input", *stages, "listed", "sum"]
+    lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
+    totals = [0] * (len(heads) - 1)
+    for day, decisions in days.items():
+        counts = decisions.group_by("stage", "reason").agg(records=pl.len()).collect()
+        listed = int(counts.filter(pl.col("reason") == LISTED)["records"].sum())
+        ended = [
+            int(counts.filter((pl.col("stage") == stage) & (pl.col("reason") != LISTED))["records"].sum())
+            for stage in stages
+        ]
+        row = [int(counts["records"].sum()), *ended, listed, sum(ended) + listed]
+        totals = [total + value for total, value in zip(totals, row, strict=True)]
+        lines.append(f"| {day} | {' | '.join(f'{value:,}' for value in row)} |")
+    return "\n".join([*lines, f"| **all** | {' | '.join(f'{value:,}' for value in totals)} |"])

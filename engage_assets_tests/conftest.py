@@ -1,0 +1,63 @@
+"""Parts of the machine that some tests need: found, or skipped with a line that says how to get them.
+
+In CI a missing part is a failure, so that nothing goes untested unnoticed.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+
+
+def _need(found: object, part: str, remedy: str) -> None:
+    """Skip, or fail in CI, where `found` is nothing."""
+    if found:
+        return
+    message = f"{part} is missing; to get it: {remedy}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Path of the system's Chromium."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    _need(path, "Chromium", "apt-get install chromium (make test does it where it may)")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[object]:
+    """A local PySpark session on two threads, in UTC."""
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        SparkSession = None  # noqa: N806 - the class itself
+    _need(SparkSession, "PySpark", "make spark")
+    _need(shutil.which("java") or os.environ.get("JAVA_HOME"), "Java, which PySpark needs,", "make spark")
+    # PySpark reads naive Python instants in the process's own zone.
+    zone = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("engage_assets_tests")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+    if zone is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = zone
+    time.tzset()

@@ -1,0 +1,288 @@
+"""What every ledger keeps. A new database is one more entry of IMPLEMENTATIONS."""
+
+import multiprocessing
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from engage_assets.domain.errors import EngageError
+from engage_assets.domain.ports import Send
+from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG
+from engage_assets.ledger.ledger import SqlLedger
+from engage_assets.ledger.states import MOVES
+from engage_assets_tests.builders import instant
+
+CAMPAIGN = "product-reviews:email:2026-11-19:DE"
+NOW = instant("2026-11-20 02:40")
+SECOND = timedelta(seconds=1)
+TICK = timedelta(microseconds=1)
+
+IMPLEMENTATIONS: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/new/ledger.db"}
+"""URL of a ledger in an empty folder, by database."""
+
+
+def a_send(customer: str = "c-1", **changes: Any) -> Send:
+    good = {
+        "program": "product-reviews",
+        "campaign_id": CAMPAIGN,
+        "customer_id": customer,
+        "subject_id": "p-1",
+        "channel": "email",
+        "slot_at": instant("2026-11-20 09:00"),
+        "cap_scope": "product-reviews",
+    }
+    return Send(**(good | changes))
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def ledger(request: pytest.FixtureRequest, tmp_path: Path):
+    ledger = SqlLedger(IMPLEMENTATIONS[request.param](tmp_path))
+    yield ledger
+    ledger.close()
+
+
+def test_a_send_is_planned_once(ledger):
+    sends = [a_send("c-1"), a_send("c-2"), a_send("c-1")]
+
+    assert ledger.plan(sends, NOW) == 2
+    assert ledger.plan([*sends, a_send("c-3")], NOW + SECOND) == 1
+    assert ledger.plan([], NOW) == 0
+    assert ledger.states(CAMPAIGN) == {"planned": 3}
+    assert ledger.states("another") == {}
+
+
+def test_planning_again_leaves_a_claimed_send_claimed(ledger):
+    ledger.plan([a_send()], NOW)
+    ledger.claim([a_send().send_id], NOW)
+
+    assert ledger.plan([a_send()], NOW + SECOND) == 0
+    assert ledger.states(CAMPAIGN) == {"claimed": 1}
+
+
+def test_a_send_is_claimed_once_and_only_when_planned(ledger):
+    first, second, skipped, unknown = (a_send(f"c-{number}").send_id for number in range(4))
+    ledger.plan([a_send("c-0"), a_send("c-1"), a_send("c-2")], NOW)
+    ledger.move([skipped], "skipped", NOW, "OPTED_OUT")
+
+    assert ledger.claim([second, first, skipped, unknown, second], NOW) == [second, first]
+    assert ledger.claim([first, second], NOW + SECOND) == []
+    assert ledger.claim([], NOW) == []
+
+
+def test_the_log_holds_every_state_of_a_send(ledger):
+    send = a_send(is_solicitation=False)
+    ledger.plan([send], NOW)
+    ledger.claim([send.send_id], NOW + SECOND)
+    ledger.move([send.send_id], "handed_over", NOW + SECOND)
+    ledger.move([send.send_id], "failed", NOW + 3 * SECOND, "mailbox full")
+
+    log = ledger.send_events(None, NOW + 3 * SECOND)
+
+    assert log.schema == SENDS_LOG.schema
+    assert log.select("state", "at", "reason").rows() == [
+        ("planned", NOW, None),
+        ("claimed", NOW + SECOND, None),
+        ("handed_over", NOW + SECOND, None),
+        ("failed", NOW + 3 * SECOND, "mailbox full"),
+    ]
+    parts = ["send_id", "program", "campaign_id", "customer_id", "subject_id", "channel", "slot_at", "cap_scope"]
+    assert log.select(*parts, "is_solicitation").unique().rows() == [
+        tuple(getattr(send, name) for name in [*parts, "is_solicitation"])
+    ]
+
+
+@pytest.mark.parametrize("state", MOVES)
+@pytest.mark.parametrize("to", [*MOVES, "lost"])
+def test_only_the_moves_of_the_state_machine_are_made(ledger, state, to):
+    send_id = a_send().send_id
+    path = {"claimed": [], "handed_over": ["handed_over"], "planned": [], "held_out": [], "skipped": []}
+    ledger.plan([a_send()], NOW)
+    if state not in ("planned", "held_out", "skipped"):
+        ledger.claim([send_id], NOW)
+    steps = [state] if state in ("held_out", "skipped") else path.get(state, ["handed_over", state])
+    for step in steps:
+        ledger.move([send_id], step, NOW, "for the test")
+    assert ledger.states(CAMPAIGN) == {state: 1}
+
+    if to in MOVES[state] - {"claimed"}:
+        ledger.move([send_id], to, NOW, "for the test")
+        assert ledger.states(CAMPAIGN) == {to: 1}
+    else:
+        with pytest.raises(EngageError, match=to):
+            ledger.move([send_id], to, NOW, "for the test")
+        assert ledger.states(CAMPAIGN) == {state: 1}
+
+
+def test_a_refused_move_names_send_and_states_and_moves_nobody(ledger):
+    ledger.plan([a_send("c-1"), a_send("c-2")], NOW)
+    claimed, planned = a_send("c-1").send_id, a_send("c-2").send_id
+    ledger.claim([claimed], NOW)
+
+    with pytest.raises(EngageError, match=f"send {planned}: planned → handed_over cannot .* none of the 2"):
+        ledger.move([claimed, planned], "handed_over", NOW)
+    with pytest.raises(EngageError, match="send nobody: unknown"):
+        ledger.move([claimed, "nobody"], "handed_over", NOW)
+    with pytest.raises(EngageError, match="'skipped' without a reason"):
+        ledger.move([claimed], "skipped", NOW)
+    assert ledger.states(CAMPAIGN) == {"planned": 1, "claimed": 1}
+
+
+def test_events_lie_after_the_first_instant_and_up_to_the_second(ledger):
+    for number in range(4):
+        ledger.plan([a_send(f"c-{number}")], NOW + number * SECOND)
+
+    between = ledger.send_events(NOW, NOW + 2 * SECOND)
+
+    assert between["customer_id"].to_list() == ["c-1", "c-2"]
+    assert ledger.send_events(None, NOW - SECOND).schema == SENDS_LOG.schema
+
+
+def test_the_first_event_is_known(ledger):
+    assert ledger.first_event_at() is None
+
+    ledger.plan([a_send("c-2")], NOW + SECOND)
+    ledger.plan([a_send("c-1")], NOW)
+
+    assert ledger.first_event_at() == NOW
+
+
+def test_a_write_stamped_before_a_cut_falls_behind_it(ledger):
+    cut = NOW + 10 * SECOND
+    ledger.plan([a_send("c-1")], NOW)
+    before = ledger.send_events(None, cut), ledger.opt_outs(cut)
+
+    late = NOW + SECOND
+    ledger.plan([a_send("c-2")], late)
+    ledger.claim([a_send("c-1").send_id], late)
+    ledger.move([a_send("c-1").send_id], "handed_over", cut)
+    ledger.opt_out("c-1", late)
+
+    assert_frame_equal(ledger.send_events(None, cut), before[0])
+    assert_frame_equal(ledger.opt_outs(cut), before[1])
+    assert ledger.send_events(cut, cut + SECOND)["at"].to_list() == [cut + TICK] * 3
+    assert ledger.opt_outs(cut + SECOND)["at"].to_list() == [cut + TICK]
+
+
+def test_a_cut_of_the_far_future_settles_nothing(ledger):
+    ledger.send_events(None, instant("9999-12-31"))
+
+    ledger.plan([a_send()], NOW)
+
+    assert ledger.send_events(None, NOW)["at"].to_list() == [NOW]
+
+
+def test_opt_outs_come_back_sorted_and_cut(ledger):
+    ledger.opt_out("c-2", NOW)
+    ledger.opt_out("c-1", NOW, program="product-reviews", channel="email")
+    ledger.opt_out("c-1", NOW)
+    ledger.opt_out("c-3", NOW + SECOND)
+
+    opt_outs = ledger.opt_outs(NOW)
+
+    assert opt_outs.schema == OPT_OUT_LOG.schema
+    assert opt_outs.rows() == [
+        ("c-1", NOW, None, None, None),
+        ("c-1", NOW, "product-reviews", "email", None),
+        ("c-2", NOW, None, None, None),
+    ]
+
+
+def test_the_first_completed_batch_of_a_partition_stays(ledger):
+    assert ledger.batch("product-reviews", date(2026, 11, 19)) is None
+
+    ledger.record_batch("product-reviews", date(2026, 11, 19), 12.5, 500_000, NOW)
+    ledger.record_batch("product-reviews", date(2026, 11, 19), 1.0, 1, NOW + SECOND)
+
+    assert ledger.batch("product-reviews", date(2026, 11, 19)) == (12.5, 500_000)
+    assert ledger.batch("product-reviews", date(2026, 11, 18)) is None
+
+
+SENDS = {number: a_send(f"c-{number}") for number in range(5)}
+_some = st.sets(st.sampled_from(range(5)), min_size=1, max_size=3)
+_steps = st.one_of(
+    st.tuples(st.just("plan"), _some),
+    st.tuples(st.just("claim"), _some),
+    st.tuples(st.sampled_from(["handed_over", "sent", "failed", "in_doubt", "skipped"]), _some),
+    st.tuples(st.just("cut"), _some),
+)
+# Clocks of different processes differ: a later call may bring an earlier time.
+_lags = st.integers(-5, 60)
+
+
+@pytest.mark.parametrize("url", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS.keys())
+@settings(max_examples=30, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from([0, 1]), _steps, _lags), min_size=5, max_size=30))
+def test_under_any_interleaving_claims_are_unique_cuts_stay_and_the_log_replays(url, steps):
+    wins: list[str] = []
+    cuts = []
+    now = NOW
+    with TemporaryDirectory() as folder:
+        ledgers = [SqlLedger(url(Path(folder))) for _ in range(2)]
+        for who, (step, numbers), lag in steps:
+            now += lag * SECOND
+            ids = [SENDS[number].send_id for number in sorted(numbers)]
+            if step == "plan":
+                ledgers[who].plan([SENDS[number] for number in numbers], now)
+            elif step == "claim":
+                wins += ledgers[who].claim(ids, now)
+            elif step == "cut":
+                cuts.append((now, ledgers[who].send_events(None, now)))
+            else:
+                with suppress(EngageError):
+                    ledgers[who].move(ids, step, now, "SEND_WINDOW_MISSED")
+        log = ledgers[0].send_events(None, now + timedelta(days=1))
+        present = ledgers[1].states(CAMPAIGN)
+        rebuilt = [ledgers[1].send_events(None, cut) for cut, _ in cuts]
+        for ledger in ledgers:
+            ledger.close()
+
+    assert len(wins) == len(set(wins))
+    assert sorted(wins) == sorted(log.filter(state="claimed")["send_id"])
+    for (_, before), after in zip(cuts, rebuilt, strict=True):
+        assert_frame_equal(after, before)
+    assert replayed(log.select("send_id", "state").rows()) == present
+
+
+def replayed(events: list[tuple[str, str]]) -> dict[str, int]:
+    """Sends by last state, following the log; each event must be a move that the state machine knows."""
+    last: dict[str, str] = {}
+    for send_id, state in events:
+        assert state == "planned" if send_id not in last else state in MOVES[last[send_id]]
+        last[send_id] = state
+    return {state: list(last.values()).count(state) for state in MOVES if state in last.values()}
+
+
+def _claim_in_tens(url: str, ids: list[str], start: Any, wins: Any) -> None:
+    ledger = SqlLedger(url)
+    start.wait()
+    wins.put([won for at in range(0, len(ids), 10) for won in ledger.claim(ids[at : at + 10], NOW)])
+    ledger.close()
+
+
+@pytest.mark.parametrize("url", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS.keys())
+def test_two_processes_that_claim_the_same_sends_share_them(url, tmp_path):
+    sends = [a_send(f"c-{number}") for number in range(500)]
+    ledger = SqlLedger(url(tmp_path))
+    ledger.plan(sends, NOW)
+    processes = multiprocessing.get_context("spawn")
+    start, wins = processes.Barrier(2, timeout=60), processes.Queue()
+    ids = [send.send_id for send in sends]
+    claimers = [processes.Process(target=_claim_in_tens, args=(ledger.url, ids, start, wins)) for _ in range(2)]
+
+    for claimer in claimers:
+        claimer.start()
+    won = [wins.get(timeout=60) for _ in claimers]
+    for claimer in claimers:
+        claimer.join()
+
+    assert sorted(won[0] + won[1]) == sorted(ids)
+    assert ledger.states(CAMPAIGN) == {"claimed": 500}
+    ledger.close()

@@ -1,0 +1,87 @@
+"""What the ledger asks of SQLite: durable commits, cuts that wait, first use by many."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from engage_assets.domain.errors import EngageError
+from engage_assets.domain.ports import Send
+from engage_assets.ledger.ledger import SqlLedger
+from engage_assets.ledger.tables import gate, sends
+from engage_assets_tests.builders import instant
+
+NOW = instant("2026-11-20 02:40")
+
+
+def a_send(customer: str) -> Send:
+    return Send("product-reviews", "campaign", customer, "p-1", "email", NOW, "product-reviews")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = SqlLedger(f"sqlite:///{tmp_path}/ledger.db")
+    yield ledger
+    ledger.close()
+
+
+def test_commits_are_durable_and_readers_are_not_in_the_way(ledger):
+    with ledger._reading() as connection:
+        pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+
+    assert pragmas == ["wal", 2]
+
+
+def test_a_cut_waits_for_the_writer_who_came_first(ledger, tmp_path):
+    ledger.plan([a_send("c-1")], NOW)
+    send_id = a_send("c-1").send_id
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as writer, ThreadPoolExecutor() as pool:
+        writer.execute("BEGIN IMMEDIATE")
+        cut = pool.submit(ledger.send_events, None, NOW)
+        with pytest.raises(TimeoutError):
+            cut.result(timeout=0.1)
+        writer.execute("INSERT INTO send_states VALUES (?, 'claimed', ?, NULL)", (send_id, f"{NOW}.000000"))
+        writer.execute("COMMIT")
+
+        assert cut.result(timeout=10)["state"].to_list() == ["planned", "claimed"]
+
+
+def test_threads_that_meet_at_a_new_file_share_it(tmp_path):
+    def plan(number):
+        ledger = SqlLedger(f"sqlite:///{tmp_path}/ledger.db")
+        planned = ledger.plan([a_send("everybody"), a_send(f"c-{number}")], NOW)
+        ledger.close()
+        return planned
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(plan, range(8))) == 9
+
+
+def test_a_write_that_fails_leaves_nothing(ledger):
+    def break_off():
+        with ledger._writing() as connection:
+            connection.execute(gate.update().values(schema_version=99))
+            raise RuntimeError("the writer broke off")
+
+    with pytest.raises(RuntimeError, match="broke off"):
+        break_off()
+
+    assert ledger.plan([a_send("c-1")], NOW) == 1
+    with ledger._reading() as connection:
+        assert connection.execute(gate.select()).all() == [(1, 1)]
+        assert connection.execute(sends.select()).one().state == "planned"
+
+
+def test_a_ledger_of_another_schema_is_left_alone(ledger, tmp_path):
+    ledger.plan([a_send("c-1")], NOW)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
+        connection.execute("UPDATE gate SET schema_version = 99")
+
+    with pytest.raises(EngageError, match=r"ledger\.db: ledger of schema 99"):
+        SqlLedger(ledger.url).first_event_at()
+
+
+def test_an_unknown_database_is_refused():
+    with pytest.raises(EngageError, match=r"mysql://me:\*\*\*@here/ledger: the database must be one of sqlite"):
+        SqlLedger("mysql://me:secret@here/ledger").first_event_at()
