@@ -224,9 +224,10 @@ def _show(desk: "Launcher", program_id: str, partition: date) -> None:
     click.echo("\n" + funnel(program, partition, desk.lake.scan((program.key, "decisions"), partition.isoformat())))
     campaigns = desk.lake.scan((program.key, "email_list"), partition.isoformat()).collect()
     click.echo("\ncampaigns")
-    for (campaign,), rows in sorted(campaigns.group_by("campaign_id")):
-        first, last = rows["slot_at"].min(), rows["slot_at"].max()
-        click.echo(f"  {campaign:<42}{rows.height:>6} recipients, due {first:%m-%d %H:%M} to {last:%m-%d %H:%M} UTC")
+    for campaign in sorted(campaigns["campaign_id"].unique()):
+        slots = campaigns.filter(campaign_id=campaign)["slot_at"].sort().to_list()
+        due = " to ".join(dict.fromkeys(f"{slot:%m-%d %H:%M}" for slot in (slots[0], slots[-1])))
+        click.echo(f"  {campaign:<42}{len(slots):>6} recipients, due {due} UTC")
     click.echo("\nfiles")
     for path in sorted((desk.home.lake / program.key).rglob(f"*{partition}*")):
         for found in sorted(path.glob("*")) if path.is_dir() else [path]:

@@ -81,7 +81,7 @@ def _score_candidates(program: Program, marketplaces: Mapping[str, Marketplace])
         bands = scored.group_by("band").agg(candidates=pl.len()).sort("band").collect()
         metadata = {
             "bands": markdown_table(bands),
-            "histogram": markdown_table(tenths.sort(tenths.columns[0])),
+            "histogram": markdown_table(tenths.unpivot(variable_name="tenth of the score", value_name="candidates")),
             "model_version": scorer.version,
         }
         yield desk.result("scored_candidates", metadata)

@@ -223,15 +223,13 @@ def in_slices(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
 
 
 def differing(scored: pl.LazyFrame, stored: pl.DataFrame, counts: StoreCounts) -> int:
-    """Items of the store's partition whose score is not that of `scored`, and scored rows that it lacks.
+    """Scored rows that the store should hold for the partition and holds not, or with another score.
 
     An expired partition is not in the store, and a newer one may have taken an item over.
     """
-    key = ["customer_id", "marketplace", "subject_id"]
-    joined = stored.lazy().join(scored.select(*key, expected="score"), on=key, how="left")
-    wrong = joined.select((pl.col("score") != pl.col("expected")).fill_null(True).sum()).collect().item()
-    missing = counts.inserted + counts.updated + counts.unchanged - stored.height
-    return int(wrong) + abs(missing)
+    key = ["customer_id", "marketplace", "subject_id", "score"]
+    equal = scored.select(key).join(stored.lazy().select(key), on=key, how="semi").select(pl.len()).collect().item()
+    return counts.inserted + counts.updated + counts.unchanged - int(equal)
 
 
 def fill_lists(batch: Batch, scored: pl.LazyFrame) -> pl.DataFrame:

@@ -54,13 +54,15 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class StoreCounts:
-    """What an upsert of candidates did. The fields add up to the rows given."""
+    """What an upsert of candidates did. All fields but `removed` add up to the rows given."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     kept_newer: int = 0
     expired: int = 0
+    removed: int = 0
+    """Items that an earlier build of the partition had stored, this one lacks, and nothing had come of."""
 
 
 class CandidateStore(Protocol):
@@ -72,7 +74,8 @@ class CandidateStore(Protocol):
         Columns: those of CANDIDATES plus SCORES plus one `<channel>_eligible` flag per channel type
         (`email_eligible`, `in_app_eligible`, `push_eligible`, `voice_eligible`). An existing row keeps
         its status and created_at, and its version rises by 1 when anything changed. Rows of a newer
-        partition are never overwritten; rows expired at `now` are never written.
+        partition are never overwritten; rows expired at `now` are never written. Active items that an earlier
+        build of the partition stored and this one lacks are removed.
         """
 
     def of_customer(self, customer_id: str, program_id: str | None, now: datetime) -> list[dict[str, object]]:

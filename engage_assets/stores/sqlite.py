@@ -53,9 +53,11 @@ class SqliteCandidateStore:
                         f"{program.program_id}, partition {partition}: {given - expired - staged} of {given} rows"
                         " repeat the customer, marketplace and subject of another; store each candidate once"
                     )
+                removed = connection.execute(tables.REMOVE_LEFT, values).rowcount
                 if inserted or updated:
                     connection.execute(tables.UPSERT, values)
-        return StoreCounts(inserted, updated, staged - inserted - updated - kept_newer, kept_newer, expired)
+        unchanged = staged - inserted - updated - kept_newer
+        return StoreCounts(inserted, updated, unchanged, kept_newer, expired, removed)
 
     def of_customer(self, customer_id: str, program_id: str | None, now: datetime) -> list[dict[str, object]]:
         """See CandidateStore. A dictionary per candidate, by column; instants and dates as such, flags as booleans."""

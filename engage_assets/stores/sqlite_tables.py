@@ -111,6 +111,14 @@ UPSERT: Final = f"""
         AND ({_list(_REPLACED, "candidates")}) IS NOT ({_list(_REPLACED, "excluded")})
 """  # noqa: S608 – our own names
 
+REMOVE_LEFT: Final = f"""
+    DELETE FROM candidates
+    WHERE program = :program AND partition_date = :partition AND status = 'active' AND expires_at > :now AND NOT EXISTS (
+        SELECT 1 FROM incoming WHERE ({_list(KEY_GIVEN, "incoming")}) = ({_list(KEY_GIVEN, "candidates")})
+    )
+"""  # noqa: S608 – our own names
+"""What an earlier build of the partition stored and this one no longer has, as long as nothing came of it."""
+
 OF_CUSTOMER: Final = f"""
     SELECT {_list(tuple(STORED))} FROM candidates
     WHERE customer_id = :customer AND (:program IS NULL OR program = :program) AND expires_at > :now

@@ -284,3 +284,17 @@ def test_any_series_of_puts_is_counted_as_a_dictionary_would(make, puts):
         (row["customer_id"], row["subject_id"]): ((row["partition_date"] - DAY).days, row["score"], row["version"])
         for row in found
     } == kept
+
+
+def test_a_rebuilt_partition_leaves_no_item_behind_unless_something_came_of_it(implementation: Implementation) -> None:
+    store = implementation.store
+    rows = [a_candidate(customer_id=customer) for customer in ("kept", "gone", "delivered", "other day")]
+    put(store, *rows[:3])
+    put(store, rows[3], day=DAY - timedelta(days=1))
+    implementation.set_status("delivered", "delivered")
+
+    counts = put(store, rows[0])
+
+    assert (counts.unchanged, counts.removed) == (1, 1)
+    assert store.of_partition(PROGRAM.program_id, DAY)["customer_id"].to_list() == ["delivered", "kept"]
+    assert store.of_partition(PROGRAM.program_id, DAY - timedelta(days=1)).height == 1
