@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engage_assets.domain.errors import EngageError
+from engage_assets.domain.sources import SOURCES
 
 if TYPE_CHECKING:
     from engage_assets.defs.launch import Launcher
@@ -52,11 +53,11 @@ def programs() -> None:
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 def validate(files: tuple[Path, ...]) -> None:
     """Report every fault of program files (default: the whole folder) with file, line, key and remedy."""
-    from engage_assets import programs as reader  # noqa: PLC0415 - as in launcher
+    from engage_assets.defs.abilities import load_programs  # noqa: PLC0415 - as in launcher
 
     with plain_errors():
         if not files:
-            loaded = reader.load_folder(Path(os.environ.get("ENGAGE_PROGRAMS") or "programs"))
+            loaded = load_programs(Path(os.environ.get("ENGAGE_PROGRAMS") or "programs"))
             click.echo(f"{len(loaded.programs)} programs and {len(loaded.marketplaces)} marketplaces are valid")
             return
         faults = [fault for path in files for fault in _faults(path)]
@@ -68,10 +69,11 @@ def validate(files: tuple[Path, ...]) -> None:
 def _faults(path: Path) -> list[str]:
     """The faults of one program file, its marketplaces checked where their file stands beside it."""
     from engage_assets import programs as reader  # noqa: PLC0415 - as in launcher
+    from engage_assets.defs.abilities import abilities  # noqa: PLC0415 - as in launcher
 
     beside = path.parent / reader.MARKETPLACES_FILE
     try:
-        reader.read_program(path, reader.read_marketplaces(beside) if beside.is_file() else None)
+        reader.read_program(path, reader.read_marketplaces(beside) if beside.is_file() else None, abilities())
     except EngageError as error:
         return list(map(str, error.args))
     return []
@@ -178,7 +180,14 @@ def _show_range(desk: "Launcher", program_id: str, days: list[date]) -> None:
 
     program = desk.program(program_id)
     stages = ["contract", "duplicate", *(spec.filter_id for spec in program.filters), "score", "list"]
-    decided = {day: desk.lake.scan((program.key, "decisions"), day.isoformat()) for day in days}
+    raw_asset = SOURCES[program.source_table].raw_asset
+    decided = {
+        day: (
+            desk.lake.rows((program.key, raw_asset), day.isoformat()),
+            desk.lake.scan((program.key, "decisions"), day.isoformat()),
+        )
+        for day in days
+    }
     click.echo(range_table(decided, stages))
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import dagster as dg
 
+from engage_assets.defs.abilities import load_programs
 from engage_assets.defs.build import build_definitions
 from engage_assets.defs.resources import resources
-from engage_assets.programs import load_folder
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """The programs of `ENGAGE_PROGRAMS` (default: `programs` in the working directory) on this deployment."""
     folder = Path(os.environ.get("ENGAGE_PROGRAMS") or "programs")
-    return build_definitions(load_folder(folder), resources(os.environ))
+    return build_definitions(load_programs(folder), resources(os.environ))

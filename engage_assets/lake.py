@@ -48,6 +48,10 @@ class Lake:
             )
         return pl.scan_parquet(path)
 
+    def rows(self, key: Sequence[str], partition: str | None) -> int:
+        """Rows of a partition."""
+        return int(self.scan(key, partition).select(pl.len()).collect().item())
+
     def partitions(self, key: Sequence[str]) -> list[str]:
         """Names of the partitions that are there, sorted."""
         return sorted(path.stem for path in self.root.joinpath(*key).glob("*.parquet") if not path.name.startswith("."))

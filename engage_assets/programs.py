@@ -1,6 +1,7 @@
 """The program folder: YAML files → typed programs and marketplaces. Errors name file, line and key."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,13 +9,34 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from engage_assets.domain.cadence import read_aws_cron
 from engage_assets.domain.errors import ProgramFileError
+from engage_assets.domain.filter_specs import FILTER_IDS
 from engage_assets.domain.marketplaces import Marketplace, Marketplaces
-from engage_assets.domain.program import Program
+from engage_assets.domain.program import Program, source_table_of
 from engage_assets.domain.sources import SOURCES
+from engage_assets.domain.spec import Spec
 
 MARKETPLACES_FILE = "marketplaces.yaml"
 Model = TypeVar("Model", bound=BaseModel)
+Location = tuple[int | str, ...]
+"""Keys and list places from the top of a file to a value."""
+Finding = tuple[Location, str]
+"""Where something is wrong, and what."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What this version can carry out. Joined upstairs, from the rooms that do it."""
+
+    filters: Collection[str]
+    """filterIds that can be evaluated."""
+    templates: Collection[str]
+    """templateIds that there are."""
+    models: int
+    """Most models that a program may have."""
+    periods: Collection[str]
+    """Of `daily` and `weekly`, those whose batches can run."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +47,14 @@ class ProgramFolder:
     marketplaces: Mapping[str, Marketplace]
 
 
-def load_folder(folder: Path) -> ProgramFolder:
+def load_folder(folder: Path, abilities: Abilities | None = None) -> ProgramFolder:
     """Read every program of `folder` and its marketplaces.yaml.
 
-    Raises ProgramFileError with one line per fault, over all files at once.
+    With `abilities`, refuse what goes beyond them. Raises ProgramFileError with one line per fault, over all
+    files at once.
     """
     faults: list[str] = []
-    marketplaces: Mapping[str, Marketplace] = {}
+    marketplaces: Mapping[str, Marketplace] | None = None
     try:
         marketplaces = read_marketplaces(folder / MARKETPLACES_FILE)
     except ProgramFileError as error:
@@ -41,14 +64,14 @@ def load_folder(folder: Path) -> ProgramFolder:
         if path.name == MARKETPLACES_FILE:
             continue
         try:
-            program = read_program(path, marketplaces if not faults else None)
+            program = read_program(path, marketplaces, abilities)
         except ProgramFileError as error:
             faults.extend(error.args)
             continue
         if program.program_id in programs:
             faults.append(f"{path}: programId: {program.program_id!r} is defined by another file of the folder too")
         programs[program.program_id] = program
-    if faults:
+    if faults or marketplaces is None:
         raise ProgramFileError(*faults)
     return ProgramFolder(programs, marketplaces)
 
@@ -58,35 +81,79 @@ def read_marketplaces(path: Path) -> Mapping[str, Marketplace]:
     return _read(path, Marketplaces).marketplaces
 
 
-def read_program(path: Path, marketplaces: Mapping[str, Marketplace] | None = None) -> Program:
-    """One program file; with `marketplaces`, its marketplace codes must be among them.
+def read_program(
+    path: Path, marketplaces: Mapping[str, Marketplace] | None = None, abilities: Abilities | None = None
+) -> Program:
+    """One program file; with `marketplaces`, its codes must be among them, with `abilities`, it must be within them.
 
     Raises ProgramFileError whose args are all faults of the file, each `file:line: key: what is wrong`.
     """
-    program = _read(path, Program)
-    if marketplaces is not None:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        faults = [
-            f"{_place(path, node, ('marketplaces', place))}: marketplaces.{place}: {code!r} is not in"
-            f" {MARKETPLACES_FILE} (known: {', '.join(sorted(marketplaces))}); add it there"
-            for place, code in enumerate(program.marketplaces)
-            if code not in marketplaces
-        ]
-        if faults:
-            raise ProgramFileError(*faults)
-    return program
+
+    def beyond(value: Any) -> Iterator[Finding]:
+        if marketplaces is not None:
+            yield from _unknown_marketplaces(value, marketplaces)
+        if abilities is not None:
+            yield from check_supported(value, abilities)
+
+    return _read(path, Program, beyond)
 
 
-def check_supported(path: Path, program: Program) -> None:
-    """Refuse a program whose source no part of this version can read.
+def _unknown_marketplaces(value: Any, marketplaces: Mapping[str, Marketplace]) -> Iterator[Finding]:
+    for location, code in _texts(value, "marketplaces", None):
+        if code not in marketplaces:
+            known = ", ".join(sorted(marketplaces))
+            yield location, f"{code!r} is not in {MARKETPLACES_FILE} (known: {known}); add it there"
 
-    Raises ProgramFileError naming the sources that are known.
+
+def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
+    """What the mapping of a program file asks for and this version cannot carry out.
+
+    The file may have faults; what cannot be told for them is passed over.
     """
-    if program.source_table not in SOURCES:
-        raise ProgramFileError(
-            f"{path}: dataConnectors.0.config.table: {program.source_table!r} is not a source table that this"
-            f" version can decide about (known: {', '.join(sorted(SOURCES))})"
-        )
+    for location, table in _source_tables(value):
+        if table not in SOURCES:
+            known = ", ".join(sorted(SOURCES))
+            yield location, f"source table {table!r}: this version cannot decide about its records (known: {known})"
+    for location, name in _texts(value, "filterChain", None, "filterId"):
+        if name in FILTER_IDS and name not in abilities.filters:
+            known = ", ".join(sorted(abilities.filters))
+            yield location, f"filter {name!r}: this version cannot evaluate it (known: {known})"
+    for location, name in _texts(value, "channels", None, "config", "templateId"):
+        if name not in abilities.templates:
+            known = ", ".join(sorted(abilities.templates))
+            yield location, f"no template is called {name!r} (there are: {known})"
+    for location, _ in list(_texts(value, "scoringModels", None, "modelId"))[abilities.models :]:
+        yield location, f"this version scores with at most {abilities.models} model; remove the others"
+    for location, expression in _texts(value, "batchSchedule"):
+        with suppress(ValueError):
+            period = read_aws_cron(expression).period
+            if period not in abilities.periods:
+                yield location, f"this version runs no {period} batches (known: {', '.join(sorted(abilities.periods))})"
+
+
+def _source_tables(value: Any) -> Iterator[tuple[Location, str]]:
+    """The source tables, each at the key that names it."""
+    tables = dict(_texts(value, "dataConnectors", None, "config", "table"))
+    for location, query in _texts(value, "dataConnectors", None, "config", "query"):
+        named = (*location[:-1], "table")
+        yield (named, tables[named]) if named in tables else (location, source_table_of(query))
+
+
+def _texts(value: Any, *path: str | None) -> Iterator[tuple[Location, str]]:
+    """The texts at `path`, where None stands for every item of a list; other values are passed over."""
+    if not path:
+        if isinstance(value, str):
+            yield (), value
+        return
+    step, *rest = path
+    items: Iterable[tuple[int | str, Any]] = ()
+    if step is None and isinstance(value, list):
+        items = enumerate(value)
+    elif step is not None and isinstance(value, dict) and step in value:
+        items = [(step, value[step])]
+    for key, child in items:
+        for location, found in _texts(child, *rest):
+            yield (key, *location), found
 
 
 def json_schema() -> dict[str, Any]:
@@ -94,46 +161,52 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Program.model_json_schema(by_alias=True)}
 
 
-def _read(path: Path, model: type[Model]) -> Model:
-    """Parse and validate one file; every fault becomes one line."""
+def _read(path: Path, model: type[Model], beyond: Callable[[Any], Iterable[Finding]] = lambda _: ()) -> Model:
+    """Parse and validate one file; every fault becomes one line, also those that `beyond` finds in its mapping."""
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
-    except FileNotFoundError:
-        raise ProgramFileError(f"{path}: there is no such file; it must stand beside the program files") from None
+    except OSError as error:
+        raise ProgramFileError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ProgramFileError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ProgramFileError(f"{path}:{line}: not readable as YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError) as error:  # a control character; a date that does not exist
+        raise ProgramFileError(f"{path}:1: not readable as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
         raise ProgramFileError(f"{path}:1: expected a mapping of keys, found {type(value).__name__}")
-    twice = [f"{path}:{mark.line + 1}: {key}: the key stands twice; remove one" for key, mark in _repeated(node)]
+    parsed, found = None, [(_place(node, location), _key(location), message) for location, message in beyond(value)]
+    found += [(mark.line + 1, key, "the key stands twice; remove one") for key, mark in _repeated(node)]
     try:
         parsed = model.model_validate(value)
     except ValidationError as error:
-        faults = [fault for fault in error.errors() if not _follows(fault)]
-        raise ProgramFileError(*twice, *(_fault(path, node, value, fault) for fault in faults)) from None
-    if twice:
-        raise ProgramFileError(*twice)
+        found += [_fault(node, value, fault) for fault in error.errors() if not _follows(fault)]
+    if parsed is None or found:
+        raise ProgramFileError(*(f"{path}:{line}: {key}: {message}" for line, key, message in sorted(found)))
     return parsed
 
 
-def _fault(path: Path, node: yaml.Node | None, value: Any, fault: Any) -> str:
-    """`file:line: key: what is wrong (got …)`; the place of a missing key is its section's."""
+def _fault(node: yaml.Node | None, value: Any, fault: Any) -> tuple[int, str, str]:
+    """Line, key, and what is wrong (got …); the place of a missing key is its section's."""
     location = _in_file(value, fault["loc"])
-    key = ".".join(map(str, location)) or "(whole file)"
     message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "missing":
-        return f"{_place(path, node, location)}: {key}: this key is required and missing; add it"
-    if fault["type"] == "extra_forbidden":
-        return f"{_place(path, node, location)}: {key}: no such key; check its spelling or remove it"
     found = fault["input"]
     if fault["type"] in ("unknown_filter", "unknown_channel") and isinstance(found, dict):
         found = found.get("filterId" if fault["type"] == "unknown_filter" else "type")
-    got = "" if isinstance(found, dict | list) else f" (got {found!r})"
-    return f"{_place(path, node, location)}: {key}: {message[:1].lower()}{message[1:]}{got}"
+    got = "" if isinstance(found, dict | list | tuple | Spec) else f" (got {found!r})"
+    what = f"{message[:1].lower()}{message[1:]}{got}"
+    if fault["type"] == "missing":
+        what = "this key is required and missing; add it"
+    if fault["type"] == "extra_forbidden":
+        what = "no such key; check its spelling or remove it"
+    return _place(node, location), _key(location), what
+
+
+def _key(location: Location) -> str:
+    return ".".join(map(str, location)) or "(whole file)"
 
 
 def _follows(fault: Any) -> bool:
@@ -141,7 +214,7 @@ def _follows(fault: Any) -> bool:
     return bool(fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"])
 
 
-def _in_file(value: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+def _in_file(value: Any, location: Location) -> Location:
     """The location without the union tags that pydantic puts into it."""
     found: list[int | str] = []
     for place, part in enumerate(location):
@@ -156,8 +229,8 @@ def _in_file(value: Any, location: tuple[int | str, ...]) -> tuple[int | str, ..
     return tuple(found)
 
 
-def _place(path: Path, node: yaml.Node | None, location: tuple[int | str, ...]) -> str:
-    """`file:line` of the key at `location`, or of the nearest section around it."""
+def _place(node: yaml.Node | None, location: Location) -> int:
+    """The line of the key at `location`, or of the nearest section around it."""
     line = node.start_mark.line if node else 0
     for part in location:
         if isinstance(node, yaml.MappingNode):
@@ -168,7 +241,7 @@ def _place(path: Path, node: yaml.Node | None, location: tuple[int | str, ...]) 
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line
-    return f"{path}:{line + 1}"
+    return line + 1
 
 
 def _repeated(node: yaml.Node | None) -> list[tuple[str, yaml.Mark]]:

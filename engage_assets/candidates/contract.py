@@ -9,7 +9,7 @@ from typing import Final
 
 import narwhals as nw
 
-from engage_assets.domain.facts import Frame, stated_once
+from engage_assets.domain.facts import Frame, as_planned, stated_once
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
 from engage_assets.domain.slots import known_zones
@@ -52,15 +52,17 @@ def check_contract(
     program: Program,
     marketplaces: Mapping[str, Marketplace],
     partition: date,
+    settle: Callable[[Frame], Frame] = as_planned,
 ) -> Frame:
     """The records with `reason` (null: the contract is kept) and the candidate's columns.
 
     `records` have `source.raw_columns`; `customers` the declared columns of that table that are there.
-    Columns: `source.candidate_columns` and `reason`, one row per record.
+    Columns: `source.candidate_columns` and `reason`, one row per record. `settle` is applied to the batch's
+    customers (see filters.facts.Asking).
     """
     instant = program.cadence.batch_instant(partition)
     joined = records.join(
-        _customer_facts(customers, records.select(source.customer).unique()),
+        _customer_facts(customers, records.select(source.customer), settle),
         left_on=source.customer,
         right_on="_customer",
         how="left",
@@ -69,7 +71,7 @@ def check_contract(
     return _unified(judged, source, program, marketplaces, instant)
 
 
-def _customer_facts(customers: Frame, batch: Frame) -> Frame:
+def _customer_facts(customers: Frame, batch: Frame, settle: Callable[[Frame], Frame]) -> Frame:
     """Facts of the batch's customers; columns that the deployment lacks are null."""
     key = batch.collect_schema().names()[0]
     present = customers.collect_schema().names()
@@ -79,7 +81,7 @@ def _customer_facts(customers: Frame, batch: Frame) -> Frame:
         nw.col("marketplace"),
         *(_fact(name, column, column in present) for name, column in _CUSTOMER_FACTS.items()),
     )
-    return stated_once(facts, "_customer").with_columns(nw.lit(True).alias("_is_known"))
+    return stated_once(settle(facts), "_customer").with_columns(nw.lit(True).alias("_is_known"))
 
 
 def _fact(name: str, column: str, is_present: bool) -> nw.Expr:  # noqa: FBT001 - a private switch

@@ -3,9 +3,10 @@
 Memory is bounded: what does not fit is sorted on disk.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -16,11 +17,12 @@ import pyarrow as pa
 from sqlglot import exp
 
 from engage_assets.connectors import records, sql
-from engage_assets.connectors.warehouse import TableFiles, Warehouse
+from engage_assets.connectors.arrivals import arrival_window
+from engage_assets.connectors.warehouse import INSTANT, TableFiles, Warehouse
 from engage_assets.domain.errors import QueryError, WarehouseError
 from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES, Source
-from engage_assets.domain.tables import INPUT_TABLES, Column, Kind
+from engage_assets.domain.tables import INPUT_TABLES, Column, Kind, Table
 
 _TYPES: dict[Kind, str] = {
     "key": "VARCHAR",
@@ -32,6 +34,17 @@ _TYPES: dict[Kind, str] = {
     "integer": "BIGINT",
     "flag": "BOOLEAN",
 }
+_CSV_TYPES = {
+    pl.String(): "VARCHAR",
+    pl.Null(): "VARCHAR",
+    pl.Int64(): "BIGINT",
+    pl.Float64(): "DOUBLE",
+    pl.Boolean(): "BOOLEAN",
+}
+_VISIBLE = r"[^\t-\r\pZ\x{85}]"
+"""RE2's way to say "no white space", as Unicode defines it."""
+_EXPLAINED = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+"""Complaints about the query's text; all others may quote data."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class DuckDBConnector:
         with TemporaryDirectory(prefix="engage-duckdb-") as spill, self._connect(Path(spill)) as connection:
             query = self._bound(connection, program, source, partition)
             columns = self._columns(connection, query, source)
-            day = f'"{program.connector.config.partition_column or source.day}"'
+            day = _day(program, source)
             _run(
                 connection,
                 f"CREATE TEMP TABLE records AS SELECT {columns},"
@@ -64,33 +77,33 @@ class DuckDBConnector:
     def unread(self, program: Program, partition: date) -> dict[str, int]:
         """Rows of the source that no batch reads, by cause, as known at the partition's batch instant.
 
-        `without_day`: the day is null, unparseable or implausible and no arrival says which batch would
+        `without_day`: the day is null, unparseable or before 2000, and no arrival says which batch would
         refuse it. `too_late`: arrived since the previous batch, more than `lateDays` after its day.
         """
         source = SOURCES[program.source_table]
         config = program.connector.config
-        instant = program.cadence.batch_instant(partition)
-        day = f'"{config.partition_column or source.day}"'
-        invalid = f"({day} IS NULL OR {day} < DATE '{sql.FIRST_DAY}' OR {day} > DATE '{instant.date()}')"
+        day = _day(program, source)
+        # Without an arrival, a day that is still to come is read on that day.
+        invalid = f"({day} IS NULL OR {day} < DATE '{sql.FIRST_DAY}')"
+        counts = f"count(*) FILTER ({invalid}), 0"
         if config.arrival_column:
-            arrival = f'"{config.arrival_column}"'
+            instant = program.cadence.batch_instant(partition)
+            arrival = _quoted(config.arrival_column)
             earliest = partition - timedelta(days=config.late_days)
-            previous = instant - program.cadence.step
             counts = (
                 f"count(*) FILTER ({invalid} AND {arrival} IS NULL),"
                 f" count(*) FILTER ({day} >= DATE '{sql.FIRST_DAY}' AND {day} < DATE '{earliest}'"
-                f" AND {arrival} > TIMESTAMP '{previous}' AND {arrival} <= TIMESTAMP '{instant}')"
+                f" AND {arrival} > TIMESTAMP '{instant - program.cadence.step}' AND {arrival} <= TIMESTAMP '{instant}')"
             )
-        else:
-            counts = f"count(*) FILTER ({invalid}), 0"
         with TemporaryDirectory(prefix="engage-duckdb-") as spill, self._connect(Path(spill)) as connection:
-            view = self._view(connection, source.table.name, config.database, program)
-            row = _run(connection, f'SELECT {counts} FROM "{view}"').fetchone()
+            files = self._source_files(program, source)
+            view = self._view(connection, "source", _contract(program, source), files)
+            row = _run(connection, f"SELECT {counts} FROM {_quoted(view)}").fetchone()
         assert row is not None
         return {"without_day": row[0], "too_late": row[1]}
 
     def _connect(self, spill: Path) -> duckdb.DuckDBPyConnection:
-        return duckdb.connect(
+        connection = duckdb.connect(
             config={
                 "memory_limit": self.memory_limit,
                 "threads": self.threads,
@@ -98,6 +111,8 @@ class DuckDBConnector:
                 "preserve_insertion_order": False,
             }
         )
+        connection.execute("SET TimeZone = 'UTC'")  # else the machine's zone decides what instants with a zone show
+        return connection
 
     def _bound(self, connection: duckdb.DuckDBPyConnection, program: Program, source: Source, partition: date) -> str:
         """The program's query in DuckDB's dialect, bound to the partition."""
@@ -107,8 +122,8 @@ class DuckDBConnector:
         tree = sql.bind_now(sql.parse(config.query, program.connector.type), instant)
 
         def window(qualifier: str | None) -> exp.Expression:
-            return _arrival_window(
-                exp.column(day, table=qualifier, quoted=True),
+            return arrival_window(
+                exp.cast(exp.column(day, table=qualifier, quoted=True), exp.DataType.Type.DATE),
                 exp.column(config.arrival_column or "", table=qualifier, quoted=True),
                 partition=partition,
                 late_days=config.late_days,
@@ -116,38 +131,60 @@ class DuckDBConnector:
                 step=program.cadence.step,
             )
 
-        tree = sql.bind_day(tree, column=day, day=partition, window=window if config.arrival_column else None)
-        files = self.warehouse.checked(source.table, config.database, required=True)
-        assert files is not None
-        if config.arrival_column and config.arrival_column not in files.types:
-            raise WarehouseError(
-                f"table {config.database}.{source.table.name} has no column {config.arrival_column}, which"
-                f" {program.program_id} names as arrivalColumn: add the column, or remove the key from the program"
-            )
-        present = [name for name in source.table.names if name in files.types]
-        tree = sql.add_to_projection(tree, present)
-        tree = sql.rename_tables(tree, lambda table: self._view(connection, table.name, table.db, program))
+        name = source.table.name
+        tree = sql.bind_day(
+            tree, column=day, day=partition, table=name, window=window if config.arrival_column else None
+        )
+        files = self._source_files(program, source)
+        needed = [column for column in source.table.names if column in files.types]
+        tree = sql.add_to_projection(tree, list(dict.fromkeys([*needed, day])), name)
+        tree = sql.rename_tables(tree, lambda table: self._view_of(connection, table, program, source))
         return tree.sql(dialect="duckdb")
 
-    def _view(self, connection: duckdb.DuckDBPyConnection, table: str, database: str, program: Program) -> str:
-        """A view of one table with its declared columns as their kinds; returns the view's name."""
+    def _source_files(self, program: Program, source: Source) -> TableFiles:
+        """The source table's files. Raises WarehouseError where they lack a column that the program names."""
         config = program.connector.config
-        folders = [folder for folder in (database or config.database, None if database else config.schema_) if folder]
-        declared = INPUT_TABLES.get(table)
-        files = self.warehouse.checked(declared, folders[0]) if declared else self.warehouse.find(table, *folders)
-        if files is None:
+        files = self.warehouse.checked(_contract(program, source), config.database, required=True)
+        assert files is not None
+        for key, column in (("partitionColumn", config.partition_column), ("arrivalColumn", config.arrival_column)):
+            if column and column not in files.types:
+                raise WarehouseError(
+                    f"table {config.database}.{source.table.name} has no column {column}, which"
+                    f" {program.program_id} names as {key}: add the column, or remove the key from the program"
+                )
+        return files
+
+    def _view_of(
+        self, connection: duckdb.DuckDBPyConnection, table: exp.Table, program: Program, source: Source
+    ) -> str:
+        """A view of a table that the query names; returns the view's name."""
+        config = program.connector.config
+        if table.name == source.table.name and table.db in ("", config.database):
+            files = self._source_files(program, source)
+            return self._view(connection, f"{config.database}.{table.name}", _contract(program, source), files)
+        declared = INPUT_TABLES.get(table.name)
+        schema = None if table.db or declared else config.schema_
+        folders = [folder for folder in (table.db or config.database, schema) if folder]
+        found = self.warehouse.checked(declared, folders[0]) if declared else self.warehouse.find(table.name, *folders)
+        if found is None:
             raise WarehouseError(
-                f"table {'.'.join([*folders, table])}, which the query of {program.program_id} reads, is missing: put"
-                f" {table}.parquet (or .csv, or a folder of them) into {self.warehouse.root.joinpath(*folders)}"
+                f"table {'.'.join([*folders, table.name])}, which the query of {program.program_id} reads, is missing:"
+                f" put {table.name}.parquet (or .csv, or a folder of them) into"
+                f" {self.warehouse.root.joinpath(*folders)}"
             )
-        name = ".".join([*folders, table])
+        return self._view(connection, ".".join([*folders, table.name]), declared, found)
+
+    def _view(self, connection: duckdb.DuckDBPyConnection, name: str, declared: Table | None, files: TableFiles) -> str:
+        """A view of one table with its declared columns as their kinds; returns the view's name."""
+        columns = [column for column in (declared.columns if declared else ()) if column.name in files.types]
+        event = SOURCES[declared.name].event if declared and declared.name in SOURCES else None
         casts = [
-            f'{_as_kind(column, files.types[column.name], table)} AS "{column.name}"'
-            for column in (declared.columns if declared else ())
-            if column.name in files.types
+            f"{_as_kind(column, files.types[column.name], is_event=column.name == event)} AS {_quoted(column.name)}"
+            for column in columns
         ]
         replaced = f" REPLACE ({', '.join(casts)})" if casts else ""
-        _run(connection, f'CREATE OR REPLACE VIEW "{name}" AS SELECT *{replaced} FROM {_reader(files)}')
+        reader = _reader(files, frozenset(column.name for column in columns))
+        _run(connection, f"CREATE OR REPLACE VIEW {_quoted(name)} AS SELECT *{replaced} FROM {reader}")
         return name
 
     def _columns(self, connection: duckdb.DuckDBPyConnection, query: str, source: Source) -> str:
@@ -166,14 +203,16 @@ class DuckDBConnector:
     def _numbered(self, connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[pa.RecordBatch]:
         """The temporary table's rows with their record ids, sorted."""
         key = source.record_key
-        unnamed = f'"{key}" IS NULL OR trim("{key}") = \'\'' if key else "true"
-        repeated = f'"{key}" IN (SELECT "{key}" FROM records GROUP BY 1 HAVING count(*) > 1)' if key else "false"
-        awkward = pl.DataFrame(connection.sql(f"SELECT * FROM records WHERE {unnamed} OR {repeated}").to_arrow_table())
+        # A key that ends like a number of ours may be the name of another's repeat.
+        odd = f'"{key}" IS NULL OR NOT regexp_matches("{key}", \'{_VISIBLE}\') OR regexp_matches("{key}", \'#[0-9]+$\')'
+        repeated = f'"{key}" IN (SELECT "{key}" FROM records GROUP BY 1 HAVING count(*) > 1)'
+        numbered_by_hand = f"({odd} OR {repeated})" if key else "true"
+        awkward = pl.DataFrame(connection.sql(f"SELECT * FROM records WHERE {numbered_by_hand}").to_arrow_table())
         ids = records.number(awkward.drop("is_late").iter_rows(named=True), key)
         numbered = awkward.with_columns(record_id=pl.Series(ids, dtype=pl.String))
         connection.register("numbered", numbered.to_arrow())
         names = ", ".join(f'"{column.name}"' for column in source.raw_columns)
-        plain = f'SELECT *, "{key or source.customer}" AS record_id FROM records WHERE NOT ({unnamed} OR {repeated})'
+        plain = f'SELECT *, "{key or source.customer}" AS record_id FROM records WHERE NOT {numbered_by_hand}'
         result = connection.sql(
             f"SELECT {names} FROM ({plain} UNION ALL BY NAME SELECT * FROM numbered)"
             f' ORDER BY "{source.customer}" NULLS FIRST, "{source.subject}" NULLS FIRST, record_id',
@@ -183,45 +222,29 @@ class DuckDBConnector:
         yield from cast("Iterator[pa.RecordBatch]", reader)
 
 
-def _arrival_window(
-    day: exp.Expression, arrival: exp.Expression, *, partition: date, late_days: int, instant: datetime, step: timedelta
-) -> exp.Expression:
-    """Which rows belong to a batch by the day they bear and the instant at which they arrived (decision 19).
-
-    Its own day's rows that had arrived; rows of up to `late_days` earlier days, and rows without a
-    plausible day, that arrived since the previous batch. A day that lay in the future of the batch in
-    whose window the row arrived was refused there and is not read again.
-    """
-    since = exp.and_(arrival > sql.instant_literal(instant - step), arrival <= sql.instant_literal(instant))
-    # The batch that took an arrival a runs at the next batch time at or after a; its date bounds plausible days.
-    clock = exp.cast(exp.Literal.string(f"{instant:%H:%M:%S}"), exp.DataType.Type.INTERVAL)
-    moment = exp.cast(exp.Literal.string("1 microsecond"), exp.DataType.Type.INTERVAL)
-    batch_date = exp.cast(exp.paren(arrival - clock - moment), exp.DataType.Type.DATE) + exp.Literal.number(1)
-    own = exp.and_(
-        day.eq(sql.date_literal(partition)),
-        exp.or_(arrival.is_(exp.null()), exp.and_(arrival <= sql.instant_literal(instant), day <= batch_date)),
-    )
-    late = exp.and_(
-        day >= sql.date_literal(max(partition - timedelta(days=late_days), sql.FIRST_DAY)),
-        day < sql.date_literal(partition),
-        since,
-    )
-    implausible = exp.or_(
-        day.is_(exp.null()), day < sql.date_literal(sql.FIRST_DAY), day > sql.date_literal(instant.date())
-    )
-    return cast("exp.Expression", exp.or_(own, late, exp.and_(implausible, since)))
+def _contract(program: Program, source: Source) -> Table:
+    """The source's table with the columns that the program names beside the declared ones."""
+    config = program.connector.config
+    named: list[tuple[str | None, Kind]] = [(config.partition_column, "date"), (config.arrival_column, "instant")]
+    added = [Column(name, kind, "") for name, kind in named if name and name not in source.table.names]
+    return replace(source.table, columns=(*source.table.columns, *added))
 
 
-def _as_kind(column: Column, found: pl.DataType, table: str) -> str:
+def _day(program: Program, source: Source) -> str:
+    """SQL for a record's day."""
+    return f"CAST({_quoted(program.connector.config.partition_column or source.day)} AS DATE)"
+
+
+def _as_kind(column: Column, found: pl.DataType, *, is_event: bool) -> str:
     """SQL for a column as its kind; what cannot be read as a date or an instant is null.
 
     An unreadable instant of a source's event becomes the year 1, which the contract then refuses.
     """
-    value = f'"{column.name}"'
+    value = _quoted(column.name)
     if column.kind in ("date", "instant"):
         if found == pl.String():
-            read = f"TRY_CAST({value} AS TIMESTAMP)"
-            is_event = table in SOURCES and column.name == SOURCES[table].event
+            written = f"CASE WHEN regexp_matches({value}, '{INSTANT}') THEN {value} END"
+            read = f"(TRY_CAST({written} AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
             value = (
                 f"CASE WHEN {value} IS NOT NULL THEN coalesce({read}, TIMESTAMP '0001-01-01') END" if is_event else read
             )
@@ -233,16 +256,25 @@ def _as_kind(column: Column, found: pl.DataType, table: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    return f'"{name}"'
+    return '"' + name.replace('"', '""') + '"'
 
 
-def _reader(files: TableFiles) -> str:
-    """The table function that reads the files."""
-    paths = "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in files.paths) + "]"
+def _reader(files: TableFiles, declared: frozenset[str]) -> str:
+    """The table function that reads the files: columns by name; the types of declared ones are the warehouse's."""
+    paths = "[" + ", ".join(_text(str(path)) for path in files.paths) + "]"
+    by_name = ", union_by_name = true" if len(files.paths) > 1 else ""
     if not files.is_csv:
-        return f"read_parquet({paths})"
-    texts = ", ".join(f"'{name}': 'VARCHAR'" for name, found in files.types.items() if found == pl.String())
-    return f"read_csv({paths}, header = true, types = {{{texts}}}, nullstr = '')"
+        return f"read_parquet({paths}{by_name})"
+    types = ", ".join(
+        f"{_text(name)}: '{_CSV_TYPES[found]}'"
+        for name, found in files.types.items()
+        if found in _CSV_TYPES and (name in declared or name.endswith("_id"))
+    )
+    return f"read_csv({paths}{by_name}, header = true, delim = ',', types = {{{types}}}, nullstr = '')"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDBPyConnection:
@@ -250,4 +282,7 @@ def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDB
     try:
         return connection.execute(statement)
     except duckdb.Error as error:
-        raise QueryError(f"DuckDB cannot run the query: {str(error).splitlines()[0]}") from None
+        complaint = str(error).splitlines()[0]
+        if not isinstance(error, _EXPLAINED):
+            complaint = re.sub(r"'.*'|\".*\"", "…", complaint)
+        raise QueryError(f"DuckDB cannot run the query: {complaint}") from None

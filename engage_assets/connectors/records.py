@@ -5,6 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
+from itertools import count
 from typing import Any
 
 import rfc8785
@@ -19,7 +20,7 @@ def number(rows: Iterable[Mapping[str, Any]], key: str | None) -> list[str]:
     """Record ids of `rows`, which must hold all rows of their keys, in the order given.
 
     A row without a key is named by the SHA-256 of its canonical JSON. The second, third … of one name, in
-    the order of their canonical JSON, get `#2`, `#3` ….
+    the order of their canonical JSON, get `#2`, `#3` …, without those that are another row's own key.
     """
     named: defaultdict[str, list[tuple[bytes, int]]] = defaultdict(list)
     for place, row in enumerate(rows):
@@ -29,8 +30,9 @@ def number(rows: Iterable[Mapping[str, Any]], key: str | None) -> list[str]:
         named[name].append((text, place))
     ids = [""] * sum(map(len, named.values()))
     for name, members in named.items():
-        for ordinal, (_, place) in enumerate(sorted(members), start=1):
-            ids[place] = name if ordinal == 1 else f"{name}#{ordinal}"
+        free = (f"{name}#{ordinal}" for ordinal in count(2) if f"{name}#{ordinal}" not in named)
+        for first, (_, place) in enumerate(sorted(members)):
+            ids[place] = next(free) if first else name
     return ids
 
 

@@ -4,38 +4,84 @@ Values never pass through text. `CURRENT_DATE`, `NOW()` and their relatives mean
 (spec, decision 19); a query that asks for chance is refused, as a partition must give the same rows again.
 """
 
+import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.optimizer.scope import traverse_scope
 
 from engage_assets.domain.errors import QueryError
+from engage_assets.domain.slots import known_zones
 
 DIALECTS: Final = {"athena": "athena", "redshift": "redshift", "snowflake": "snowflake", "duckdb": "duckdb"}
-_NOW: Final = (exp.CurrentTimestamp, exp.CurrentDatetime, exp.Localtimestamp)
-_TIMES_OF_DAY: Final = (exp.CurrentTime, exp.Localtime)
-_NOW_NAMES: Final = frozenset({"getdate", "sysdate", "now", "systimestamp", "current_timestamp", "localtimestamp"})
-_CHANCE: Final = (exp.Rand, exp.Randn, exp.Uuid)
+_NOW: Final = (
+    exp.CurrentTimestamp,
+    exp.CurrentTimestampLTZ,
+    exp.CurrentDatetime,
+    exp.Localtimestamp,
+    exp.UtcTimestamp,
+)
+_TODAY: Final = (exp.CurrentDate, exp.UtcDate)
+_TIMES_OF_DAY: Final = (exp.CurrentTime, exp.Localtime, exp.UtcTime)
+# Functions that sqlglot reads as unknown ones, by dialect: Redshift, Snowflake, DuckDB.
+_NOW_NAMES: Final = frozenset(
+    {
+        "getdate",
+        "sysdate",
+        "now",
+        "systimestamp",
+        "current_timestamp",
+        "localtimestamp",
+        "transaction_timestamp",
+        "statement_timestamp",
+        "clock_timestamp",
+        "get_current_timestamp",
+    }
+)
+_TIME_NAMES: Final = frozenset({"current_localtime"})
+_CHANCE: Final = (exp.Rand, exp.Randn, exp.Randstr, exp.Uuid, exp.Shuffle, exp.TableSample, exp.NextValueFor)
+_CHANCE_NAMES: Final = frozenset({"uuidv4", "uuidv7", "setseed", "nextval", "timeofday", "txid_current"})
+_DAY_OF: Final = (exp.Paren, exp.Date, exp.TsOrDsToDate)
 FIRST_DAY: Final = date(2000, 1, 1)
 """Days before this one are implausible: `DATE_INVALID`."""
 
 
 def parse(query: str, connector_type: str) -> exp.Select:
     """One SELECT statement as a tree. Raises QueryError with the place and the remedy."""
+    dialect = DIALECTS[connector_type]
     try:
-        statements = sqlglot.parse(query, read=DIALECTS[connector_type])
+        statements = sqlglot.parse(query, read=dialect)
     except SqlglotError as error:
-        raise QueryError(f"the query is not valid {connector_type} SQL: {error}") from None
+        raise QueryError(f"the query is not valid {connector_type} SQL: {_complaint(error)}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Select):
         kinds = ", ".join(type(statement).__name__.upper() for statement in statements)
         raise QueryError(f"the query must be one SELECT statement, found {kinds or 'nothing'}")
-    chance = next(iter(statements[0].find_all(*_CHANCE)), None)
-    if chance is not None:
-        raise QueryError(f"the query uses {chance.sql()}: a partition must give the same rows again; remove it")
-    return statements[0]
+    tree = statements[0]
+    for node in tree.walk():
+        if isinstance(node, _CHANCE) or (isinstance(node, exp.Anonymous) and node.name.lower() in _CHANCE_NAMES):
+            raise QueryError(
+                f"the query uses {node.sql(dialect=dialect).strip()}: a partition must give the same rows again;"
+                " remove it"
+            )
+        if isinstance(node, exp.Limit | exp.Offset | exp.Fetch) and node.parent and not node.parent.args.get("order"):
+            raise QueryError(
+                f"the query uses {node.sql(dialect=dialect).strip()} without ORDER BY, so which rows it returns is left"
+                " to chance: add an order that is total, or remove it"
+            )
+    return tree
+
+
+def _complaint(error: SqlglotError) -> str:
+    """What the parser says, in one line and without the terminal's colours."""
+    if isinstance(error, ParseError) and error.errors:
+        found = error.errors[0]
+        return f"line {found['line']}, column {found['col']}: {found['description']}"
+    return re.sub(r"\x1b\[\d*m", "", str(error).splitlines()[0])
 
 
 def instant_literal(value: datetime) -> exp.Expression:
@@ -49,16 +95,20 @@ def date_literal(value: date) -> exp.Expression:
 
 
 def bind_now(tree: exp.Select, instant: datetime) -> exp.Select:
-    """Replace everything that asks what time it is by the batch instant."""
+    """Replace everything that asks what time it is by the batch instant.
+
+    At a time zone that the query names, it is what the clocks there show.
+    """
 
     def bound(node: exp.Expression) -> exp.Expression:
-        if isinstance(node, exp.AtTimeZone) and isinstance(node.this, _NOW) and node.args["zone"].name.upper() == "UTC":
-            return instant_literal(instant)
-        if isinstance(node, exp.CurrentDate):
+        name = node.name.lower() if isinstance(node, exp.Anonymous) else ""
+        if isinstance(node, exp.AtTimeZone) and isinstance(node.this, _NOW) and node.args["zone"].is_string:
+            return instant_literal(_shown(instant, node.args["zone"].name))
+        if isinstance(node, _TODAY):
             return date_literal(instant.date())
-        if isinstance(node, _NOW) or (isinstance(node, exp.Anonymous) and node.name.lower() in _NOW_NAMES):
+        if isinstance(node, _NOW) or name in _NOW_NAMES:
             return instant_literal(instant)
-        if isinstance(node, _TIMES_OF_DAY):
+        if isinstance(node, _TIMES_OF_DAY) or name in _TIME_NAMES:
             return exp.cast(exp.Literal.string(instant.time().isoformat()), exp.DataType.Type.TIME)
         return node
 
@@ -67,23 +117,43 @@ def bind_now(tree: exp.Select, instant: datetime) -> exp.Select:
     return bound_tree
 
 
+def _shown(instant: datetime, zone: str) -> datetime:
+    """What the clocks of `zone` show at `instant`."""
+    if zone not in known_zones() | {"UTC"}:
+        raise QueryError(f"the query names the time zone {zone!r}; write an IANA zone such as Europe/Berlin")
+    return instant.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+
 def bind_day(
-    tree: exp.Select, *, column: str, day: date, window: Callable[[str | None], exp.Expression] | None
+    tree: exp.Select,
+    *,
+    column: str,
+    day: date,
+    table: str,
+    window: Callable[[str | None], exp.Expression] | None,
 ) -> exp.Select:
     """Bind every `?` to `day` and make the query return the records of the partition.
 
-    `column = ?` becomes `window(qualifier)`; where the query does not compare the day column so, the
-    window is added with AND, the query's own condition in parentheses. Without a window the query's own
-    comparison is kept, and one is added where the query has none.
+    `column = ?`, also with either side cast to a date, becomes `window(qualifier)`. Where the query does not
+    compare the day column so, the window is added with AND for `table`, the query's own condition in
+    parentheses. Without a window, the day of `column` is compared instead.
     Raises QueryError where late records could be lost: a window, and `?` compared in another way.
     """
+
+    def condition(qualifier: str | None) -> exp.Expression:
+        if window:
+            return exp.paren(window(qualifier))
+        own = exp.cast(exp.column(column, table=qualifier, quoted=True), exp.DataType.Type.DATE)
+        return exp.EQ(this=own, expression=date_literal(day))
+
     found = False
     for node in list(tree.find_all(exp.EQ)):
-        left, right = (node.left, node.right) if isinstance(node.right, exp.Placeholder) else (node.right, node.left)
-        if isinstance(right, exp.Placeholder) and isinstance(left, exp.Column) and left.name.lower() == column.lower():
+        sides = _without_casts(node.left), _without_casts(node.right)
+        left = next((side for side in sides if isinstance(side, exp.Column)), None)
+        is_asked = any(isinstance(side, exp.Placeholder) for side in sides) and node.find_ancestor(exp.Where, exp.Join)
+        if is_asked and left is not None and left.name.lower() == column.lower():
             found = True
-            own_day = exp.EQ(this=left, expression=date_literal(day))
-            node.replace(exp.paren(window(left.table or None)) if window else own_day)
+            node.replace(condition(left.table or None))
     others = list(tree.find_all(exp.Placeholder))
     if others and window and not found:
         raise QueryError(
@@ -92,17 +162,31 @@ def bind_day(
         )
     for placeholder in others:
         placeholder.replace(date_literal(day))
-    if found or (others and not window):
+    if found or others:
         return tree
-    condition = window(None) if window else exp.EQ(this=exp.column(column), expression=date_literal(day))
     own = tree.args.get("where")
     if own is not None:
         own.this.replace(exp.paren(own.this.copy()))
-    return tree.where(exp.paren(condition))
+    return tree.where(condition(qualifier_of(tree, table)))
 
 
-def add_to_projection(tree: exp.Select, columns: list[str]) -> exp.Select:
-    """Add columns that the contract needs and the projection lacks.
+def _without_casts(node: exp.Expr) -> exp.Expr:
+    """What is compared, without parentheses and casts to a date around it."""
+    while isinstance(node, _DAY_OF) or (isinstance(node, exp.Cast) and node.is_type(exp.DataType.Type.DATE)):
+        node = node.this
+    return node
+
+
+def qualifier_of(tree: exp.Select, table: str) -> str | None:
+    """The name by which the outer query calls `table`; None where it does not read it itself."""
+    origin = tree.find(exp.From)
+    relations = [join.this for join in tree.args.get("joins") or []] + ([origin.this] if origin else [])
+    names = [found for found in relations if isinstance(found, exp.Table) and found.name.lower() == table.lower()]
+    return names[-1].alias_or_name if names else None
+
+
+def add_to_projection(tree: exp.Select, columns: list[str], table: str) -> exp.Select:
+    """Add the columns of `table` that the contract needs and the projection lacks.
 
     Raises QueryError where that would change the rows (DISTINCT, GROUP BY).
     """
@@ -115,15 +199,27 @@ def add_to_projection(tree: exp.Select, columns: list[str]) -> exp.Select:
             f"the query must return {', '.join(missing)}, which its contract needs; with DISTINCT or GROUP BY"
             " they cannot be added without changing the rows: add them to the query"
         )
-    return tree.select(*(exp.column(column, quoted=True) for column in missing))
+    qualifier = qualifier_of(tree, table)
+    return tree.select(*(exp.column(column, table=qualifier, quoted=True) for column in missing))
 
 
 def rename_tables(tree: exp.Select, view_of: Callable[[exp.Table], str]) -> exp.Select:
-    """Point every table of the query (not its WITH names) to the view that `view_of` makes for it."""
-    defined = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-    for table in list(tree.find_all(exp.Table)):
-        if not table.db and table.name.lower() in defined:
-            continue
+    """Point every table of the query (not its WITH names) to the view that `view_of` makes for it.
+
+    Raises QueryError for a function in a table's place: a program reads tables of the warehouse only.
+    """
+    for function in (table for table in tree.find_all(exp.Table) if not isinstance(table.this, exp.Identifier)):
+        raise QueryError(f"the query reads {function.sql()}; it may only read tables of the warehouse")
+    tables = [
+        table
+        for scope in traverse_scope(tree)
+        for table in scope.tables
+        if isinstance(scope.sources.get(table.alias_or_name), exp.Table)
+    ]
+    for table in {id(table): table for table in tables}.values():
         view = exp.Table(this=exp.to_identifier(view_of(table), quoted=True))
         table.replace(exp.alias_(view, table.alias or table.name, table=True))
+    for column in tree.find_all(exp.Column):
+        column.set("db", None)  # database.table.column: the table now goes by its own name
+        column.set("catalog", None)
     return tree

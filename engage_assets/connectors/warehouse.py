@@ -24,7 +24,16 @@ _TAKEN: Final[dict[Kind, cs.Selector]] = {
     "integer": cs.integer(),
     "flag": cs.boolean(),
 }
-_INSTANT_FORMATS: Final = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d")
+_WRITTEN: Final = frozenset[Kind]({"key", "text", "date", "instant"})
+"""Kinds that CSV files hold as they are written: no leading zero is lost, and no date is guessed."""
+INSTANT: Final = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$"
+)
+"""Dates and instants written as text: ISO 8601, UTC where no offset is given."""
+_INSTANT_FORMS: Final = (
+    "%Y-%m-%d",
+    *(f"%Y-%m-%d{gap}%H:%M{seconds}{zone}" for gap in " T" for seconds in (":%S%.f", "") for zone in ("", "%#z")),
+)
 
 
 @dataclass(frozen=True)
@@ -46,15 +55,20 @@ class Warehouse:
 
     root: Path
 
-    def find(self, table: str, *folders: str) -> TableFiles | None:
-        """The files of a table below the folders of its database and schema, or None."""
+    def find(self, name: str, *folders: str, table: Table | None = None) -> TableFiles | None:
+        """The files of a table below the folders of its database and schema, or None.
+
+        `table` declares columns, which CSV files cannot. Raises WarehouseError where a file cannot be read.
+        """
+        if any(not part.strip(".") or "/" in part for part in (name, *folders)):
+            return None
         place = self.root.joinpath(*folders)
         for suffix in (".parquet", ".csv"):
-            paths = [place / f"{table}{suffix}"]
+            paths = [place / f"{name}{suffix}"]
             if not paths[0].is_file():
-                paths = sorted(path for path in (place / table).glob(f"*{suffix}") if not path.name.startswith("."))
+                paths = sorted(path for path in (place / name).glob(f"*{suffix}") if not path.name.startswith("."))
             if paths:
-                return TableFiles(tuple(paths), _open(paths).collect_schema())
+                return TableFiles(tuple(paths), _types(paths, table))
         return None
 
     def checked(self, table: Table, database: str, *, required: bool = False) -> TableFiles | None:
@@ -63,7 +77,7 @@ class Warehouse:
         Raises WarehouseError naming every fault: table, column, expected and found type, remedy.
         """
         folder = table.database or database
-        files = self.find(table.name, folder)
+        files = self.find(table.name, folder, table=table)
         if files is None:
             if not required:
                 return None
@@ -83,16 +97,47 @@ class Warehouse:
         if files is None:
             return None
         present = [column for column in table.columns if column.name in files.types]
-        return _open(files.paths).select(_as_kind(column, files.types[column.name]) for column in present)
+        return _open(files.paths, table).select(_as_kind(column, files.types[column.name]) for column in present)
 
 
-def _open(paths: Sequence[Path]) -> pl.LazyFrame:
-    """Scan Parquet or CSV; what looks like a key in CSV stays text, so that no leading zero is lost."""
-    if paths[0].suffix == ".parquet":
+def _types(paths: Sequence[Path], table: Table | None) -> dict[str, pl.DataType]:
+    """The physical type of each column; Null where a CSV file holds no value of a column that is not written text."""
+    try:
+        frame = _open(paths, table)
+        types = dict(frame.collect_schema())
+        open_ = [column.name for column in table.columns if column.kind not in _WRITTEN] if table else []
+        doubtful = [name for name in open_ if types.get(name) == pl.String()] if paths[0].suffix == ".csv" else []
+        if doubtful:
+            counts = frame.select(pl.col(doubtful).count()).collect()
+            types |= {name: pl.Null() for name in doubtful if not counts[name].item()}
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise WarehouseError(
+            f"{paths[0] if len(paths) == 1 else paths[0].parent} cannot be read ({type(error).__name__}): it must be"
+            " Parquet, or CSV in UTF-8 with commas and a header line"
+        ) from None
+    return types
+
+
+def _open(paths: Sequence[Path], table: Table | None) -> pl.LazyFrame:
+    """Scan Parquet or CSV; parts may differ in the order of their columns, and lack optional ones."""
+    if paths[0].suffix == ".csv":
+        return _together([_open_csv(path, table) for path in paths])
+    schemas = [pl.read_parquet_schema(path) for path in paths]
+    if all(list(schema.items()) == list(schemas[0].items()) for schema in schemas):
         return pl.scan_parquet(list(paths))
-    header = pl.scan_csv(paths[0], infer_schema_length=0).collect_schema().names()
-    texts = {name: pl.String() for name in header if name.endswith("_id")}
-    return pl.scan_csv(list(paths), schema_overrides=texts, infer_schema_length=None, try_parse_dates=True)
+    return _together([pl.scan_parquet(path) for path in paths])
+
+
+def _together(parts: list[pl.LazyFrame]) -> pl.LazyFrame:
+    return parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal_relaxed")
+
+
+def _open_csv(path: Path, table: Table | None) -> pl.LazyFrame:
+    """Scan a CSV file: what is declared as written text, or named like a key, stays text; all rows tell the rest."""
+    header = pl.scan_csv(path, infer_schema_length=0).collect_schema().names()
+    written = {column.name for column in table.columns if column.kind in _WRITTEN} if table else set()
+    texts = {name: pl.String() for name in header if name in written or name.endswith("_id")}
+    return pl.scan_csv(path, schema_overrides=texts, infer_schema_length=None)
 
 
 def _fault(column: Column, types: Mapping[str, pl.DataType]) -> str | None:
@@ -114,12 +159,21 @@ def _needed(table: Table) -> str:
 def _as_kind(column: Column, found: pl.DataType) -> pl.Expr:
     """The column as its kind's type; what cannot be read as a date or an instant is null."""
     value, wanted = pl.col(column.name), POLARS_TYPES[column.kind]
-    if column.kind in ("date", "instant"):
+    if found == pl.Null():
+        value = pl.lit(None)
+    elif column.kind in ("date", "instant"):
         if found == pl.String():
-            instants = pl.coalesce(value.str.to_datetime(f, time_unit="us", strict=False) for f in _INSTANT_FORMATS)
-            return instants.cast(wanted).alias(column.name)
-        if isinstance(found, pl.Datetime) and found.time_zone:
+            value = _instant(value)
+        if found == pl.String() or (isinstance(found, pl.Datetime) and found.time_zone):
             value = value.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    if column.kind == "number" and found.is_float():
+    elif column.kind == "number" and found.is_float():
         value = value.fill_nan(None)
     return value.cast(wanted).alias(column.name)
+
+
+def _instant(text: pl.Expr) -> pl.Expr:
+    """What is written as `INSTANT`, in UTC; null where it is not."""
+    written = pl.when(text.str.contains(INSTANT)).then(text)
+    return pl.coalesce(
+        written.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False) for form in _INSTANT_FORMS
+    )

@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 
 from engage_assets.clocks import read_clock
+from engage_assets.defs.abilities import load_programs
 from engage_assets.defs.build import build_definitions
 from engage_assets.defs.resources import home_of, resources
 from engage_assets.domain.errors import EngageError
@@ -23,7 +24,7 @@ from engage_assets.domain.ports import Clock
 from engage_assets.domain.program import Program
 from engage_assets.home import Home
 from engage_assets.lake import Lake
-from engage_assets.programs import ProgramFolder, load_folder
+from engage_assets.programs import ProgramFolder
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Launcher:
     @cached_property
     def folder(self) -> ProgramFolder:
         """The programs. Raises ProgramFileError."""
-        return load_folder(self.folder_path)
+        return load_programs(self.folder_path)
 
     @cached_property
     def home(self) -> Home:

@@ -149,8 +149,9 @@ def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
             program=batch.program,
             marketplaces=batch.marketplaces,
             partition=batch.partition,
+            settle=_collected,
         )
-        yield _sorted(refuse_duplicates(checked))
+        yield _sorted(refuse_duplicates(_collected(checked)))
 
 
 def candidates_of(batch: Batch, checked: pl.LazyFrame) -> pl.LazyFrame:
@@ -174,7 +175,7 @@ def judge_candidates(
     }
     names = [column.name for column in (*batch.source.candidate_columns, *VERDICT_COLUMNS)]
     for part in customer_ranges(candidates, "customer_id", batch.range_rows):
-        facts = join_facts(_frame(part.of(candidates)), tables, Asking(batch.program, batch.instant))
+        facts = join_facts(_frame(part.of(candidates)), tables, Asking(batch.program, batch.instant, _collected))
         yield _sorted(judge(facts, batch.program, batch.available).select(*names, *batch.flags))
 
 
@@ -317,6 +318,12 @@ def subject_names(batch: Batch, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _frame(frame: pl.LazyFrame) -> Frame:
     return nw.from_native(frame)
+
+
+def _collected(frame: Frame) -> Frame:
+    """Compute now: Polars would otherwise read a table once per use, and hold all tables of a plan at the same time."""
+    collected: pl.DataFrame = frame.to_native().collect()
+    return _frame(collected.lazy())
 
 
 def _sorted(frame: Frame) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 _AWS_CRON = re.compile(r"^cron\(([^()]*)\)$")
+_NUMBER = re.compile(r"^[0-9]{1,2}$")
 _AWS_WEEKDAYS = {"1": "SUN", "2": "MON", "3": "TUE", "4": "WED", "5": "THU", "6": "FRI", "7": "SAT"}
 
 
@@ -51,9 +52,9 @@ def read_aws_cron(expression: str) -> Cadence:
     if len(fields) != 6:
         raise ValueError('write six fields, for example "cron(0 2 * * ? *)": minute hour day month weekday year')
     minute, hour, day, month, weekday, year = fields
-    if not (minute.isdigit() and int(minute) < 60):
+    if not (_NUMBER.match(minute) and int(minute) < 60):
         raise ValueError(f"minute {minute!r}: one number from 0 to 59")
-    if not (hour.isdigit() and int(hour) < 24):
+    if not (_NUMBER.match(hour) and int(hour) < 24):
         raise ValueError(f"hour {hour!r}: one number from 0 to 23")
     if (day == "?") == (weekday == "?"):
         raise ValueError("exactly one of day-of-month and day-of-week must be '?'")

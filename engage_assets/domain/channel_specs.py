@@ -1,22 +1,31 @@
 """What a program file may say about each channel."""
 
+import re
 from datetime import time
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, field_validator
 
 from engage_assets.domain.slots import known_zones
 from engage_assets.domain.spec import Spec
+
+_CLOCK_TIME = re.compile(r"^([01]\d|2[0-3]):[0-5]\d$")
 
 
 def _clock_time(value: Any) -> Any:
     """Read "10:00"; YAML 1.1 reads an unquoted 10:00 as the number 600, so say what to do."""
     if isinstance(value, int | float):
         raise ValueError('write the time in quotes, for example "10:00"')
+    if isinstance(value, str) and not _CLOCK_TIME.match(value):
+        raise ValueError('write the time as hours and minutes, for example "09:00"')
     return value
 
 
-ClockTime = Annotated[time, BeforeValidator(_clock_time)]
+ClockTime = Annotated[
+    time,
+    BeforeValidator(_clock_time),
+    WithJsonSchema({"type": "string", "pattern": _CLOCK_TIME.pattern, "examples": ["10:00"]}),
+]
 
 
 class ChannelSection(Spec):

@@ -124,6 +124,8 @@ def _filter_id(value: Any) -> str | None:
     return value.get("filterId") if isinstance(value, dict) else getattr(value, "filter_id", None)
 
 
+FILTER_IDS = ("trust", "eligibility", "engagement", "interest-match", "geographic", "frequency-cap")
+
 FilterSpec = Annotated[
     Annotated[TrustFilter, Tag("trust")]
     | Annotated[EligibilityFilter, Tag("eligibility")]
@@ -134,7 +136,6 @@ FilterSpec = Annotated[
     Discriminator(
         _filter_id,
         custom_error_type="unknown_filter",
-        custom_error_message="filterId must be one of trust, eligibility, engagement, interest-match,"
-        " geographic, frequency-cap",
+        custom_error_message=f"filterId must be one of {', '.join(FILTER_IDS)}",
     ),
 ]

@@ -3,10 +3,11 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
 
 from engage_assets.domain.cadence import Cadence, read_aws_cron
 from engage_assets.domain.channel_specs import ChannelSpec, ClockTime, ListSection
@@ -114,6 +115,19 @@ class Cost(Spec):
     per_message: float = Field(0, ge=0)
 
 
+def _unique(what: str, names: Sequence[object]) -> None:
+    """Raise ValueError where one of `names` stands more than once."""
+    twice = sorted({str(name) for name in names if list(names).count(name) > 1})
+    if twice:
+        raise ValueError(f"{what} {', '.join(twice)} stands more than once; each must be unique")
+
+
+def source_table_of(query: str, table: str | None = None) -> str:
+    """Name of a connector's source table: the one that it names, else the first after FROM in its query."""
+    found = re.search(r"\bFROM\s+[\"`]?([\w.]+)", query, re.IGNORECASE)
+    return table or (found[1].split(".")[-1] if found else "")
+
+
 class Program(Spec):
     """An engagement program: whom it contacts, about what, through which channels."""
 
@@ -149,20 +163,30 @@ class Program(Spec):
         read_aws_cron(value)
         return value
 
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
-        """Check what no single key can tell."""
-        for what, names in {
-            "marketplaces": self.marketplaces,
-            "scoringModels.modelId": [model.model_id for model in self.scoring_models],
-            "filterChain.filterId": [spec.filter_id for spec in self.filter_chain],
-            "filterChain.order": [spec.order for spec in self.filter_chain],
-            "channels.channelId": [channel.channel_id for channel in self.channels],
-        }.items():
-            twice = sorted({str(name) for name in names if list(names).count(name) > 1})
-            if twice:
-                raise ValueError(f"{what}: {', '.join(twice)} stands more than once; each must be unique")
-        return self
+    @field_validator("marketplaces")
+    @classmethod
+    def _are_different_marketplaces(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _unique("marketplace", value)
+        return value
+
+    @field_validator("scoring_models")
+    @classmethod
+    def _are_different_models(cls, value: tuple[ScoringModel, ...]) -> tuple[ScoringModel, ...]:
+        _unique("modelId", [model.model_id for model in value])
+        return value
+
+    @field_validator("filter_chain")
+    @classmethod
+    def _are_different_filters(cls, value: tuple[FilterSpec, ...]) -> tuple[FilterSpec, ...]:
+        _unique("filterId", [spec.filter_id for spec in value])
+        _unique("order", [spec.order for spec in value])
+        return value
+
+    @field_validator("channels")
+    @classmethod
+    def _are_different_channels(cls, value: tuple[ChannelSpec, ...]) -> tuple[ChannelSpec, ...]:
+        _unique("channelId", [channel.channel_id for channel in value])
+        return value
 
     @property
     def key(self) -> str:
@@ -182,9 +206,7 @@ class Program(Spec):
     @property
     def source_table(self) -> str:
         """Name of the source table: `config.table`, else the first table after FROM in the query."""
-        named = self.connector.config.table
-        found = re.search(r"\bFROM\s+[\"`]?([\w.]+)", self.connector.config.query, re.IGNORECASE)
-        return named or (found[1].split(".")[-1] if found else "")
+        return source_table_of(self.connector.config.query, self.connector.config.table)
 
     @property
     def scope(self) -> str:

@@ -49,5 +49,5 @@ def next_slot(zone: str, at: time, after: datetime) -> tuple[datetime, datetime]
 
 @cache
 def known_zones() -> frozenset[str]:
-    """All IANA zones of this machine's tzdata."""
-    return frozenset(available_timezones())
+    """All IANA zones of this machine's tzdata, without the two names that mean the machine's own zone or none."""
+    return frozenset(available_timezones()) - {"localtime", "Factory"}

@@ -9,7 +9,7 @@ from typing import Any, Final
 import narwhals as nw
 
 from engage_assets.domain.channel_specs import CHANNEL_TYPES
-from engage_assets.domain.errors import WarehouseError
+from engage_assets.domain.errors import ProgramFileError, WarehouseError
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.program import Program
 from engage_assets.filters.clauses import Clause
@@ -34,14 +34,24 @@ def refused_by(filter_id: str) -> str:
     return f"refused_by_{filter_id.replace('-', '_')}"
 
 
+def _chain(program: Program) -> dict[str, list[Clause]]:
+    """All clauses of each filter of the program, by filterId."""
+    unknown = [spec.filter_id for spec in program.filters if spec.filter_id not in FILTERS]
+    if unknown:
+        raise ProgramFileError(
+            f"filterChain of {program.program_id}: this version cannot evaluate {', '.join(unknown)}"
+            f" (it knows {', '.join(FILTERS)}); remove the filter"
+        )
+    return {spec.filter_id: FILTERS[spec.filter_id](spec, program) for spec in program.filters}
+
+
 def clauses_of(program: Program, available: frozenset[str]) -> dict[str, list[Clause]]:
     """By filterId, the clauses whose facts the deployment declares.
 
-    Raises WarehouseError where a filter has none: it could not refuse anybody.
+    Raises WarehouseError where a filter has none: it could not refuse anybody. Raises ProgramFileError for a
+    filter that is not in FILTERS.
     """
-    chain: dict[str, list[Clause]] = {
-        spec.filter_id: FILTERS[spec.filter_id](spec, program) for spec in program.filters
-    }
+    chain = _chain(program)
     kept = {name: [clause for clause in clauses if clause.needs <= available] for name, clauses in chain.items()}
     for name, clauses in kept.items():
         if not clauses:
@@ -57,8 +67,8 @@ def not_evaluated(program: Program, available: frozenset[str]) -> list[tuple[str
     """Clauses that this deployment cannot evaluate: reason code, and the facts that are not declared."""
     return [
         (clause.code, ", ".join(sorted(clause.needs - available)))
-        for spec in program.filters
-        for clause in FILTERS[spec.filter_id](spec, program)
+        for clauses in _chain(program).values()
+        for clause in clauses
         if not clause.needs <= available
     ]
 

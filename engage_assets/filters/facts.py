@@ -11,7 +11,7 @@ from typing import Final
 
 import narwhals as nw
 
-from engage_assets.domain.facts import Frame, latest_known, stated_once
+from engage_assets.domain.facts import Frame, as_planned, latest_known, stated_once
 from engage_assets.domain.program import Program
 
 NOT_COUNTED: Final = ("failed", "skipped", "held_out")
@@ -26,6 +26,9 @@ class Asking:
 
     program: Program
     instant: datetime
+    settle: Callable[[Frame], Frame] = as_planned
+    """Applied to each table once it is cut to the batch: an engine that would otherwise read it several times, or
+    hold all of them at once, may compute it here."""
 
 
 def join_facts(candidates: Frame, tables: Tables, asking: Asking) -> Frame:
@@ -34,76 +37,79 @@ def join_facts(candidates: Frame, tables: Tables, asking: Asking) -> Frame:
     `tables` are the warehouse's by noun, as their kinds, plus `send_events` (the ledger's mirror cut at the
     batch instant) and `given_opt_outs` (likewise).
     """
+    # Each fact is cut to the keys of the candidates as given: cut to those joined so far, the plan would
+    # hold its own beginning twice per fact.
+    joined = candidates
     for fact in FACTS:
-        candidates = fact(candidates, tables, asking)
-    return candidates
+        joined = fact(joined, candidates, tables, asking)
+    return joined
 
 
-def _order(candidates: Frame, tables: Tables, asking: Asking) -> Frame:  # noqa: ARG001 - facts are called alike
+def _order(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
     """`order_is_known`, `order_customer_id`, `order_status`, `order_has_subject` of the record's own order."""
-    if "order_id" not in candidates.collect_schema().names():
-        return candidates
-    batch = candidates.select("order_id").unique()
+    if "order_id" not in batch.collect_schema().names():
+        return joined
     if "orders" in tables:
         wanted = {"customer_id": "order_customer_id", "status": "order_status"}
-        orders = _cut(tables["orders"], batch, "order_id", *wanted)
+        orders = asking.settle(_cut(tables["orders"], batch, "order_id", *wanted))
         facts = stated_once(orders, "order_id").rename(
             {name: alias for name, alias in wanted.items() if name in orders.collect_schema().names()}
         )
-        candidates = candidates.join(
-            facts.with_columns(nw.lit(True).alias("order_is_known")), on="order_id", how="left"
-        )
+        joined = joined.join(facts.with_columns(nw.lit(True).alias("order_is_known")), on="order_id", how="left")
     if "order_items" in tables:
-        items = _cut(tables["order_items"], batch, "order_id", "product_id").unique()
-        candidates = _mark(candidates, items.rename({"product_id": "subject_id"}), "order_has_subject", "order_id")
-    return candidates
+        items = asking.settle(_pairs(tables["order_items"], batch, "order_id", "product_id"))
+        joined = _mark(joined, items, "order_has_subject", "order_id")
+    return joined
 
 
-def _returned(candidates: Frame, tables: Tables, asking: Asking) -> Frame:
+def _returned(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
     """`was_returned`: this product of this order, at or before the batch instant (or at an unknown time)."""
-    if "returns" not in tables or "order_id" not in candidates.collect_schema().names():
-        return candidates
+    if "returns" not in tables or "order_id" not in batch.collect_schema().names():
+        return joined
     before = tables["returns"].filter(_before("returned_at", asking.instant))
-    returns = _cut(before, candidates.select("order_id").unique(), "order_id", "product_id").unique()
-    return _mark(candidates, returns.rename({"product_id": "subject_id"}), "was_returned", "order_id")
+    returns = asking.settle(_pairs(before, batch, "order_id", "product_id"))
+    return _mark(joined, returns, "was_returned", "order_id")
 
 
-def _product(candidates: Frame, tables: Tables, asking: Asking) -> Frame:  # noqa: ARG001 - facts are called alike
+def _product(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:  # noqa: ARG001 - facts are called alike
     """`is_reviewable` of the product."""
     if "products" not in tables or "is_reviewable" not in tables["products"].collect_schema().names():
-        return candidates
-    products = tables["products"].select("product_id", "is_reviewable").rename({"product_id": "subject_id"})
-    return candidates.join(stated_once(products, "subject_id"), on="subject_id", how="left")
+        return joined
+    products = asking.settle(
+        tables["products"].select("product_id", "is_reviewable").rename({"product_id": "subject_id"})
+    )
+    return joined.join(stated_once(products, "subject_id"), on="subject_id", how="left")
 
 
-def _answered(candidates: Frame, tables: Tables, asking: Asking) -> Frame:
+def _answered(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
     """`was_answered`: the customer reviewed the product at or before the batch instant (or at an unknown time)."""
     if "reviews" not in tables:
-        return candidates
+        return joined
     before = tables["reviews"].filter(_before("reviewed_at", asking.instant))
-    reviews = _cut(before, candidates.select("customer_id").unique(), "customer_id", "product_id")
-    return _mark(candidates, reviews.rename({"product_id": "subject_id"}).unique(), "was_answered", "customer_id")
+    reviews = asking.settle(_pairs(before, batch, "customer_id", "product_id"))
+    return _mark(joined, reviews, "was_answered", "customer_id")
 
 
-def _trust(candidates: Frame, tables: Tables, asking: Asking) -> Frame:
+def _trust(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
     """`account_status`, `trust_score`, `fraud_score` as known at the batch instant."""
     if "customer_trust" not in tables:
-        return candidates
+        return joined
+    present = tables["customer_trust"].collect_schema().names()
+    facts = [name for name in ("account_status", "fraud_score", "trust_score") if name in present]
+    if not facts:
+        return joined
     known = tables["customer_trust"].filter(nw.col("known_at") <= asking.instant)
-    facts = ("account_status", "fraud_score", "trust_score")
-    cut = _cut(known, candidates.select("customer_id").unique(), "customer_id", "known_at", *facts)
-    ties = [name for name in facts if name in cut.collect_schema().names()]
-    latest = latest_known(cut, "customer_id", "known_at", ties) if ties else cut
-    return candidates.join(latest.drop("known_at"), on="customer_id", how="left")
+    cut = asking.settle(_cut(known, batch, "customer_id", "known_at", *facts))
+    latest = latest_known(cut, "customer_id", "known_at", facts)
+    return joined.join(latest.drop("known_at"), on="customer_id", how="left")
 
 
-def _opted_out(candidates: Frame, tables: Tables, asking: Asking) -> Frame:
+def _opted_out(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
     """`opted_out_<channel>` for each enabled channel, out of the warehouse's and the ledger's opt-outs."""
-    batch = candidates.select("customer_id").unique()
     channels = [channel.type for channel in asking.program.enabled_channels]
     found = [_in_force(tables[name], batch, asking) for name in ("opt_outs", "given_opt_outs") if name in tables]
-    if not found:
-        return candidates
+    if not found or not channels:
+        return joined
     opted_out = nw.concat(found, how="vertical")
     of_all = nw.col("channel").is_null()
     per_customer = opted_out.group_by("customer_id").agg(
@@ -112,7 +118,7 @@ def _opted_out(candidates: Frame, tables: Tables, asking: Asking) -> Frame:
             for channel in channels
         )
     )
-    joined = candidates.join(per_customer, on="customer_id", how="left")
+    joined = joined.join(per_customer, on="customer_id", how="left")
     return joined.with_columns((nw.col(_flag(channel)).fill_null(0) > 0).alias(_flag(channel)) for channel in channels)
 
 
@@ -126,37 +132,44 @@ def _in_force(table: Frame, batch: Frame, asking: Asking) -> Frame:
         given = given.filter((nw.col("revoked_at") > asking.instant).fill_null(True))
     given = given.with_columns(program.alias("program"), channel.alias("channel"))
     given = given.filter(nw.col("program").is_null() | (nw.col("program") == asking.program.program_id))
-    return given.select("customer_id", "channel").join(batch, on="customer_id", how="semi")
+    return _cut(given, batch, "customer_id", "channel")
 
 
-def _asked(candidates: Frame, tables: Tables, asking: Asking) -> Frame:
+def _asked(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
     """`was_asked` about the subject by this program, and `used`: distinct subjects in the cap's window.
 
     A send counts when it was planned at or before the batch instant and its state then counts; plans for
     later slots count too.
     """
     if "send_events" not in tables:
-        return candidates
-    events = tables["send_events"].filter(nw.col("at") <= asking.instant)
-    events = events.join(candidates.select("customer_id").unique(), on="customer_id", how="semi")
-    stopped = events.filter(nw.col("state").is_in(list(NOT_COUNTED))).select("send_id").unique()
-    counted = events.filter((nw.col("state") == "planned") & nw.col("is_solicitation")).join(
-        stopped, on="send_id", how="anti"
+        return joined
+    cap, program = asking.program.cap, asking.program
+    events = tables["send_events"].filter((nw.col("at") <= asking.instant) & nw.col("is_solicitation"))
+    stopped = _cut(events.filter(nw.col("state").is_in(list(NOT_COUNTED))), batch, "customer_id", "send_id")
+    planned = events.filter(nw.col("state") == "planned").join(
+        asking.settle(stopped.select("send_id")), on="send_id", how="anti"
     )
-    own = counted.filter(nw.col("program") == asking.program.program_id)
-    asked = own.select("customer_id", "subject_id").unique()
-    candidates = _mark(candidates, asked, "was_asked", "customer_id")
-    cap = asking.program.cap
+    since = asking.instant - timedelta(days=cap.parameters.window_days if cap else 0)
+    uses_quota = (nw.col("cap_scope") == program.scope) & (nw.col("slot_at") > since)
+    counted = planned.select(
+        "customer_id",
+        "subject_id",
+        (nw.col("program") == program.program_id).alias("is_own"),
+        uses_quota.alias("uses_quota"),
+    )
+    counted = counted.filter(nw.col("is_own") | nw.col("uses_quota"))
+    counted = asking.settle(_cut(counted, batch, "customer_id", "subject_id", "is_own", "uses_quota"))
+    asked = _pairs(counted.filter(nw.col("is_own")), batch, "customer_id", "subject_id")
+    joined = _mark(joined, asked, "was_asked", "customer_id")
     if cap is None:
-        return candidates
-    since = asking.instant - timedelta(days=cap.parameters.window_days)
-    in_window = counted.filter((nw.col("cap_scope") == asking.program.scope) & (nw.col("slot_at") > since))
-    used = in_window.select("customer_id", "subject_id").unique().group_by("customer_id").agg(nw.len().alias("used"))
-    joined = candidates.join(used, on="customer_id", how="left")
+        return joined
+    subjects = counted.filter(nw.col("uses_quota")).select("customer_id", "subject_id").unique()
+    used = subjects.group_by("customer_id").agg(nw.len().alias("used"))
+    joined = joined.join(used, on="customer_id", how="left")
     return joined.with_columns(nw.col("used").fill_null(0).cast(nw.Int64).alias("used"))
 
 
-FACTS: Final[tuple[Callable[[Frame, Tables, Asking], Frame], ...]] = (
+FACTS: Final[tuple[Callable[[Frame, Frame, Tables, Asking], Frame], ...]] = (
     _order,
     _returned,
     _product,
@@ -165,7 +178,10 @@ FACTS: Final[tuple[Callable[[Frame, Tables, Asking], Frame], ...]] = (
     _opted_out,
     _asked,
 )
-"""Every fact that filters may ask about, in the order in which they are joined."""
+"""Every fact that filters may ask about, in the order in which they are joined.
+
+Called with the candidates joined so far, the candidates as given, the tables, and who asks.
+"""
 
 
 def opted_out_of(channel: str) -> str:
@@ -185,10 +201,17 @@ def _before(column: str, instant: datetime) -> nw.Expr:
 def _cut(table: Frame, batch: Frame, key: str, *columns: str) -> Frame:
     """Rows of the batch's keys, with those of `columns` that the table has."""
     present = table.collect_schema().names()
-    return table.select(key, *(column for column in columns if column in present)).join(batch, on=key, how="semi")
+    wanted = table.select(key, *(column for column in columns if column in present))
+    return wanted.join(batch.select(key), on=key, how="semi")
 
 
-def _mark(candidates: Frame, pairs: Frame, name: str, key: str) -> Frame:
+def _pairs(table: Frame, batch: Frame, key: str, subject: str) -> Frame:
+    """The distinct pairs of `key` and `subject_id` of `table` that stand in the batch."""
+    pairs = table.select(key, nw.col(subject).alias("subject_id"))
+    return pairs.join(batch.select(key, "subject_id"), on=[key, "subject_id"], how="semi").unique()
+
+
+def _mark(joined: Frame, pairs: Frame, name: str, key: str) -> Frame:
     """`name`: whether the candidate's `key` and subject stand among the distinct `pairs`."""
-    marked = candidates.join(pairs.with_columns(nw.lit(True).alias(name)), on=[key, "subject_id"], how="left")
+    marked = joined.join(pairs.with_columns(nw.lit(True).alias(name)), on=[key, "subject_id"], how="left")
     return marked.with_columns(nw.col(name).fill_null(False).alias(name))

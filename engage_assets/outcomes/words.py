@@ -57,19 +57,22 @@ def history(customer_id: str, decisions: pl.LazyFrame) -> str:
     return "\n".join(lines)
 
 
-def range_table(days: Mapping[date, pl.LazyFrame], stages: Sequence[str]) -> str:
-    """A markdown table, one row per partition: input, ended at each stage, listed, and whether the counts close."""
+def range_table(days: Mapping[date, tuple[int, pl.LazyFrame]], stages: Sequence[str]) -> str:
+    """A markdown table, one row per partition: input records, ended at each stage, listed, and the sum of the ends.
+
+    `days`: rows of the raw asset and the decisions, by partition. Where the counts close, sum equals input.
+    """
     heads = ["partition", "input", *stages, "listed", "sum"]
     lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
     totals = [0] * (len(heads) - 1)
-    for day, decisions in days.items():
+    for day, (records, decisions) in days.items():
         counts = decisions.group_by("stage", "reason").agg(records=pl.len()).collect()
         listed = int(counts.filter(pl.col("reason") == LISTED)["records"].sum())
         ended = [
             int(counts.filter((pl.col("stage") == stage) & (pl.col("reason") != LISTED))["records"].sum())
             for stage in stages
         ]
-        row = [int(counts["records"].sum()), *ended, listed, sum(ended) + listed]
+        row = [records, *ended, listed, sum(ended) + listed]
         totals = [total + value for total, value in zip(totals, row, strict=True)]
         lines.append(f"| {day} | {' | '.join(f'{value:,}' for value in row)} |")
     return "\n".join([*lines, f"| **all** | {' | '.join(f'{value:,}' for value in totals)} |"])

@@ -113,7 +113,8 @@ UPSERT: Final = f"""
 
 REMOVE_LEFT: Final = f"""
     DELETE FROM candidates
-    WHERE program = :program AND partition_date = :partition AND status = 'active' AND expires_at > :now AND NOT EXISTS (
+    WHERE program = :program AND partition_date = :partition AND status = 'active' AND expires_at > :now
+        AND NOT EXISTS (
         SELECT 1 FROM incoming WHERE ({_list(KEY_GIVEN, "incoming")}) = ({_list(KEY_GIVEN, "candidates")})
     )
 """  # noqa: S608 – our own names

@@ -1,0 +1,40 @@
+"""The filter stage of engage_assets on the benchmark's day: contract, duplicates, facts, verdicts, written out.
+
+usage: python bench/filter_ours.py WAREHOUSE SENDS PARTITION OUT     (as bench/filter_polars.py)
+"""
+
+import sys
+from datetime import date
+from pathlib import Path
+
+import measure
+import polars as pl
+
+from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.defs import stages
+from engage_assets.lake import write_parquet
+from engage_assets.programs import load_folder
+
+OUT_COLUMNS = ["record_id", "refused_by_trust", "refused_by_eligibility", "refused_by_frequency_cap", "reason", "quota_left"]
+
+
+def main(warehouse: Path, sends: Path, partition: date, out: Path) -> None:
+    """Judge every delivery of the partition and write the rivals' columns."""
+    folder = load_folder(Path("programs"))
+    batch = stages.Batch(folder.programs["product-reviews"], partition, folder.marketplaces, Warehouse(warehouse))
+    raw = batch.warehouse.scan(batch.source.table, "ecommerce", required=True)
+    assert raw is not None
+    # As the rivals, read the day's table as it lies: record ids and order are the connector's work, not the filters'.
+    records = raw.with_columns(record_id=pl.col("delivery_id"), is_late=pl.lit(False))
+    files = sorted(path for path in sends.glob("*.parquet") if path.stem <= partition.isoformat())
+    checked = pl.concat(stages.check_records(batch, records)).lazy()
+    candidates = stages.candidates_of(batch, checked).collect().lazy()
+    judged = stages.judge_candidates(batch, candidates, pl.scan_parquet(files), None)
+    refused = stages.set_aside_of(checked).select("record_id", "reason").collect()
+    write_parquet(out, pl.concat([refused, *(part.select(OUT_COLUMNS) for part in judged)], how="diagonal"))
+    reasons = pl.scan_parquet(out).group_by("reason").len().collect()
+    measure.report(records=int(reasons["len"].sum()))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), date.fromisoformat(sys.argv[3]), Path(sys.argv[4]))

@@ -1,0 +1,148 @@
+"""The whole partition, raw to rendered campaigns: through Dagster, or the same functions called directly.
+
+usage: python bench/partition.py direct|dagster|model HOME PARTITION
+HOME is a folder of bench/generate.py. `model` trains the model that the other two score with.
+"""
+
+import os
+import resource
+import shutil
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import measure
+import polars as pl
+
+PROGRAM = "product-reviews"
+
+
+def peak() -> int:
+    """Peak memory so far, MiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def direct(home: Path, partition: date) -> None:
+    """Every stage as a plain call, with the same files written."""
+    from engage_assets.connectors.duckdb import DuckDBConnector
+    from engage_assets.connectors.warehouse import Warehouse
+    from engage_assets.defs import stages
+    from engage_assets.domain.tables import SENDS_LOG
+    from engage_assets.home import Home
+    from engage_assets.lake import Lake, write_parquet
+    from engage_assets.ledger.ledger import SqlLedger
+    from engage_assets.programs import load_folder
+    from engage_assets.stores.sqlite import SqliteCandidateStore
+
+    place, day, folder = Home(home), partition.isoformat(), load_folder(Path("programs"))
+    program = folder.programs[PROGRAM]
+    warehouse, lake, seconds, peaks = Warehouse(place.warehouse), Lake(place.lake), {}, {}
+    batch = stages.Batch(program, partition, folder.marketplaces, warehouse)
+    began = time.perf_counter()
+
+    def done(stage: str) -> None:
+        nonlocal began
+        seconds[stage], peaks[stage] = round(time.perf_counter() - began, 2), peak()
+        began = time.perf_counter()
+
+    def write(name: str, frames) -> pl.LazyFrame:
+        lake.write((program.key, name), day, frames)
+        return lake.scan((program.key, name), day)
+
+    ledger = SqlLedger(place.ledger_url)
+    lake.write(("ledger", "opt_outs"), day, ledger.opt_outs(batch.instant))
+    ledger.send_events(batch.instant, batch.instant)
+    batch.check()
+    connector = DuckDBConnector(warehouse)
+    raw = write("raw_deliveries", connector.read(program, partition))
+    connector.unread(program, partition)
+    done("raw")
+    spool = place.root / "spool.parquet"
+    write_parquet(spool, stages.check_records(batch, raw))
+    checked = pl.scan_parquet(spool)
+    candidates = write("candidates", stages.candidates_of(batch, checked))
+    set_aside = write("set_aside", stages.set_aside_of(checked))
+    done("candidates")
+    sends = lake.history(("ledger", SENDS_LOG.name), partition)
+    opt_outs = lake.scan(("ledger", "opt_outs"), day)
+    verdicts = write("filter_verdicts", stages.judge_candidates(batch, candidates, sends, opt_outs))
+    accepted = write("filtered_candidates", stages.accepted_of(batch, verdicts))
+    done("filters")
+    scored = write("scored_candidates", stages.score(batch, accepted, stages.scorer_of(place.models, program)))
+    done("score")
+    only = scored.filter(pl.col("score").is_not_null())
+    store = SqliteCandidateStore(place.candidates)
+    counts = store.put(program, partition, stages.in_slices(only), batch.instant)
+    stages.differing(only, store.of_partition(program.program_id, partition), counts)
+    done("store")
+    filled = stages.fill_lists(batch, scored)
+    list_verdicts = write("list_verdicts", filled)
+    listed = write("email_list", stages.list_for_email(batch, scored, filled))
+    done("lists")
+    decisions = write("decisions", stages.decide_records(batch, set_aside, verdicts, scored, list_verdicts))
+    assert stages.closes(stages.closing_counts(raw, decisions))
+    done("decisions")
+    campaigns = write("email_campaigns", stages.render_campaigns(batch, listed))
+    done("campaigns")
+    measure.report(stages=seconds, peaks_mib=peaks, messages=campaigns.select(pl.len()).collect().item())
+
+
+def dagster(home: Path, partition: date) -> None:
+    """The batch job of the partition, in one run."""
+    from engage_assets.defs.launch import Launcher
+
+    launcher = Launcher({**os.environ, "ENGAGE_HOME": str(home), "ENGAGE_NOW": f"{partition}T23:59:00", "DAGSTER_HOME": ""})
+    program = launcher.program(PROGRAM)
+    instant = program.cadence.batch_instant(partition)
+    launcher = Launcher({**launcher.environment, "ENGAGE_NOW": instant.isoformat()})
+    launcher.run_partition(program, partition, jobs=["batch"])
+    measure.report(messages=launcher.lake.rows((program.key, "email_campaigns"), partition.isoformat()))
+
+
+def model(home: Path, partition: date) -> None:
+    """Train the program's model on the day's own orders, with a label that follows the features and chance.
+
+    The benchmark's world has one day of deliveries and no past to learn from; what is timed is scoring.
+    """
+    import numpy as np
+
+    from engage_assets.connectors.warehouse import Warehouse
+    from engage_assets.defs import stages
+    from engage_assets.home import Home
+    from engage_assets.programs import load_folder
+    from engage_assets.scoring import model_files, training
+    from engage_assets.scoring.features import join_features
+
+    place, folder = Home(home), load_folder(Path("programs"))
+    program = folder.programs[PROGRAM]
+    batch = stages.Batch(program, partition, folder.marketplaces, Warehouse(place.warehouse))
+    raw = batch.warehouse.scan(batch.source.table, program.connector.config.database, required=True)
+    assert raw is not None
+    people = raw.select("customer_id", subject_id="product_id").drop_nulls().unique().sort("customer_id", "subject_id")
+    entities = people.head(40_000).with_row_index("n").with_columns(
+        as_of=pl.lit(batch.instant).cast(pl.Datetime("us")) - pl.duration(minutes=pl.col("n"))
+    )
+    spec = program.scoring_models[0]
+    rows = join_features(entities, batch.tables, spec.features).sort("n").collect()
+    rng = np.random.default_rng(1)
+    pull = rows["engagement_score"].fill_null(0).to_numpy() * 3 + rows["trust_score"].fill_null(0.5).to_numpy() - 3
+    rows = rows.with_columns(label=pl.Series(rng.random(rows.height) < 1 / (1 + np.exp(-pull))))
+    trained = training.train(spec, rows, as_of=partition)
+    model_files.save(trained, place.models / program.program_id)
+    measure.report(version=trained.version)
+
+
+def clean(home: Path, partition: date) -> None:
+    """Remove what an earlier run of the partition wrote, so that each run does the same work."""
+    for name in ("candidates.db", "candidates.db-wal", "candidates.db-shm", "ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        (home / name).unlink(missing_ok=True)
+    shutil.rmtree(home / "lake" / "product_reviews", ignore_errors=True)
+    shutil.rmtree(home / "dagster", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    way, where, when = sys.argv[1], Path(sys.argv[2]).absolute(), date.fromisoformat(sys.argv[3])
+    if way != "model":
+        clean(where, when)
+    {"direct": direct, "dagster": dagster, "model": model}[way](where, when)
