@@ -23,3 +23,53 @@ help: ## list the targets
 
 .PHONY: setup
 setup: .venv/.installed ## create .venv from the locked dependencies
+
+.PHONY: demo
+demo: .venv/.installed ## generate a small world, run its last day, deliver to the outbox in dry-run, show the funnel
+	@$(BIN)/engage demo
+
+.PHONY: ui
+ui: .venv/.installed ## open Dagster on the same home: http://localhost:3000
+	@mkdir -p "$(DAGSTER_HOME)" && cp -n dagster.yaml "$(DAGSTER_HOME)/dagster.yaml" 2>/dev/null || true
+	@$(BIN)/dagster dev -w workspace.yaml
+
+.PHONY: parts
+parts: ## system parts that some tests need, where they can be installed (root and apt)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  need=""; \
+	  command -v chromium >/dev/null || need="$$need chromium"; \
+	  command -v java >/dev/null || need="$$need default-jre-headless"; \
+	  if [ -n "$$need" ]; then echo "installing$$need"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$need >/dev/null; fi; \
+	fi
+
+.PHONY: spark
+spark: .venv/.installed parts ## add PySpark (about 450 MB) for the tests of that engine; Java comes from apt where it can
+	@$(BIN)/python -c 'import pyspark' 2>/dev/null || { echo "installing PySpark"; VIRTUAL_ENV=.venv $(BIN)/uv pip install -q --require-hashes -r requirements-spark.lock; }
+
+.PHONY: test
+test: .venv/.installed parts $(if $(CI),spark) ## pass the tests; in CI with PySpark, elsewhere its tests are skipped without `make spark`
+	@$(BIN)/pytest
+
+.PHONY: check
+check: .venv/.installed ## formatting, lint, types, program files, definitions
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/engage programs validate
+
+.PHONY: format
+format: .venv/.installed ## format and mend what the linter can
+	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: .venv/.installed ## figures against rivals, as ratios of one run (about 15 minutes; .bench/ holds its data)
+	@$(BIN)/python bench/run.py
+
+.PHONY: lock
+lock: .venv/.installed ## resolve the dependencies again into requirements*.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra spark --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o .venv/all.lock
+	@awk '/^[a-z]/ {keep = /^(pyspark|py4j)==/} keep' .venv/all.lock > requirements-spark.lock
+
+.PHONY: clean
+clean: ## remove the environment and caches; the home .engage stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

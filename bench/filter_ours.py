@@ -15,7 +15,14 @@ from engage_assets.defs import stages
 from engage_assets.lake import write_parquet
 from engage_assets.programs import load_folder
 
-OUT_COLUMNS = ["record_id", "refused_by_trust", "refused_by_eligibility", "refused_by_frequency_cap", "reason", "quota_left"]
+OUT_COLUMNS = [
+    "record_id",
+    "refused_by_trust",
+    "refused_by_eligibility",
+    "refused_by_frequency_cap",
+    "reason",
+    "quota_left",
+]
 
 
 def main(warehouse: Path, sends: Path, partition: date, out: Path) -> None:

@@ -92,7 +92,9 @@ def dagster(home: Path, partition: date) -> None:
     """The batch job of the partition, in one run."""
     from engage_assets.defs.launch import Launcher
 
-    launcher = Launcher({**os.environ, "ENGAGE_HOME": str(home), "ENGAGE_NOW": f"{partition}T23:59:00", "DAGSTER_HOME": ""})
+    launcher = Launcher(
+        {**os.environ, "ENGAGE_HOME": str(home), "ENGAGE_NOW": f"{partition}T23:59:00", "DAGSTER_HOME": ""}
+    )
     program = launcher.program(PROGRAM)
     instant = program.cadence.batch_instant(partition)
     launcher = Launcher({**launcher.environment, "ENGAGE_NOW": instant.isoformat()})
@@ -120,8 +122,10 @@ def model(home: Path, partition: date) -> None:
     raw = batch.warehouse.scan(batch.source.table, program.connector.config.database, required=True)
     assert raw is not None
     people = raw.select("customer_id", subject_id="product_id").drop_nulls().unique().sort("customer_id", "subject_id")
-    entities = people.head(40_000).with_row_index("n").with_columns(
-        as_of=pl.lit(batch.instant).cast(pl.Datetime("us")) - pl.duration(minutes=pl.col("n"))
+    entities = (
+        people.head(40_000)
+        .with_row_index("n")
+        .with_columns(as_of=pl.lit(batch.instant).cast(pl.Datetime("us")) - pl.duration(minutes=pl.col("n")))
     )
     spec = program.scoring_models[0]
     rows = join_features(entities, batch.tables, spec.features).sort("n").collect()
@@ -134,11 +138,20 @@ def model(home: Path, partition: date) -> None:
 
 
 def clean(home: Path, partition: date) -> None:
-    """Remove what an earlier run of the partition wrote, so that each run does the same work."""
-    for name in ("candidates.db", "candidates.db-wal", "candidates.db-shm", "ledger.db", "ledger.db-wal", "ledger.db-shm"):
+    """Remove what an earlier run of the partition wrote, so that each run does the same work.
+
+    Dagster's own records stay: an instance is set up once, not once a day.
+    """
+    for name in (
+        "candidates.db",
+        "candidates.db-wal",
+        "candidates.db-shm",
+        "ledger.db",
+        "ledger.db-wal",
+        "ledger.db-shm",
+    ):
         (home / name).unlink(missing_ok=True)
     shutil.rmtree(home / "lake" / "product_reviews", ignore_errors=True)
-    shutil.rmtree(home / "dagster", ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -37,11 +37,10 @@ def decide(
     )
     scores = scored.select("record_id", "probability", "score").with_columns(nw.lit(True).alias("_is_scored"))
     outcomes = listed.select("record_id", nw.col("reason").alias("_list_reason"), "channels")
-    # Accepted and scored rows without a score ended there; the list says how the others ended.
+    # Accepted and scored rows without a score ended there; the lists, where there are any, say how the others ended.
+    at_list = nw.col("_list_reason") if program.list_channels else nw.lit("CHANNEL_INELIGIBLE")
     after_chain = nw.when(nw.col("_is_scored").is_null()).then(nw.lit(None).cast(nw.String))
-    ended = after_chain.otherwise(
-        nw.when(nw.col("score").is_null()).then(nw.lit("NOT_SCORED")).otherwise(nw.col("_list_reason"))
-    )
+    ended = after_chain.otherwise(nw.when(nw.col("score").is_null()).then(nw.lit("NOT_SCORED")).otherwise(at_list))
     judged = (
         verdicts.select(*_KEYS, "reason", *flags)
         .join(scores, on="record_id", how="left")

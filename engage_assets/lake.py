@@ -91,14 +91,19 @@ def write_parquet(path: Path, frames: Frames) -> int:
         rows += table.num_rows
         while sum(part.num_rows for part in waiting) >= ROW_GROUP:
             joined = pa.concat_tables(waiting)
-            writer.write_table(joined.slice(0, ROW_GROUP), row_group_size=ROW_GROUP)
+            _write_group(writer, joined.slice(0, ROW_GROUP))
             waiting = [joined.slice(ROW_GROUP)]
     if writer is None:
         raise EngageError(f"nothing to write to {path.name}: an empty partition is a frame without rows, not no frame")
     if rest := [part for part in waiting if part.num_rows]:
-        writer.write_table(pa.concat_tables(rest), row_group_size=ROW_GROUP)
+        _write_group(writer, pa.concat_tables(rest))
     writer.close()
     return rows
+
+
+def _write_group(writer: pq.ParquetWriter, rows: pa.Table) -> None:
+    """Write one row group. In one piece: pages would otherwise end where the pieces do, which is up to chance."""
+    writer.write_table(rows.combine_chunks(), row_group_size=ROW_GROUP)
 
 
 def _tables(frames: Frames) -> Iterator[pa.Table]:
@@ -110,7 +115,9 @@ def _tables(frames: Frames) -> Iterator[pa.Table]:
         frames = [frames]
     for frame in frames:
         if isinstance(frame, pl.DataFrame):
-            yield frame.to_arrow(compat_level=_OLDEST)
+            # In slices, since plain Arrow strings are a copy.
+            yield frame.head(0).to_arrow(compat_level=_OLDEST)
+            yield from (part.to_arrow(compat_level=_OLDEST) for part in frame.iter_slices(ROW_GROUP))
         else:
             yield pa.Table.from_batches([frame])
 

@@ -69,7 +69,8 @@ def load_folder(folder: Path, abilities: Abilities | None = None) -> ProgramFold
             faults.extend(error.args)
             continue
         if program.program_id in programs:
-            faults.append(f"{path}: programId: {program.program_id!r} is defined by another file of the folder too")
+            line = _place(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), ("programId",))
+            faults.append(f"{path}:{line}: programId: another file of the folder defines {program.program_id!r} too")
         programs[program.program_id] = program
     if faults or marketplaces is None:
         raise ProgramFileError(*faults)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from engage_assets.domain.program import Program
-from engage_assets.domain.tables import CANDIDATES, SCORES, VERDICT_COLUMNS, frame_schema
+from engage_assets.domain.tables import CANDIDATES, SCORES, VERDICT_COLUMNS, Table, frame_schema
 
 PRODUCT_REVIEWS: dict[str, Any] = {
     "programId": "product-reviews",
@@ -108,3 +108,46 @@ def a_candidate(**changes: Any) -> dict[str, Any]:
 def candidates(*rows: dict[str, Any]) -> pl.DataFrame:
     """A frame of candidates with the columns' declared types, in the order given."""
     return pl.DataFrame(list(rows), schema=frame_schema(CANDIDATE_COLUMNS))
+
+
+def a_delivery(**changes: Any) -> dict[str, Any]:
+    """One good delivery of partition 2026-11-19 with every declared column; `changes` replace columns."""
+    row = {
+        "delivery_id": "d-1",
+        "order_id": "o-1",
+        "customer_id": "c-1",
+        "product_id": "p-1",
+        "delivery_date": instant("2026-11-19").date(),
+        "status": "COMPLETED",
+        "delivered_at": instant("2026-11-19 14:30"),
+        "order_value": 42.5,
+        "arrived_at": instant("2026-11-19 20:00"),
+    }
+    return _changed(row, changes)
+
+
+def a_customer(**changes: Any) -> dict[str, Any]:
+    """The customer of that delivery with every declared column; `changes` replace columns."""
+    row = {
+        "customer_id": "c-1",
+        "marketplace": "DE",
+        "time_zone": "Europe/Vienna",
+        "locale": "de-AT",
+        "name": "Ada",
+        "email": "ada@example.invalid",
+        "push_subscription": None,
+        "voice_allowed": None,
+        "is_test": False,
+    }
+    return _changed(row, changes)
+
+
+def rows_of(table: Table, *rows: dict[str, Any]) -> pl.DataFrame:
+    """A frame of `table` with the columns' declared types, in the order given."""
+    return pl.DataFrame(list(rows), schema=table.schema)
+
+
+def _changed(row: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    unknown = changes.keys() - row.keys()
+    assert not unknown, f"no such column: {sorted(unknown)}"
+    return row | changes

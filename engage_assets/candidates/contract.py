@@ -19,6 +19,9 @@ FIRST_DAY: Final = date(2000, 1, 1)
 LARGEST: Final = 1.7976931348623157e308
 """The largest finite number; what is above it is infinite."""
 
+_INK: Final = r"[^\s\p{Z}\x0B\x85]"
+r"""A character that is not white space. Engines differ in what `\S` means beyond ASCII; they agree on this."""
+
 _CUSTOMER_FACTS: Final = {
     "time_zone": "time_zone",
     "locale": "locale",
@@ -89,7 +92,7 @@ def _fact(name: str, column: str, is_present: bool) -> nw.Expr:  # noqa: FBT001 
     if not is_present:
         return nw.lit(None).cast(nw.String if is_text else nw.Boolean).alias(name)
     if name.endswith("_known"):
-        return nw.col(column).str.contains(r"\S").fill_null(False).alias(name)
+        return nw.col(column).str.contains(_INK).fill_null(False).alias(name)
     return nw.col(column).alias(name)
 
 
@@ -113,7 +116,7 @@ def _reason(source: Source, program: Program, instant: datetime) -> nw.Expr:
 
 
 def _is_blank(key: str) -> nw.Expr:
-    return ~nw.col(key).str.contains(r"\S").fill_null(False)
+    return ~nw.col(key).str.contains(_INK).fill_null(False)
 
 
 def _unified(
@@ -121,7 +124,7 @@ def _unified(
 ) -> Frame:
     """The candidate model: customer, context, subject, attributes, metadata."""
     zone = nw.when(nw.col("time_zone").is_in(sorted(known_zones()))).then(nw.col("time_zone"))
-    locale = nw.when(nw.col("locale").str.contains(r"\S")).then(nw.col("locale"))
+    locale = nw.when(nw.col("locale").str.contains(_INK)).then(nw.col("locale"))
     event = nw.coalesce(nw.col(source.event), nw.col(source.day).cast(nw.Datetime("us")))
     built = {
         "customer_id": nw.col(source.customer),

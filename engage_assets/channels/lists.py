@@ -158,4 +158,6 @@ def _listed_channels(verdicts: Frame, channels: Sequence[str]) -> Frame:
         nw.when(nw.col(f"_{place}") == 1).then(nw.lit(channel)).otherwise(nw.lit(None).cast(nw.String))
         for place, channel in enumerate(channels)
     ]
+    # Without a name to join there is nothing listed, but the column stays.
+    names = names or [nw.lit(None).cast(nw.String)]
     return held.select("record_id", nw.concat_str(names, separator=",", ignore_nulls=True).alias("channels"))

@@ -159,20 +159,20 @@ class DuckDBConnector:
     ) -> str:
         """A view of a table that the query names; returns the view's name."""
         config = program.connector.config
-        if table.name == source.table.name and table.db in ("", config.database):
+        name = table.name if table.this.quoted else table.name.lower()
+        if name == source.table.name and table.db.lower() in ("", config.database.lower()):
             files = self._source_files(program, source)
-            return self._view(connection, f"{config.database}.{table.name}", _contract(program, source), files)
-        declared = INPUT_TABLES.get(table.name)
+            return self._view(connection, f"{config.database}.{name}", _contract(program, source), files)
+        declared = INPUT_TABLES.get(name)
         schema = None if table.db or declared else config.schema_
         folders = [folder for folder in (table.db or config.database, schema) if folder]
-        found = self.warehouse.checked(declared, folders[0]) if declared else self.warehouse.find(table.name, *folders)
+        found = self.warehouse.checked(declared, folders[0]) if declared else self.warehouse.find(name, *folders)
         if found is None:
             raise WarehouseError(
-                f"table {'.'.join([*folders, table.name])}, which the query of {program.program_id} reads, is missing:"
-                f" put {table.name}.parquet (or .csv, or a folder of them) into"
-                f" {self.warehouse.root.joinpath(*folders)}"
+                f"table {'.'.join([*folders, name])}, which the query of {program.program_id} reads, is missing:"
+                f" put {name}.parquet (or .csv, or a folder of them) into {self.warehouse.root.joinpath(*folders)}"
             )
-        return self._view(connection, ".".join([*folders, table.name]), declared, found)
+        return self._view(connection, ".".join([*folders, name]), declared, found)
 
     def _view(self, connection: duckdb.DuckDBPyConnection, name: str, declared: Table | None, files: TableFiles) -> str:
         """A view of one table with its declared columns as their kinds; returns the view's name."""
@@ -205,7 +205,9 @@ class DuckDBConnector:
         key = source.record_key
         # A key that ends like a number of ours may be the name of another's repeat.
         odd = f'"{key}" IS NULL OR NOT regexp_matches("{key}", \'{_VISIBLE}\') OR regexp_matches("{key}", \'#[0-9]+$\')'
-        repeated = f'"{key}" IN (SELECT "{key}" FROM records GROUP BY 1 HAVING count(*) > 1)'
+        # A null among the repeated keys would make every other key's membership unknown, and lose its record.
+        several = f'SELECT "{key}" FROM records WHERE "{key}" IS NOT NULL GROUP BY 1 HAVING count(*) > 1'
+        repeated = f'"{key}" IN ({several})'
         numbered_by_hand = f"({odd} OR {repeated})" if key else "true"
         awkward = pl.DataFrame(connection.sql(f"SELECT * FROM records WHERE {numbered_by_hand}").to_arrow_table())
         ids = records.number(awkward.drop("is_late").iter_rows(named=True), key)
@@ -251,7 +253,8 @@ def _as_kind(column: Column, found: pl.DataType, *, is_event: bool) -> str:
         elif isinstance(found, pl.Datetime) and found.time_zone:
             value = f"({value} AT TIME ZONE 'UTC')"
     if column.kind == "number" and found.is_float():
-        value = f"nullif({value}, 'NaN')"
+        # Parquet's statistics leave NaN out, and DuckDB believes them: a comparison with NaN finds none.
+        value = f"CASE WHEN NOT isnan({value}) THEN {value} END"
     return f"CAST({value} AS {_TYPES[column.kind]})"
 
 

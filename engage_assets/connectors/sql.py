@@ -45,7 +45,19 @@ _NOW_NAMES: Final = frozenset(
 )
 _TIME_NAMES: Final = frozenset({"current_localtime"})
 _CHANCE: Final = (exp.Rand, exp.Randn, exp.Randstr, exp.Uuid, exp.Shuffle, exp.TableSample, exp.NextValueFor)
-_CHANCE_NAMES: Final = frozenset({"uuidv4", "uuidv7", "setseed", "nextval", "timeofday", "txid_current"})
+_CHANCE_NAMES: Final = frozenset(
+    {
+        "uuidv4",
+        "uuidv7",
+        "setseed",
+        "nextval",
+        "timeofday",
+        "txid_current",
+        "current_connection_id",
+        "current_query_id",
+        "current_transaction_id",
+    }
+)
 _DAY_OF: Final = (exp.Paren, exp.Date, exp.TsOrDsToDate)
 FIRST_DAY: Final = date(2000, 1, 1)
 """Days before this one are implausible: `DATE_INVALID`."""

@@ -100,22 +100,15 @@ class Warehouse:
         return _open(files.paths, table).select(_as_kind(column, files.types[column.name]) for column in present)
 
 
-def _types(paths: Sequence[Path], table: Table | None) -> dict[str, pl.DataType]:
-    """The physical type of each column; Null where a CSV file holds no value of a column that is not written text."""
+def _types(paths: Sequence[Path], table: Table | None) -> pl.Schema:
+    """The physical type of each column."""
     try:
-        frame = _open(paths, table)
-        types = dict(frame.collect_schema())
-        open_ = [column.name for column in table.columns if column.kind not in _WRITTEN] if table else []
-        doubtful = [name for name in open_ if types.get(name) == pl.String()] if paths[0].suffix == ".csv" else []
-        if doubtful:
-            counts = frame.select(pl.col(doubtful).count()).collect()
-            types |= {name: pl.Null() for name in doubtful if not counts[name].item()}
+        return _open(paths, table).collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise WarehouseError(
             f"{paths[0] if len(paths) == 1 else paths[0].parent} cannot be read ({type(error).__name__}): it must be"
             " Parquet, or CSV in UTF-8 with commas and a header line"
         ) from None
-    return types
 
 
 def _open(paths: Sequence[Path], table: Table | None) -> pl.LazyFrame:
@@ -135,9 +128,14 @@ def _together(parts: list[pl.LazyFrame]) -> pl.LazyFrame:
 def _open_csv(path: Path, table: Table | None) -> pl.LazyFrame:
     """Scan a CSV file: what is declared as written text, or named like a key, stays text; all rows tell the rest."""
     header = pl.scan_csv(path, infer_schema_length=0).collect_schema().names()
-    written = {column.name for column in table.columns if column.kind in _WRITTEN} if table else set()
-    texts = {name: pl.String() for name in header if name in written or name.endswith("_id")}
-    return pl.scan_csv(path, schema_overrides=texts, infer_schema_length=None)
+    kinds = {column.name: column.kind for column in table.columns} if table else {}
+    texts = {name: pl.String() for name in header if kinds.get(name) in _WRITTEN or name.endswith("_id")}
+    frame = pl.scan_csv(path, schema_overrides=texts, infer_schema_length=None)
+    # Polars takes a column without any value for text, whatever it should hold; and only reading tells bad UTF-8.
+    guessed = [name for name, found in frame.collect_schema().items() if found == pl.String() and name not in texts]
+    counts = frame.select(pl.col(name).count() for name in dict.fromkeys([*header[:1], *guessed])).collect()
+    blank = [name for name in guessed if name in kinds and not counts[name].item()]
+    return frame.with_columns(pl.lit(None).alias(name) for name in blank)
 
 
 def _fault(column: Column, types: Mapping[str, pl.DataType]) -> str | None:

@@ -124,6 +124,9 @@ def _report(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.Ass
                 "page": dg.MetadataValue.path(str(path)),
                 "as_of": as_of.isoformat(),
                 **{name: _picture(name, svg) for name, svg in pictures.items()},
+                "figures": markdown_table(
+                    metrics.filter(pl.col("dimension") == "all").select("metric", "value", "numerator", "denominator")
+                ),
             },
         )
 

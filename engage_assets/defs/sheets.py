@@ -106,7 +106,7 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             "Candidates that every filter accepts, with the customer's quota and channels.",
             "one row per customer and subject",
             accepted,
-            [key("candidates"), SEND_EVENTS, GIVEN_OPT_OUTS],
+            [key("filter_verdicts")],
         ),
         Sheet(
             scored,
@@ -138,7 +138,7 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             "The day's e-mail list: the best candidates within each customer's quota, with campaign and slot.",
             EMAIL_LIST.grain,
             EMAIL_LIST.columns,
-            [scored],
+            [key(LIST_VERDICTS.name), scored],
             made_of={"rank": ["score"], "campaign_id": ["marketplace"], "slot_at": ["time_zone"]},
         ),
         Sheet(

@@ -141,7 +141,8 @@ def customer_ranges(raw: pl.LazyFrame, column: str, rows: int) -> list[Range]:
 def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Every record with its candidate columns and `reason`: null, or what contract and duplicates refuse."""
     customer = batch.source.customer
-    for part in customer_ranges(raw, customer, batch.range_rows):
+    # Only the customers are read again for each range, so that ranges may be small.
+    for part in customer_ranges(raw, customer, max(batch.range_rows // 4, 1)):
         checked = check_contract(
             _frame(part.of(raw, customer)),
             _frame(batch.tables["customers"]),
@@ -190,8 +191,10 @@ def score(batch: Batch, accepted: pl.LazyFrame, scorer: Scorer) -> Iterator[pl.D
     """The accepted candidates with the model's features, probability, score, band and model version."""
     model = batch.program.scoring_models[0]
     for part in customer_ranges(accepted, "customer_id", batch.range_rows):
-        entities = part.of(accepted).with_columns(as_of=pl.lit(batch.instant).cast(pl.Datetime("us")))
-        featured = join_features(entities, batch.tables, model.features).drop("as_of").sort(_ORDER).collect()
+        featured = part.of(accepted).with_columns(as_of=pl.lit(batch.instant).cast(pl.Datetime("us"))).collect()
+        for name in model.features:  # one after the other, so that their tables are not all in memory at once
+            featured = join_features(featured.lazy(), batch.tables, [name]).collect()
+        featured = featured.drop("as_of").sort(_ORDER)
         scored = pl.concat([featured, scorer.score(featured)], how="horizontal")
         banded = _frame(scored.lazy()).with_columns(
             band("score").alias("band"), nw.lit(scorer.version).alias("model_version")

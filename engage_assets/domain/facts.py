@@ -31,26 +31,32 @@ def stated_once(table: Frame, *keys: str) -> Frame:
 def latest_known(table: Frame, key: str, at: str, ties: Sequence[str]) -> Frame:
     """Per `key` the row with the greatest `at`; among equals the row that is greater as canonical JSON.
 
-    `ties` are the other columns in the order of their names, as canonical JSON writes them: texts in quotes,
-    numbers from 0 to 1 (whose texts are ordered as they are, down to a millionth), null above both.
+    `ties` are the other columns, sorted by name as canonical JSON has them: texts without control characters,
+    and numbers that are 0 or from a millionth to 1 with at most 12 decimals.
     """
     newest = table.group_by(key).agg(nw.col(at).max())
     latest = table.join(newest, on=[key, at], how="inner").unique()
     tied = latest.group_by(key).agg(nw.len().alias("_n")).filter(nw.col("_n") > 1).select(key)
-    best = latest.join(tied, on=key, how="semi")
-    for column in ties:
-        best = _greatest(best, key, column)
-    return nw.concat([latest.join(tied, on=key, how="anti"), best], how="vertical")
+    settled, open_ties = (latest.join(tied, on=key, how=how) for how in ("anti", "semi"))
+    if not ties:
+        return settled
+    # Key and instant are equal among ties, so the other values decide, each with the sign that follows it.
+    last = max(key, at, *ties)
+    parts = ((_json(column, latest), nw.lit("}" if column == last else ",")) for column in ties)
+    json = nw.concat_str([text for part in parts for text in part])
+    best = open_ties.with_columns(json.alias("_json"))
+    best = best.filter(nw.col("_json") == nw.col("_json").max().over(key)).drop("_json")
+    return nw.concat([settled, best], how="vertical")
 
 
-def _greatest(table: Frame, key: str, column: str) -> Frame:
-    """The rows of each `key` whose `column` is the greatest as JSON."""
-    value, is_null = nw.col(column), nw.col(column).is_null()
+def _json(column: str, table: Frame) -> nw.Expr:
+    """A column as its canonical JSON value."""
+    value = nw.col(column)
     if table.collect_schema()[column] == nw.String:
         escaped = value.str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
-        value = nw.concat_str([nw.lit('"'), escaped, nw.lit('"')])
-    ranked = table.with_columns(value.alias("_value"), is_null.cast(nw.Int64).alias("_null"))
-    any_null = nw.col("_null").max().over(key) == 1
-    is_greatest = nw.col("_value") == nw.col("_value").max().over(key)
-    kept = ranked.filter(nw.when(any_null).then(nw.col("_null") == 1).otherwise(is_greatest))
-    return kept.drop("_value", "_null")
+        return nw.concat_str([nw.lit('"'), escaped, nw.lit('"')]).fill_null("null")
+    # Each engine writes small numbers with an exponent of its own form, JSON from a millionth up without.
+    decimals = (value * 1000).round(12).cast(nw.String).str.slice(2)
+    small = nw.concat_str([nw.lit("0.000"), decimals])
+    plain = value.cast(nw.String).str.replace_all(r"\.0$", "")
+    return nw.when((value > 0) & (value < 0.001)).then(small).otherwise(plain).fill_null("null")

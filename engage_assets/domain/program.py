@@ -125,7 +125,7 @@ def _unique(what: str, names: Sequence[object]) -> None:
 def source_table_of(query: str, table: str | None = None) -> str:
     """Name of a connector's source table: the one that it names, else the first after FROM in its query."""
     found = re.search(r"\bFROM\s+[\"`]?([\w.]+)", query, re.IGNORECASE)
-    return table or (found[1].split(".")[-1] if found else "")
+    return table or (found[1].split(".")[-1].lower() if found else "")
 
 
 class Program(Spec):

@@ -96,8 +96,6 @@ def _trust(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame
         return joined
     present = tables["customer_trust"].collect_schema().names()
     facts = [name for name in ("account_status", "fraud_score", "trust_score") if name in present]
-    if not facts:
-        return joined
     known = tables["customer_trust"].filter(nw.col("known_at") <= asking.instant)
     cut = asking.settle(_cut(known, batch, "customer_id", "known_at", *facts))
     latest = latest_known(cut, "customer_id", "known_at", facts)

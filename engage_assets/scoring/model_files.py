@@ -53,7 +53,7 @@ def save(model: TrainedModel, folder: Path) -> Path:
 
 
 def load(folder: Path, model_id: str, version: str | None = None) -> TrainedModel:
-    """The model `version`, or the current one.
+    """The model `version`, or the current one, out of the folder of a program's models (named after it).
 
     Raises ModelError when there is none, when its files do not belong together, when they hold a type that is
     not trusted, or when another release of scikit-learn made them.
@@ -69,14 +69,14 @@ def load(folder: Path, model_id: str, version: str | None = None) -> TrainedMode
     if version_of(archive, described["features"], described["texts"], reference) != described["version"]:
         raise ModelError(
             f"model {model_id}: model.skops and model.json in {own} do not belong together (changed, or copied in"
-            " part); delete the folder and run `engage train <program>`"
+            f" part); delete the folder and run `engage train {folder.name}`"
         )
-    _require_same_release(model_id, described["libraries"])
+    _require_same_release(folder.name, model_id, described["libraries"])
     untrusted = sorted(set(skops.io.get_untrusted_types(data=archive)) - set(TRUSTED_TYPES))
     if untrusted:
         raise ModelError(
             f"model {model_id}: {own / 'model.skops'} holds {', '.join(untrusted)}, which no model of ours holds and"
-            " which is not loaded; find out who wrote the file, delete it and run `engage train <program>`"
+            f" which is not loaded; find out who wrote the file, delete it and run `engage train {folder.name}`"
         )
     return TrainedModel(
         model_id=described["model_id"],
@@ -101,16 +101,16 @@ def _current(folder: Path, model_id: str) -> str:
 
 def _missing(folder: Path, model_id: str, version: str | None) -> ModelError:
     what = f"version {version}" if version else "a trained model"
-    return ModelError(f"{folder / model_id} does not hold {what} of {model_id}; run `engage train <program>`")
+    return ModelError(f"{folder / model_id} does not hold {what} of {model_id}; run `engage train {folder.name}`")
 
 
-def _require_same_release(model_id: str, libraries: dict[str, str]) -> None:
+def _require_same_release(program_id: str, model_id: str, libraries: dict[str, str]) -> None:
     made, present = (versions["scikit-learn"] for versions in (libraries, library_versions()))
     # scikit-learn promises the same predictions within a feature release only.
     if made.split(".")[:2] != present.split(".")[:2]:
         raise ModelError(
             f"model {model_id} was trained with scikit-learn {made}, and {present} is installed, which may predict"
-            " otherwise; run `engage train <program>`"
+            f" otherwise; run `engage train {program_id}`"
         )
 
 

@@ -111,7 +111,7 @@ def test_an_older_partition_overwrites_nothing(store):
 
 
 def test_an_expired_row_is_neither_inserted_nor_updated(store):
-    put(store, a_candidate(score=0.9))
+    put(store, a_candidate(score=0.9), day=DAY - timedelta(days=1))
     at_once = {"expires_at": NOW}
 
     counts = put(store, a_candidate(score=0.1, **at_once), a_candidate(customer_id="c-2", **at_once))
@@ -262,7 +262,7 @@ def test_any_series_of_puts_is_counted_as_a_dictionary_would(make, puts):
     with TemporaryDirectory() as folder:
         store = make(Path(folder)).store
         for day, rows in puts:
-            counts = dict.fromkeys(["inserted", "updated", "unchanged", "kept_newer", "expired"], 0)
+            counts = dict.fromkeys(["inserted", "updated", "unchanged", "kept_newer", "expired", "removed"], 0)
             for row in rows:
                 key = (row["customer_id"], row["subject_id"])
                 old = kept.get(key)
@@ -277,6 +277,10 @@ def test_any_series_of_puts_is_counted_as_a_dictionary_would(make, puts):
                 counts[outcome] += 1
                 if outcome in ("inserted", "updated"):
                     kept[key] = (day, row["score"], old[2] + 1 if old else 1)
+            live = {(row["customer_id"], row["subject_id"]) for row in rows if row["expires_at"] > NOW}
+            for key in [key for key, old in kept.items() if old[0] == day and key not in live]:
+                counts["removed"] += 1
+                del kept[key]
             frames = [candidates(*rows[:2]), candidates(*rows[2:])]
             assert store.put(PROGRAM, DAY + timedelta(days=day), frames, NOW) == StoreCounts(**counts)
         found = [row for customer in "abc" for row in store.of_customer(customer, "product-reviews", NOW)]

@@ -1,0 +1,259 @@
+"""One definition, several engines: each function of the decision path gives the same rows on all of them.
+
+The inputs are a day of the sample world and rows made to be awkward. What Polars makes of frames in memory is what
+the engines are compared with; Polars itself then reads the same rows from files, in another order.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import narwhals as nw
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from engage_assets.candidates.contract import check_contract
+from engage_assets.candidates.duplicates import refuse_duplicates
+from engage_assets.channels.lists import final_reasons, judge_for_list
+from engage_assets.decisions import count_reasons, decide
+from engage_assets.defs import stages
+from engage_assets.domain.facts import latest_known, stated_once
+from engage_assets.domain.sources import SOURCES
+from engage_assets.domain.tables import INPUT_TABLES, LIST_VERDICTS, OPT_OUT_LOG, SENDS_LOG, declared
+from engage_assets.filters import judge
+from engage_assets.filters.facts import Asking, join_facts
+from engage_assets.outcomes.metrics import measure
+from engage_assets.scoring.bands import band, histogram
+from engage_assets_tests.sample.worlds import FIRST_DAY, MARKETPLACES, small_world
+from engage_assets_tests.test_decisions import FLAGS, PROGRAM, FakeScorer, a_batch, a_history, run
+
+PARTITION = FIRST_DAY + timedelta(days=6)
+NOW = PROGRAM.cadence.batch_instant(PARTITION)
+TICK = timedelta(microseconds=1)
+CHANNELS = ["email", "banner"]
+STANDING = ["account_status", "fraud_score", "trust_score"]
+STRANGE = ["", " ", "\t", "\u00a0", "\u3000", "\x0b", "\x85", "'", '"', "\\", "%", "Ä", "a\u0308", "日本", "🎁", "C-1"]
+"""Texts that engines may see differently: blank in several ways, quotes, letters beyond ASCII."""
+
+Frame = nw.LazyFrame[Any]
+ToEngine = Callable[[pl.DataFrame], Frame]
+Day = dict[str, pl.DataFrame]
+
+
+# --- the engines ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["polars", "duckdb", pytest.param("pyspark", marks=pytest.mark.spark)])
+def on_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToEngine]:
+    """Hands a frame to an engine."""
+    if request.param == "polars":
+        folder = tmp_path_factory.mktemp("frames")
+        yield lambda frame: from_file(frame, folder)
+    elif request.param == "duckdb":
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield lambda frame: nw.from_native(connection.from_arrow(frame.to_arrow()))
+    else:
+        session = request.getfixturevalue("spark")
+        yield lambda frame: nw.from_native(session.createDataFrame(frame.to_arrow()))
+
+
+def on_polars(frame: pl.DataFrame) -> Frame:
+    return nw.from_native(frame.lazy())
+
+
+def from_file(frame: pl.DataFrame, folder: Path) -> Frame:
+    path = folder / f"{len(list(folder.iterdir()))}.parquet"
+    frame.reverse().write_parquet(path)
+    return nw.from_native(pl.scan_parquet(path))
+
+
+def rows(made: Frame | pl.DataFrame) -> pl.DataFrame:
+    """The rows in one order; integers, floats and instants of one width."""
+    frame = made if isinstance(made, pl.DataFrame) else made.collect("polars").to_native()
+    cast = {
+        name: pl.Int64() if dtype.is_integer() else pl.Datetime("us")
+        for name, dtype in frame.schema.items()
+        if dtype.is_integer() or isinstance(dtype, pl.Datetime)
+    }
+    return frame.cast(cast).sort(frame.columns, nulls_last=True)
+
+
+# --- the functions, as the stages call them --------------------------------------------------------
+
+
+def checked(to: ToEngine, day: Day) -> Frame:
+    return check_contract(
+        to(day["raw"]),
+        to(day["customers"]),
+        source=SOURCES["deliveries"],
+        program=PROGRAM,
+        marketplaces=MARKETPLACES,
+        partition=PARTITION,
+    )
+
+
+def without_duplicates(to: ToEngine, day: Day) -> Frame:
+    return refuse_duplicates(to(day["checked"]))
+
+
+def judged(to: ToEngine, day: Day, *lacking: str) -> Frame:
+    known = (*INPUT_TABLES, "send_events", "given_opt_outs")
+    tables = {name: to(day[name]) for name in known if name in day and name not in lacking}
+    available = declared({name: day[name].columns for name in tables})
+    return judge(join_facts(to(day["candidates"]), tables, Asking(PROGRAM, NOW)), PROGRAM, available)
+
+
+def for_the_list(to: ToEngine, day: Day) -> Frame:
+    return judge_for_list(to(day["scored"]), PROGRAM.list_channels[0])
+
+
+def over_all_lists(to: ToEngine, day: Day) -> Frame:
+    return final_reasons(to(day["list_verdicts"]), CHANNELS)
+
+
+def decided(to: ToEngine, day: Day) -> Frame:
+    return decide(
+        to(day["set_aside"]),
+        to(day["verdicts"]),
+        to(day["scored"]),
+        over_all_lists(to, day),
+        program=PROGRAM,
+        partition=PARTITION,
+        model_version="fake-1",
+        flags=FLAGS,
+    )
+
+
+def measured(to: ToEngine, day: Day) -> pl.DataFrame:
+    night = PARTITION + timedelta(days=1)
+    return measure(
+        to(day["decisions"]),
+        program=PROGRAM,
+        partition=PARTITION,
+        as_of=night,
+        sends=to(day["send_events"]),
+        batch=(12.5, 40),
+    )
+
+
+FUNCTIONS: dict[str, Callable[[ToEngine, Day], Frame | pl.DataFrame]] = {
+    "check_contract": checked,
+    "refuse_duplicates": without_duplicates,
+    "join_facts and judge": judged,
+    "judge without the optional tables": lambda to, day: judged(to, day, "orders", "returns", "opt_outs", "products"),
+    "judge_for_list": for_the_list,
+    "final_reasons": over_all_lists,
+    "decide": decided,
+    "count_reasons": lambda to, day: count_reasons(to(day["decisions"])),
+    "band": lambda to, day: to(day["scored"]).with_columns(band=band("score")),
+    "histogram": lambda to, day: histogram(to(day["scored"])),
+    "histogram by marketplace": lambda to, day: histogram(to(day["scored"]), by=["marketplace"]),
+    "measure": measured,
+    "stated_once": lambda to, day: stated_once(to(day["orders"]), "order_id"),
+    "stated_once by two keys": lambda to, day: stated_once(to(day["order_items"]), "order_id", "product_id"),
+    "latest_known": lambda to, day: latest_known(to(day["customer_trust"]), "customer_id", "known_at", STANDING),
+    "latest_known of one instant": lambda to, day: latest_known(
+        to(day["customer_trust"].with_columns(known_at=NOW)), "customer_id", "known_at", STANDING
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_engine_gives_the_same_rows(on_engine, day, name):
+    expected = rows(FUNCTIONS[name](on_polars, day))
+    assert not expected.is_empty()
+    assert_frame_equal(rows(FUNCTIONS[name](on_engine, day)), expected, check_exact=True)
+
+
+def test_the_day_holds_what_engines_could_see_differently(day):
+    ends = set(day["decisions"]["reason"])
+    assert {"KEY_MISSING", "DATE_INVALID", "VALUE_INVALID", "UNKNOWN_CUSTOMER", "DUPLICATE"} <= ends
+    assert {"CUSTOMER_MISMATCH", "NOT_PURCHASED", "ACCOUNT_STATUS", "ALREADY_ASKED", "SUBJECT_CLOSED"} <= ends
+    assert {"OPTED_OUT", "FREQUENCY_CAP", "NOT_SCORED", "LISTED"} <= ends
+    assert day["decisions"]["reason"].null_count() == 0
+    assert day["decisions"].height == day["raw"].height
+
+
+# --- the inputs -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """Every frame that a function reads, each made on Polars by the function before it."""
+    warehouse = tmp_path_factory.mktemp("warehouse")
+    small_world(warehouse, days=7, history_days=14, customers=900)
+    batch = a_batch(warehouse, PARTITION)
+    first = run(batch)
+    day = {name: frame.collect() for name, frame in batch.tables.items()}
+    good = first.verdicts.filter(pl.col("reason").is_null()).row(0, named=True)
+    day["raw"] = strange_records(first.raw, good)
+    day |= {name: strange_rows(day[name], first.raw, spared=good) for name in batch.tables}
+
+    log = list(a_history(first.verdicts, NOW, random.Random(1)))
+    campaign = f"product-reviews:email:{PARTITION}:DE"
+    day["send_events"] = pl.DataFrame(log, schema=SENDS_LOG.schema).with_columns(campaign_id=pl.lit(campaign))
+    opt_outs = [{**dict.fromkeys(OPT_OUT_LOG.names), "customer_id": row["customer_id"]} for row in log[::40]]
+    day["given_opt_outs"] = pl.DataFrame(opt_outs, schema=OPT_OUT_LOG.schema)
+
+    day["checked"] = rows(checked(on_polars, day))
+    refused = rows(without_duplicates(on_polars, day)).lazy()
+    day["set_aside"] = stages.set_aside_of(refused).collect()
+    day["candidates"] = stages.candidates_of(batch, refused).collect()
+    day["verdicts"] = rows(judged(on_polars, day))
+    accepted = day["verdicts"].filter(pl.col("reason").is_null())
+    day["scored"] = pl.concat([accepted, FakeScorer(5).score(accepted)], how="horizontal")
+    day["list_verdicts"] = over_two_channels(stages.fill_lists(batch, day["scored"].lazy()))
+    day["decisions"] = rows(decided(on_polars, day))
+    return day
+
+
+def over_two_channels(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """The same rows also for another channel, with the reasons of other records."""
+    other = verdicts.with_columns(pl.col("reason").reverse(), channel=pl.lit("banner"), rank=None)
+    return pl.concat([verdicts, other.cast(dict(LIST_VERDICTS.schema))])
+
+
+def strange_records(raw: pl.DataFrame, good: dict[str, Any]) -> pl.DataFrame:
+    """The day's records, and copies of the `good` candidate's with something odd in one field each."""
+    first, last = datetime(2000, 1, 1), NOW  # noqa: DTZ001 - instants are UTC without a zone
+    odd: dict[str, list[Any]] = {
+        "delivery_id": [None, *STRANGE],
+        "customer_id": [None, *STRANGE],
+        "product_id": [None, *STRANGE],
+        "delivery_date": [None, first.date() - timedelta(days=1), first.date(), last.date(), date(2099, 1, 1)],
+        "delivered_at": [None, first - TICK, first, last, last + TICK],
+        "order_value": [None, float("inf"), float("-inf"), -0.0, -1e-300, 1.7976931348623157e308],
+        "status": [None, "", "completed", "COMPLETED "],
+    }
+    record = raw.filter(pl.col("record_id") == good["record_id"]).row(0, named=True)
+    copies = [{**record, field: value} for field, values in odd.items() for value in values]
+    numbered = [{**copy, "record_id": f"{good['record_id']}#{place}"} for place, copy in enumerate(copies, start=2)]
+    return pl.concat([raw, pl.DataFrame(numbered, schema=raw.schema)])
+
+
+def strange_rows(table: pl.DataFrame, raw: pl.DataFrame, *, spared: dict[str, Any]) -> pl.DataFrame:
+    """The table, and a few of its rows again: alike, contradicting, tied, and under strange keys.
+
+    They concern customers, orders and products of the records in `raw`, except those of the candidate `spared`.
+    """
+    key = table.columns[0]
+    mine = spared["subject_id"] if key == "product_id" else spared.get(key)
+    concerned = table.filter(pl.col(key).is_in(raw[key].implode()), pl.col(key) != mine).sort(table.columns)
+    some = concerned.gather_every(max(1, concerned.height // 6)) if concerned.height else table[:3]
+    variants = [some]
+    for name, dtype in table.schema.items():
+        odd: list[Any] = [None]
+        if dtype == pl.String:
+            odd += STRANGE
+        if dtype == pl.Float64:
+            odd += [0.0, 0.00001, 0.000015, 0.001, 0.3, 0.35, 1.0]
+        if dtype == pl.Datetime("us"):
+            odd += [NOW, NOW + TICK]
+        for place, value in enumerate(odd):
+            variants.append(some[place % some.height].with_columns(pl.lit(value, dtype).alias(name)))
+    return pl.concat([table, *variants])

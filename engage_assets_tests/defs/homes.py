@@ -1,0 +1,58 @@
+"""Homes for tests of whole batches: a small world, a trained model, a launcher on a declared clock."""
+
+import hashlib
+import shutil
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from engage_assets.defs.launch import Launcher
+from engage_assets.programs import load_folder
+from engage_assets.sample.world import generate
+
+PROGRAMS = Path(__file__).parent.parent.parent / "programs"
+PROGRAM = "product-reviews"
+FIRST = date(2026, 10, 1)
+DAY = FIRST + timedelta(days=8)
+
+
+def make_home(root: Path) -> Path:
+    """A world of 14 days with a model as of its first day."""
+    generate(
+        root / "warehouse",
+        seed=5,
+        first_day=FIRST,
+        days=14,
+        history_days=120,
+        customers=700,
+        products=60,
+        marketplaces=load_folder(PROGRAMS).marketplaces,
+    )
+    step = "product_reviews__train_review_propensity_v2_model"
+    at(root, FIRST).run("product_reviews_training", config={"ops": {step: {"config": {"as_of": str(FIRST)}}}})
+    return root
+
+
+def copy_home(home: Path, root: Path) -> Path:
+    """The same warehouse and models in a home of its own, with nothing decided yet."""
+    for name in ("warehouse", "models", "dagster"):  # Dagster's empty database takes a second to set up
+        shutil.copytree(home / name, root / name)
+    return root
+
+
+def at(home: Path, now: date | datetime | None = None, **environment: str) -> Launcher:
+    """A launcher on `home` whose clock stands at `now`; None: the real clock."""
+    declared = {"ENGAGE_NOW": now.isoformat()} if now else {}
+    return Launcher({"ENGAGE_HOME": str(home), "ENGAGE_PROGRAMS": str(PROGRAMS), **declared, **environment})
+
+
+def batch_instant(day: date = DAY) -> datetime:
+    return datetime.combine(day + timedelta(days=1), datetime.min.time()) + timedelta(hours=2)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by relative path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

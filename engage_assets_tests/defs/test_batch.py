@@ -1,0 +1,245 @@
+"""A whole partition through Dagster, as a user would run it."""
+
+import json
+import shutil
+from datetime import date, time, timedelta
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import polars as pl
+import pytest
+
+from engage_assets.domain.errors import EngageError
+from engage_assets_tests.defs.homes import DAY, FIRST, PROGRAM, at, batch_instant, copy_home, digests
+
+STAGES = ("contract", "duplicate", "trust", "eligibility", "frequency-cap", "score", "list")
+
+
+def decisions(home: Path, day: date = DAY) -> pl.DataFrame:
+    return pl.read_parquet(home / "lake" / "product_reviews" / "decisions" / f"{day}.parquet")
+
+
+def run(home: Path, day: date = DAY, **environment: str) -> dg.ExecuteInProcessResult:
+    return at(home, batch_instant(day), **environment).run("product_reviews_batch", day)
+
+
+def test_every_record_ends_in_one_reason_and_some_are_listed(decided):
+    raw = pl.read_parquet(decided / "lake" / "product_reviews" / "raw_deliveries" / f"{DAY}.parquet")
+    ended = decisions(decided)
+
+    assert raw["record_id"].sort().equals(ended["record_id"].sort())
+    assert ended["record_id"].is_unique().all()
+    assert ended["reason"].null_count() == 0
+    assert set(ended["stage"]) <= set(STAGES)
+    listed = ended.filter(reason="LISTED")
+    assert 0 < listed.height < ended.height
+    assert (listed["channels"] == "email").all()
+    assert (listed["score"] >= 0.7).all()
+
+
+def test_each_listed_customer_has_a_message_at_ten_where_he_lives(decided):
+    lake = decided / "lake" / "product_reviews"
+    messages = pl.read_parquet(lake / "email_campaigns" / f"{DAY}.parquet")
+    listed = decisions(decided).filter(reason="LISTED")
+
+    assert messages["record_id"].sort().equals(listed["record_id"].sort())
+    assert set(messages["slot_local"].dt.time()) == {time(10)}
+    due = batch_instant() + timedelta(hours=2)
+    assert messages["slot_at"].is_between(due, due + timedelta(days=1), closed="right").all()
+    assert not messages["html"].str.contains("@example.invalid", literal=True).any()
+
+
+def test_the_same_partition_again_gives_the_same_bytes(own):
+    before = digests(own / "lake") | digests(own / "export")
+
+    launcher = at(own, batch_instant() + timedelta(days=3))
+    launcher.run_partition(launcher.program(PROGRAM), DAY, jobs=["batch", "metrics", "export"])
+
+    after = digests(own / "lake") | digests(own / "export")
+    assert {name: digest for name, digest in after.items() if name.endswith(".parquet")} == {
+        name: digest for name, digest in before.items() if name.endswith(".parquet")
+    }
+
+
+def test_the_store_holds_the_scored_candidates(decided):
+    scored = pl.read_parquet(decided / "lake" / "product_reviews" / "scored_candidates" / f"{DAY}.parquet")
+    from engage_assets.stores.sqlite import SqliteCandidateStore
+
+    stored = SqliteCandidateStore(decided / "candidates.db").of_partition(PROGRAM, DAY)
+
+    assert (
+        stored.select("customer_id", "subject_id", "score")
+        .sort("customer_id", "subject_id")
+        .equals(scored.select("customer_id", "subject_id", "score").sort("customer_id", "subject_id"))
+    )
+
+
+def test_the_export_is_one_statement_away_and_its_catalogue_true(decided):
+    root = decided / "export" / "product_reviews"
+    catalogue = {table["name"]: table for table in json.loads((root / "catalogue.json").read_text())["tables"]}
+    counts = duckdb.sql(
+        f"SELECT count(*) FROM read_parquet('{root}/decisions/*/data.parquet', hive_partitioning = true)"
+    ).fetchall()
+
+    assert counts == [(decisions(decided).height,)]
+    assert [part["rows"] for part in catalogue["decisions"]["partitions"]] == [decisions(decided).height]
+    assert all(
+        column["description"] for column in catalogue["decisions"]["columns"] if column["name"] != "partition_date"
+    )
+
+
+def test_nothing_personal_reaches_the_lake_the_logs_or_dagster(decided, capsys):
+    addresses = pl.read_parquet(decided / "warehouse" / "crm" / "customers.parquet")["email"].drop_nulls()
+    names = pl.read_parquet(decided / "warehouse" / "crm" / "customers.parquet")["name"].drop_nulls().unique()
+    kept = b"".join(
+        path.read_bytes()
+        for folder in ("lake", "export", "dagster")
+        for path in (decided / folder).rglob("*")
+        if path.is_file() and path.suffix != ".parquet"
+    )
+    frames = [pl.read_parquet(path) for path in (decided / "lake").rglob("*.parquet")]
+    texts = {value for frame in frames for column in frame.select(pl.col(pl.String)) for value in column.unique()}
+
+    assert b"@example.invalid" not in kept
+    assert not set(addresses) & texts
+    assert not {name for name in names if name in texts}
+    assert addresses.len() > 100
+
+
+def failed(home: Path, day: date = DAY) -> str:
+    with pytest.raises(EngageError) as caught:
+        run(home, day)
+    return str(caught.value)
+
+
+def table(home: Path, name: str) -> Path:
+    return home / "warehouse" / f"{name}.parquet"
+
+
+def test_a_missing_table_is_named_with_its_remedy(fresh):
+    table(fresh, "crm/customers").unlink()
+    said = failed(fresh)
+    assert "table crm.customers is missing: put customers.parquet" in said
+    assert "marketplace (string)" in said
+
+
+def test_a_missing_column_and_a_wrong_type_are_named_together(fresh):
+    path = table(fresh, "ecommerce/deliveries")
+    pl.read_parquet(path).drop("product_id").with_columns(order_value=pl.lit("ten")).write_parquet(path)
+    said = failed(fresh)
+    assert "table ecommerce.deliveries" in said
+    assert "column product_id is missing: expected string or integer" in said
+    assert "column order_value: expected number, found String" in said
+
+
+def test_a_missing_model_says_how_to_train_it(fresh):
+    shutil.rmtree(fresh / "models")
+    assert "engage train product-reviews" in failed(fresh)
+
+
+def test_an_empty_day_gives_empty_partitions_that_close(fresh):
+    empty = date(2025, 1, 1)
+    result = run(fresh, empty)
+
+    assert decisions(fresh, empty).height == 0
+    assert {check.check_name for check in result.get_asset_check_evaluations() if not check.passed} <= {
+        "every_row_has_a_batch"  # rows without day and arrival belong to no day, so each day counts them
+    }
+
+
+def test_a_day_on_which_everybody_is_refused(fresh):
+    path = table(fresh, "crm/customer_trust")
+    pl.read_parquet(path).with_columns(account_status=pl.lit("suspended")).write_parquet(path)
+    run(fresh)
+
+    ended = decisions(fresh)
+    campaigns = pl.read_parquet(fresh / "lake" / "product_reviews" / "email_campaigns" / f"{DAY}.parquet")
+    assert "LISTED" not in set(ended["reason"])
+    assert ended.filter(reason="ACCOUNT_STATUS").height > ended.height / 2
+    assert campaigns.height == 0
+    assert campaigns.columns[0] == "campaign_id"
+
+
+def test_facts_that_no_table_declares_are_not_evaluated_and_said_so(fresh):
+    for name in ("crm/customer_trust", "ecommerce/returns", "crm/opt_outs"):
+        table(fresh, name).unlink()
+    with pytest.raises(EngageError, match=r"trust_score needs customer_trust"):
+        run(fresh)
+
+    program = (Path("programs") / "product-reviews.yaml").read_text().replace(', "trust_score"]', "]")
+    folder = fresh / "programs"
+    folder.mkdir()
+    (folder / "product-reviews.yaml").write_text(program)
+    shutil.copy("programs/marketplaces.yaml", folder)
+    at(fresh, FIRST, ENGAGE_PROGRAMS=str(folder)).run("product_reviews_training")
+    result = run(fresh, ENGAGE_PROGRAMS=str(folder))
+
+    raw = next(
+        event.materialization
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(["product_reviews", "raw_deliveries"])
+    )
+    said = raw.metadata["not_evaluated"].value
+    for code in ("RETURNED", "ACCOUNT_STATUS", "TRUST_SCORE_LOW", "FRAUD_SCORE_HIGH"):
+        assert code in said
+    assert not {"RETURNED", "ACCOUNT_STATUS"} & set(decisions(fresh)["reason"])
+
+
+def test_a_partition_whose_instant_lies_ahead_is_refused(fresh):
+    with pytest.raises(EngageError, match=r"lies ahead"):
+        at(fresh, batch_instant() - timedelta(minutes=1)).run("product_reviews_batch", DAY)
+
+
+def test_decisions_that_do_not_close_stop_the_campaigns(own):
+    path = own / "lake" / "product_reviews" / "decisions" / f"{DAY}.parquet"
+    pl.read_parquet(path).head(-1).write_parquet(path)
+    launcher = at(own, batch_instant())
+    job = launcher._definitions.resolve_implicit_global_asset_job_def()
+
+    result = job.execute_in_process(
+        asset_selection=[dg.AssetKey(["product_reviews", "email_campaigns"])],
+        partition_key=str(DAY),
+        instance=launcher.instance,
+        raise_on_error=False,
+    )
+
+    assert not result.success
+    failure = next(event for event in result.all_node_events if event.is_step_failure)
+    assert "do not close" in failure.step_failure_data.user_failure_data.description
+
+
+def test_what_was_sent_counts_in_the_next_days_cap(fresh):
+    """Ask everybody of one day three times about other things: the next day refuses them by the cap."""
+    run(fresh)
+    listed = decisions(fresh).filter(reason="LISTED")
+    launcher = at(fresh, batch_instant())
+    from engage_assets.domain.ports import Send
+    from engage_assets.ledger.ledger import SqlLedger
+
+    ledger = SqlLedger(launcher.home.ledger_url)
+    slot = batch_instant() + timedelta(hours=8)
+    customers = pl.read_parquet(table(fresh, "ecommerce/deliveries"))["customer_id"].drop_nulls().unique().to_list()
+    ledger.plan(
+        [
+            Send("product-reviews", "earlier", customer, f"other-{n}", "email", slot, "product-reviews")
+            for customer in customers
+            for n in range(3)
+        ],
+        batch_instant() + timedelta(hours=1),
+    )
+    ledger.close()
+    following = DAY + timedelta(days=1)
+    run(fresh, following)
+
+    ended = decisions(fresh, following)
+    assert listed.height > 0
+    assert "LISTED" not in set(ended["reason"])
+    assert ended.filter(stage="frequency-cap").height > 0
+
+
+def test_a_copy_of_the_home_gives_the_same_bytes(decided, world, tmp_path):
+    other = copy_home(world, tmp_path / "other")
+    run(other)
+    mine, theirs = digests(other / "lake" / "product_reviews"), digests(decided / "lake" / "product_reviews")
+    assert mine == {name: digest for name, digest in theirs.items() if not name.startswith("daily_")}

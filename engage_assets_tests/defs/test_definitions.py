@@ -1,0 +1,151 @@
+"""What loads: keys, jobs and schedules are a list that is changed on purpose only."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from engage_assets.defs.build import build_definitions
+from engage_assets.defs.resources import resources
+from engage_assets.domain.errors import EngageError
+from engage_assets.programs import ProgramFolder, load_folder
+from engage_assets_tests.builders import a_program
+from engage_assets_tests.defs.homes import PROGRAMS
+
+ROOT = PROGRAMS.parent
+ASSETS = [
+    "ledger/opt_outs",
+    "ledger/send_events",
+    "product_reviews/candidates",
+    "product_reviews/daily_metrics",
+    "product_reviews/daily_report",
+    "product_reviews/decisions",
+    "product_reviews/email_campaigns",
+    "product_reviews/email_list",
+    "product_reviews/email_sends",
+    "product_reviews/filter_verdicts",
+    "product_reviews/filtered_candidates",
+    "product_reviews/list_verdicts",
+    "product_reviews/raw_deliveries",
+    "product_reviews/review_propensity_v2_model",
+    "product_reviews/scored_candidates",
+    "product_reviews/set_aside",
+    "product_reviews/stored_candidates",
+    "product_reviews/warehouse_export",
+]
+JOBS = [
+    "candidates_clean_up",
+    "product_reviews_batch",
+    "product_reviews_delivery",
+    "product_reviews_export",
+    "product_reviews_metrics",
+    "product_reviews_training",
+]
+SCHEDULES = {
+    "candidates_clean_up_schedule": "0 1 * * SUN",
+    "product_reviews_batch_schedule": "0 2 * * *",
+    "product_reviews_export_schedule": "0 3 * * *",
+    "product_reviews_delivery_schedule": "*/15 * * * *",
+    "product_reviews_metrics_schedule": "59 23 * * *",
+}
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory) -> dg.Definitions:
+    home = tmp_path_factory.mktemp("home")
+    return build_definitions(load_folder(PROGRAMS), resources({"ENGAGE_HOME": str(home)}))
+
+
+def test_keys_jobs_and_schedules(definitions):
+    repository = definitions.get_repository_def()
+
+    keys = sorted(key.to_user_string() for key in repository.asset_graph.get_all_asset_keys())
+    assert keys == sorted(ASSETS)
+    assert sorted(name for name in repository.job_names if not name.startswith("__")) == sorted(JOBS)
+    assert {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs} == SCHEDULES
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_every_asset_tells_an_analyst_what_it_is(definitions):
+    for spec in definitions.resolve_all_asset_specs():
+        assert spec.description, spec.key
+        assert spec.group_name in ("ledger", "product_reviews"), spec.key
+        assert spec.kinds, spec.key
+        if spec.group_name == "product_reviews":
+            assert spec.owners == ["team:reviews"], spec.key
+        if {"parquet", "polars"} <= set(spec.kinds):
+            columns = spec.metadata["dagster/column_schema"].columns
+            assert all(column.description for column in columns), spec.key
+            assert "dagster/column_lineage" in spec.metadata, spec.key
+
+
+def test_the_batch_schedule_asks_for_the_day_before(definitions):
+    schedule = definitions.resolve_schedule_def("product_reviews_batch_schedule")
+    tick = datetime(2026, 10, 10, 2, tzinfo=UTC)
+
+    requests = schedule.evaluate_tick(
+        dg.build_schedule_context(scheduled_execution_time=tick, repository_def=definitions.get_repository_def())
+    ).run_requests
+
+    assert [request.partition_key for request in requests or []] == ["2026-10-09"]
+
+
+def test_nothing_that_sends_can_be_materialized(definitions):
+    """Deliveries are ops: no selection of assets, and so no backfill, reaches one."""
+    executable = {
+        key for assets in definitions.assets or [] if isinstance(assets, dg.AssetsDefinition) for key in assets.keys
+    }
+    assert dg.AssetKey(["product_reviews", "email_sends"]) not in executable
+    assert definitions.resolve_job_def("product_reviews_delivery").asset_layer.executable_asset_keys == set()
+
+
+def test_a_disabled_program_has_no_schedule(tmp_path):
+    program = a_program(enabled=False)
+    folder = ProgramFolder({program.program_id: program}, load_folder(PROGRAMS).marketplaces)
+
+    built = build_definitions(folder, resources({"ENGAGE_HOME": str(tmp_path)}))
+
+    names = {schedule.name for schedule in built.get_repository_def().schedule_defs}
+    assert names == {"candidates_clean_up_schedule"}
+
+
+def test_an_unknown_deployment_is_named(tmp_path):
+    with pytest.raises(EngageError, match=r"ENGAGE_DEPLOYMENT='mars' is not known; known: local"):
+        resources({"ENGAGE_DEPLOYMENT": "mars", "ENGAGE_HOME": str(tmp_path)})
+
+
+def validate(tmp_path: Path, programs: Path) -> subprocess.CompletedProcess[str]:
+    """`dagster definitions validate` in an interpreter of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(ROOT / "workspace.yaml")],
+        cwd=ROOT,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "ENGAGE_HOME": str(tmp_path / "home"),
+            "ENGAGE_PROGRAMS": str(programs),
+            "DAGSTER_HOME": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_dagster_shows_every_fault_of_a_program_file(tmp_path):
+    broken = tmp_path / "programs"
+    broken.mkdir()
+    (broken / "marketplaces.yaml").write_text((PROGRAMS / "marketplaces.yaml").read_text())
+    text = (PROGRAMS / "product-reviews.yaml").read_text()
+    text = text.replace("order: 2", "order: two").replace("minScore: 0.7", "minScore: 7").replace('"JP"]', '"XX"]')
+    (broken / "product-reviews.yaml").write_text(text)
+
+    shown = validate(tmp_path, broken)
+
+    assert shown.returncode != 0
+    output = shown.stdout + shown.stderr
+    assert "product-reviews.yaml:28: filterChain.1.order:" in output
+    assert "product-reviews.yaml:39: channels.0.minScore:" in output

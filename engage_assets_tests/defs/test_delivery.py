@@ -1,0 +1,115 @@
+"""Deliveries: at their slot, once, by a tick or with a person's word; never in a backfill."""
+
+from datetime import datetime, timedelta
+from email import message_from_bytes
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from engage_assets.domain.errors import EngageError
+from engage_assets_tests.defs.homes import DAY, PROGRAM, at, batch_instant
+
+CONFIRMED = {"engage/deliver": "confirmed"}
+
+
+def slots(home: Path) -> pl.DataFrame:
+    path = home / "lake" / "product_reviews" / "email_campaigns" / f"{DAY}.parquet"
+    return pl.read_parquet(path).group_by("slot_at").len().sort("slot_at")
+
+
+def deliver(home: Path, now: datetime, tags: dict[str, str] | None = None) -> None:
+    at(home, now).run("product_reviews_delivery", tags=CONFIRMED if tags is None else tags)
+
+
+def outbox(home: Path) -> list[Path]:
+    return sorted((home / "outbox").rglob("*.eml"))
+
+
+def test_each_message_goes_out_at_its_slot_and_never_again(own):
+    expected = 0
+    for slot, count in slots(own).iter_rows():
+        for now in (slot - timedelta(minutes=1), slot, slot + timedelta(minutes=15)):
+            deliver(own, now)
+            expected += count if now == slot else 0
+            assert len(outbox(own)) == expected
+
+    messages = [message_from_bytes(path.read_bytes()) for path in outbox(own)]
+    assert len({message["Message-ID"] for message in messages}) == slots(own)["len"].sum()
+    assert all(message["To"].endswith("@example.invalid") for message in messages)
+    assert not any(
+        "%%" in part.get_payload(decode=True).decode()
+        for m in messages
+        for part in m.walk()
+        if part.get_content_maintype() == "text"
+    )
+
+
+def test_a_missed_window_is_skipped_with_its_reason(own):
+    first = slots(own)["slot_at"][0]
+    deliver(own, first + timedelta(hours=2, minutes=1))
+
+    launcher = at(own, first + timedelta(days=2))
+    from engage_assets.ledger.ledger import SqlLedger
+
+    ledger = SqlLedger(launcher.home.ledger_url)
+    events = ledger.send_events(None, first + timedelta(days=2)).filter(state="skipped")
+    ledger.close()
+    assert set(events["reason"]) == {"SEND_WINDOW_MISSED"}
+    assert events.height >= slots(own)["len"][0]
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({}, "nobody confirmed"),
+        ({"engage/deliver": "confirmed", "dagster/backfill": "abc"}, "a backfill never sends"),
+    ],
+)
+def test_refusals(own, tags, said):
+    with pytest.raises(EngageError, match=said):
+        deliver(own, slots(own)["slot_at"][0], tags)
+    assert not outbox(own)
+
+
+def test_a_declared_clock_never_leaves_the_machine(own):
+    from engage_assets.channels.dry_run import DryRunSender
+    from engage_assets.clocks import DeclaredClock
+    from engage_assets.defs.delivery import require_permission
+    from engage_assets.domain.errors import DeliveryRefused
+
+    class Outgoing(DryRunSender):
+        transport = "smtp"
+        leaves_machine = True
+
+    with pytest.raises(DeliveryRefused, match="clock is declared"):
+        require_permission(CONFIRMED, Outgoing(own / "outbox"), DeclaredClock(batch_instant()))
+
+
+def test_a_backfill_is_mute(own):
+    launcher = at(own, batch_instant() + timedelta(days=1))
+    program = launcher.program(PROGRAM)
+    for day in (DAY - timedelta(days=1), DAY):
+        launcher.run_partition(program, day, jobs=["batch", "metrics", "export"], tags={"dagster/backfill": "b1"})
+
+    from engage_assets.ledger.ledger import SqlLedger
+
+    ledger = SqlLedger(launcher.home.ledger_url)
+    assert ledger.first_event_at() is None
+    ledger.close()
+    assert not outbox(own)
+
+
+def test_figures_show_what_was_sent_and_what_is_pending(own):
+    first, count = slots(own).row(0)
+    deliver(own, first)
+    night = {"config": {"as_of": str(DAY + timedelta(days=1))}}
+    ops = {f"product_reviews__{name}": night for name in ("measure", "report")}
+    at(own, first + timedelta(hours=14)).run("product_reviews_metrics", DAY, config={"ops": ops})
+
+    path = own / "lake" / "product_reviews" / "daily_metrics" / str(DAY) / f"{DAY + timedelta(days=1)}.parquet"
+    figures = dict(pl.read_parquet(path).filter(dimension="all").select("metric", "value").iter_rows())
+    total = slots(own)["len"].sum()
+    assert figures["sent"] == count
+    assert figures["pending"] == total - count
+    assert figures["open_rate"] is None

@@ -1,0 +1,109 @@
+"""Imports go down, rooms share a floor but not a wall, and every door to the outside is listed."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "engage_assets"
+FLOORS = {"domain": 0, "defs": 2, "serving": 2, "definitions": 3, "cli": 3}
+SHARED = {"lake"}
+"""First-floor rooms that others of the floor may use: how whole files come to be."""
+DOORS = {
+    "dagster": {"defs", "definitions.py"},
+    "duckdb": {"connectors/duckdb.py"},
+    "sqlite3": {"stores/sqlite.py", "ledger/engines.py"},
+    "sqlalchemy": {"ledger"},
+    "yaml": {"programs.py"},
+    "jinja2": {"channels/email.py", "outcomes/report.py"},
+    "sklearn": {"scoring/pipelines.py"},
+    "skops": {"scoring/trained_model.py", "scoring/model_files.py"},
+    "fcntl": {"export.py"},
+    "os": {"lake.py", "channels/dry_run.py", "definitions.py", "cli.py", "defs/launch.py", "scoring/model_files.py"},
+    "tempfile": {"connectors/duckdb.py", "defs/intake_assets.py"},
+    "click": {"cli.py"},
+    "socket": set(),
+    "smtplib": set(),
+    "requests": set(),
+    "httpx": set(),
+    "urllib.request": set(),
+    "pickle": set(),
+    "joblib": set(),
+    "random": {"ledger"},
+    "boto3": set(),
+}
+"""Who may open what. It doubles as the map of all input and output."""
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(place: str) -> str:
+    return place.split("/", maxsplit=1)[0].removesuffix(".py")
+
+
+def floor(name: str) -> int:
+    return FLOORS.get(name, 1)
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports in full"
+            assert node.module
+            if node.module == "engage_assets":
+                yield from (f"engage_assets.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def faults(here: str, modules: Iterator[str]) -> list[str]:
+    found = []
+    for module in modules:
+        library, *inside = module.split(".")
+        if library == "engage_assets" and inside and inside[0] != room(here):
+            is_down = floor(inside[0]) < floor(room(here)) or inside[0] in SHARED
+            found += [] if is_down else [f"{here} must not import {module}"]
+        for door in {library, module} & DOORS.keys():
+            is_open = {here, room(here)} & DOORS[door]
+            found += [] if is_open else [f"{here} must not open {door}"]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports(path):
+    here = path.relative_to(PACKAGE).as_posix()
+    assert not faults(here, imported(path))
+
+
+@pytest.mark.parametrize(
+    ("here", "module"),
+    [
+        ("filters/trust.py", "engage_assets.stores.sqlite"),
+        ("domain/program.py", "engage_assets.filters"),
+        ("filters/trust.py", "dagster"),
+        ("channels/email.py", "engage_assets.defs.stages"),
+        ("outcomes/metrics.py", "sqlite3"),
+        ("scoring/local.py", "pickle"),
+    ],
+)
+def test_the_guard_sees(here, module):
+    assert faults(here, iter([module]))
+
+
+def test_every_door_is_used():
+    used = {(door, file) for door, files in DOORS.items() for file in files}
+    opened = {
+        (door, place)
+        for path in FILES
+        for module in imported(path)
+        for door in {module, module.split(".")[0]} & DOORS.keys()
+        for place in (path.relative_to(PACKAGE).as_posix(), room(path.relative_to(PACKAGE).as_posix()))
+    }
+    assert used <= opened
+
+
+def test_annotations_of_dagster_contexts_stay_readable():
+    for path in (PACKAGE / "defs").glob("*.py"):
+        assert "from __future__ import annotations" not in path.read_text(encoding="utf-8")
