@@ -28,16 +28,18 @@ OUT_COLUMNS = [
 def main(warehouse: Path, sends: Path, partition: date, out: Path) -> None:
     """Judge every delivery of the partition and write the rivals' columns."""
     folder = load_folder(Path("programs"))
-    batch = stages.Batch(folder.programs["product-reviews"], partition, folder.marketplaces, Warehouse(warehouse))
+    batch = stages.Batch(
+        folder.programs["product-reviews"], partition, folder.marketplaces, Warehouse(warehouse), range_rows=2_000_000
+    )
     raw = batch.warehouse.scan(batch.source.table, "ecommerce", required=True)
     assert raw is not None
     # As the rivals, read the day's table as it lies: record ids and order are the connector's work, not the filters'.
     records = raw.with_columns(record_id=pl.col("delivery_id"), is_late=pl.lit(False))
     files = sorted(path for path in sends.glob("*.parquet") if path.stem <= partition.isoformat())
-    checked = pl.concat(stages.check_records(batch, records)).lazy()
-    candidates = stages.candidates_of(batch, checked).collect().lazy()
+    checked = pl.concat(stages.check_records(batch, records))
+    candidates = stages.candidates_of(batch, checked).lazy()
     judged = stages.judge_candidates(batch, candidates, pl.scan_parquet(files), None)
-    refused = stages.set_aside_of(checked).select("record_id", "reason").collect()
+    refused = stages.set_aside_of(checked).select("record_id", "reason")
     write_parquet(out, pl.concat([refused, *(part.select(OUT_COLUMNS) for part in judged)], how="diagonal"))
     reasons = pl.scan_parquet(out).group_by("reason").len().collect()
     measure.report(records=int(reasons["len"].sum()))

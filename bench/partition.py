@@ -30,7 +30,7 @@ def direct(home: Path, partition: date) -> None:
     from engage_assets.defs import stages
     from engage_assets.domain.tables import SENDS_LOG
     from engage_assets.home import Home
-    from engage_assets.lake import Lake, write_parquet
+    from engage_assets.lake import Lake
     from engage_assets.ledger.ledger import SqlLedger
     from engage_assets.programs import load_folder
     from engage_assets.stores.sqlite import SqliteCandidateStore
@@ -58,23 +58,26 @@ def direct(home: Path, partition: date) -> None:
     raw = write("raw_deliveries", connector.read(program, partition))
     connector.unread(program, partition)
     done("raw")
-    spool = place.root / "spool.parquet"
-    write_parquet(spool, stages.check_records(batch, raw))
-    checked = pl.scan_parquet(spool)
-    candidates = write("candidates", stages.candidates_of(batch, checked))
-    set_aside = write("set_aside", stages.set_aside_of(checked))
+    with lake.open((program.key, "candidates"), day) as kept, lake.open((program.key, "set_aside"), day) as refused:
+        for part in stages.check_records(batch, raw):
+            kept.add(stages.candidates_of(batch, part))
+            refused.add(stages.set_aside_of(part))
+    candidates, set_aside = (lake.scan((program.key, name), day) for name in ("candidates", "set_aside"))
     done("candidates")
     sends = lake.history(("ledger", SENDS_LOG.name), partition)
     opt_outs = lake.scan(("ledger", "opt_outs"), day)
-    verdicts = write("filter_verdicts", stages.judge_candidates(batch, candidates, sends, opt_outs))
-    accepted = write("filtered_candidates", stages.accepted_of(batch, verdicts))
+    names = ("filter_verdicts", "filtered_candidates")
+    with lake.open((program.key, names[0]), day) as judged, lake.open((program.key, names[1]), day) as kept:
+        for part in stages.judge_candidates(batch, candidates, sends, opt_outs):
+            judged.add(part)
+            kept.add(stages.accepted_of(batch, part))
+    verdicts, accepted = (lake.scan((program.key, name), day) for name in names)
     done("filters")
     scored = write("scored_candidates", stages.score(batch, accepted, stages.scorer_of(place.models, program)))
     done("score")
-    only = scored.filter(pl.col("score").is_not_null())
     store = SqliteCandidateStore(place.candidates)
-    counts = store.put(program, partition, stages.in_slices(only), batch.instant)
-    stages.differing(only, store.of_partition(program.program_id, partition), counts)
+    counts = store.put(program, partition, stages.storable(scored), batch.instant)
+    stages.differing(scored, store.of_partition(program.program_id, partition), counts)
     done("store")
     filled = stages.fill_lists(batch, scored)
     list_verdicts = write("list_verdicts", filled)
@@ -137,7 +140,7 @@ def model(home: Path, partition: date) -> None:
     measure.report(version=trained.version)
 
 
-def clean(home: Path, partition: date) -> None:
+def clean(home: Path) -> None:
     """Remove what an earlier run of the partition wrote, so that each run does the same work.
 
     Dagster's own records stay: an instance is set up once, not once a day.
@@ -157,5 +160,5 @@ def clean(home: Path, partition: date) -> None:
 if __name__ == "__main__":
     way, where, when = sys.argv[1], Path(sys.argv[2]).absolute(), date.fromisoformat(sys.argv[3])
     if way != "model":
-        clean(where, when)
+        clean(where)
     {"direct": direct, "dagster": dagster, "model": model}[way](where, when)

@@ -128,6 +128,12 @@ def _train(desk: "Launcher", program_id: str, as_of: date | None) -> None:
     metadata = result.get_asset_materialization_events()[0].materialization.metadata
     named = ("version", "as_of", "rows", "base_rate", "roc_auc", "log_loss", "ece")
     click.echo("  " + ", ".join(f"{name} {metadata[name].value}" for name in named if name in metadata))
+    if metadata["current_version"].value != metadata["version"].value:
+        click.echo(
+            f"  kept, but not in use: version {metadata['current_version'].value} learned from later days"
+            f" (as of {metadata['current_as_of'].value}). To use the new one, remove the folder of"
+            f" {program.scoring_models[0].model_id} in {desk.home.models / program_id} and train again"
+        )
 
 
 @main.command()
@@ -176,7 +182,7 @@ def _day(partition: date | None) -> str:
 
 
 def _show_range(desk: "Launcher", program_id: str, days: list[date]) -> None:
-    from engage_assets.outcomes.words import range_table  # noqa: PLC0415 - as in launcher
+    from engage_assets.outcomes.words import range_table, reason_table  # noqa: PLC0415 - as in launcher
 
     program = desk.program(program_id)
     stages = ["contract", "duplicate", *(spec.filter_id for spec in program.filters), "score", "list"]
@@ -189,6 +195,7 @@ def _show_range(desk: "Launcher", program_id: str, days: list[date]) -> None:
         for day in days
     }
     click.echo(range_table(decided, stages))
+    click.echo("\n" + reason_table([decisions for _, decisions in decided.values()]))
 
 
 @main.command()

@@ -19,6 +19,8 @@ from engage_assets.domain.errors import EngageError
 
 ROW_GROUP = 131_072
 """Rows per row group: small enough to skip by customer, large enough to compress."""
+LARGE = 64 * 2**20
+"""Bytes at which a row group ends before it has so many rows."""
 
 Frames = pl.LazyFrame | pl.DataFrame | Iterable[pl.DataFrame] | Iterable[pa.RecordBatch]
 
@@ -38,6 +40,14 @@ class Lake:
         """Write a partition; visible only when whole. Returns its rows."""
         with replacing(self.path(key, partition)) as aside:
             return write_parquet(aside, frames)
+
+    @contextmanager
+    def open(self, key: Sequence[str], partition: str | None) -> Iterator["ParquetFile"]:
+        """A partition that grows by frames; visible only when the block ends well."""
+        with replacing(self.path(key, partition)) as aside:
+            file = ParquetFile(aside)
+            yield file
+            file.close()
 
     def scan(self, key: Sequence[str], partition: str | None) -> pl.LazyFrame:
         """A partition, lazily. Raises EngageError where it was not made."""
@@ -76,50 +86,83 @@ def replacing(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def write_parquet(path: Path, frames: Frames) -> int:
-    """Write frames one after the other into row groups of `ROW_GROUP` rows; returns the rows.
+class ParquetFile:
+    """A Parquet file that grows by frames, in row groups of `ROW_GROUP` rows, or fewer where rows are large.
 
     Memory holds one row group beside the frame at hand.
     """
-    writer: pq.ParquetWriter | None = None
-    waiting: list[pa.Table] = []
-    rows = 0
-    for table in _tables(frames):
-        if writer is None:
-            writer = pq.ParquetWriter(path, table.schema, compression="zstd", compression_level=1)
-        waiting.append(table)
-        rows += table.num_rows
-        while sum(part.num_rows for part in waiting) >= ROW_GROUP:
-            joined = pa.concat_tables(waiting)
-            _write_group(writer, joined.slice(0, ROW_GROUP))
-            waiting = [joined.slice(ROW_GROUP)]
-    if writer is None:
-        raise EngageError(f"nothing to write to {path.name}: an empty partition is a frame without rows, not no frame")
-    if rest := [part for part in waiting if part.num_rows]:
-        _write_group(writer, pa.concat_tables(rest))
-    writer.close()
-    return rows
+
+    def __init__(self, path: Path) -> None:
+        self.rows = 0
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.Table] = []
+
+    def add(self, frame: pl.DataFrame | pa.RecordBatch) -> None:
+        """Append a frame; all frames have the same columns."""
+        for table in _tables(frame):
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd", compression_level=1)
+            self._waiting.append(table)
+            self.rows += table.num_rows
+            while sum(part.num_rows for part in self._waiting) >= ROW_GROUP:
+                joined = pa.concat_tables(self._waiting)
+                self._write_group(joined.slice(0, ROW_GROUP))
+                self._waiting = [joined.slice(ROW_GROUP)]
+            if sum(part.nbytes for part in self._waiting) >= LARGE:
+                self._write_group(pa.concat_tables(self._waiting))
+                self._waiting = []
+
+    def close(self) -> None:
+        """Write what waits and the footer. Raises EngageError where no frame was added."""
+        if self._writer is None:
+            raise EngageError(
+                f"nothing to write to {self._path.name}: an empty partition is a frame without rows, not no frame"
+            )
+        if rest := [part for part in self._waiting if part.num_rows]:
+            self._write_group(pa.concat_tables(rest))
+        self._writer.close()
+        pa.default_memory_pool().release_unused()  # Arrow would keep the largest row group's memory for the next file
+
+    def _write_group(self, rows: pa.Table) -> None:
+        """Write one row group. In one piece: pages would otherwise end where the pieces do, which is up to chance."""
+        assert self._writer is not None
+        self._writer.write_table(rows.combine_chunks(), row_group_size=ROW_GROUP)
 
 
-def _write_group(writer: pq.ParquetWriter, rows: pa.Table) -> None:
-    """Write one row group. In one piece: pages would otherwise end where the pieces do, which is up to chance."""
-    writer.write_table(rows.combine_chunks(), row_group_size=ROW_GROUP)
+def write_parquet(path: Path, frames: Frames) -> int:
+    """Write frames one after the other; returns the rows. See ParquetFile."""
+    file = ParquetFile(path)
+    for frame in _each(frames):
+        file.add(frame)
+    file.close()
+    return file.rows
 
 
-def _tables(frames: Frames) -> Iterator[pa.Table]:
-    """The frames as Arrow tables of plain types, strings as large strings; at least one, though without rows."""
+def _each(frames: Frames) -> Iterable[pl.DataFrame] | Iterable[pa.RecordBatch]:
+    """The frames one by one; those of a file in slices, so that it is never in memory as a whole."""
+    if isinstance(frames, pl.DataFrame):
+        return [frames]
     if isinstance(frames, pl.LazyFrame):
-        yield frames.head(0).collect().to_arrow(compat_level=_OLDEST)
-        frames = frames.collect_batches(chunk_size=ROW_GROUP, maintain_order=True)
-    elif isinstance(frames, pl.DataFrame):
-        frames = [frames]
-    for frame in frames:
-        if isinstance(frame, pl.DataFrame):
-            # In slices, since plain Arrow strings are a copy.
-            yield frame.head(0).to_arrow(compat_level=_OLDEST)
-            yield from (part.to_arrow(compat_level=_OLDEST) for part in frame.iter_slices(ROW_GROUP))
-        else:
-            yield pa.Table.from_batches([frame])
+        return slices(frames, ROW_GROUP)
+    return frames
+
+
+def slices(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """The rows of a scanned file in their order, `rows` at a time; at least one frame, though without rows."""
+    total = frame.select(pl.len()).collect().item()
+    for start in range(0, max(total, 1), rows):
+        yield frame.slice(start, rows).collect()
+
+
+def _tables(frame: pl.DataFrame | pa.RecordBatch) -> Iterator[pa.Table]:
+    """A frame as Arrow tables of plain types, strings as large strings; at least one, though without rows."""
+    if isinstance(frame, pl.DataFrame):
+        # In slices, since plain Arrow strings are a copy.
+        yield frame.head(0).to_arrow(compat_level=_OLDEST)
+        yield from (part.to_arrow(compat_level=_OLDEST) for part in frame.iter_slices(ROW_GROUP))
+    else:
+        yield pa.Table.from_batches([frame])
 
 
 _OLDEST = pl.CompatLevel.oldest()

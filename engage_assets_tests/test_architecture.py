@@ -21,7 +21,7 @@ DOORS = {
     "skops": {"scoring/trained_model.py", "scoring/model_files.py"},
     "fcntl": {"export.py"},
     "os": {"lake.py", "channels/dry_run.py", "definitions.py", "cli.py", "defs/launch.py", "scoring/model_files.py"},
-    "tempfile": {"connectors/duckdb.py", "defs/intake_assets.py"},
+    "tempfile": {"connectors/duckdb.py"},
     "click": {"cli.py"},
     "socket": set(),
     "smtplib": set(),

@@ -75,13 +75,13 @@ def run(batch: Batch, sends: pl.DataFrame | None = None, opt_outs: pl.DataFrame 
     read = DuckDBConnector(batch.warehouse).read(batch.program, batch.partition)
     raw = pl.concat([pl.DataFrame(part) for part in read])
     checked = pl.concat(stages.check_records(batch, raw.lazy()))
-    candidates = stages.candidates_of(batch, checked.lazy())
+    candidates = stages.candidates_of(batch, checked).lazy()
     history = [None if frame is None else frame.lazy() for frame in (sends, opt_outs)]
     verdicts = pl.concat(stages.judge_candidates(batch, candidates, *history))
-    accepted = stages.accepted_of(batch, verdicts.lazy())
+    accepted = stages.accepted_of(batch, verdicts).lazy()
     scored = pl.concat(stages.score(batch, accepted, scorer or FakeScorer()))
     listed = stages.fill_lists(batch, scored.lazy())
-    ended = (stages.set_aside_of(checked.lazy()), verdicts.lazy(), scored.lazy(), listed.lazy())
+    ended = (stages.set_aside_of(checked).lazy(), verdicts.lazy(), scored.lazy(), listed.lazy())
     return Stages(raw, checked, verdicts, scored, listed, pl.concat(stages.decide_records(batch, *ended)))
 
 

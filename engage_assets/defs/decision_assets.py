@@ -48,17 +48,19 @@ def _judge_candidates(program: Program, marketplaces: Mapping[str, Marketplace])
         with mistakes_as_failures():
             batch = desk.batch(warehouse, marketplaces)
             sends, opt_outs = desk.history(SEND_EVENTS), desk.read_shared(GIVEN_OPT_OUTS)
-            rows = desk.write(
-                "filter_verdicts", stages.judge_candidates(batch, desk.read("candidates"), sends, opt_outs)
-            )
-            kept = desk.write("filtered_candidates", stages.accepted_of(batch, desk.read("filter_verdicts")))
+            judged = stages.judge_candidates(batch, desk.read("candidates"), sends, opt_outs)
+            with desk.open("filter_verdicts") as all_candidates, desk.open("filtered_candidates") as kept:
+                for part in judged:
+                    all_candidates.add(part)
+                    kept.add(stages.accepted_of(batch, part))
         refused = desk.read("filter_verdicts").filter(pl.col("reason").is_not_null())
         metadata = {
             "reasons": markdown_table(reason_counts(refused)),
             "not_evaluated": not_evaluated_words(stages.not_evaluated(batch)),
         }
+        pass_rate = {"pass_rate": round(kept.rows / all_candidates.rows, 4)} if all_candidates.rows else None
         yield desk.result("filter_verdicts", metadata)
-        yield desk.result("filtered_candidates", {"pass_rate": round(kept / rows, 4)} if rows else None)
+        yield desk.result("filtered_candidates", pass_rate)
 
     return judge_candidates
 
@@ -120,8 +122,8 @@ def _store_candidates(program: Program) -> dg.AssetsDefinition:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
             now = clock.now()
-            scored = desk.read("scored_candidates").filter(pl.col("score").is_not_null())
-            counts = store.put(program, desk.partition, stages.in_slices(scored), now)
+            scored = desk.read("scored_candidates")
+            counts = store.put(program, desk.partition, stages.storable(scored), now)
             differing = stages.differing(scored, store.of_partition(program.program_id, desk.partition), counts)
             records, seconds = desk.rows(SOURCES[program.source_table].raw_asset), _seconds_since_start(context)
             ledger.record_batch(program.program_id, desk.partition, seconds, records, now)

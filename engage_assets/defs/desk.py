@@ -1,6 +1,7 @@
 """The desk of one run: where an asset's partition is read, written and reported."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from engage_assets.defs.partitions import partition_date
 from engage_assets.defs.sheets import Key
 from engage_assets.defs.stages import Batch
 from engage_assets.domain.program import Program
-from engage_assets.lake import Frames, Lake
+from engage_assets.lake import Frames, Lake, ParquetFile
 
 Result = dg.MaterializeResult[Any]
 
@@ -47,6 +48,10 @@ class Desk:
     def write(self, name: str, frames: Frames) -> int:
         """Write this partition of an asset; returns its rows."""
         return self._lake.write((self._program.key, name), self._key, frames)
+
+    def open(self, name: str) -> AbstractContextManager[ParquetFile]:
+        """This partition of an asset, to be filled frame by frame."""
+        return self._lake.open((self._program.key, name), self._key)
 
     def path(self, name: str) -> Path:
         """The file of this partition of an asset."""

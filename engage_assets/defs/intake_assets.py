@@ -1,9 +1,6 @@
 """Intake: the source's records of a day, and which of them are candidates."""
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -20,7 +17,7 @@ from engage_assets.domain.ports import Connector
 from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import SET_ASIDE
-from engage_assets.lake import Lake, write_parquet
+from engage_assets.lake import Lake
 
 RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For steps that reach a database; mistakes that only a person can mend are not tried again."""
@@ -87,23 +84,15 @@ def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> 
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
             batch = desk.batch(warehouse, marketplaces)
-            with _spooled(stages.check_records(batch, desk.read(raw_name))) as checked:
-                kept = desk.write("candidates", stages.candidates_of(batch, checked))
-                refused = desk.write(SET_ASIDE.name, stages.set_aside_of(checked))
+            with desk.open("candidates") as kept, desk.open(SET_ASIDE.name) as refused:
+                for checked in stages.check_records(batch, desk.read(raw_name)):
+                    kept.add(stages.candidates_of(batch, checked))
+                    refused.add(stages.set_aside_of(checked))
         counts = reason_counts(desk.read(SET_ASIDE.name))
         broken = int(counts.filter(~pl.col("reason").is_in(["NOT_DELIVERED", "DUPLICATE"]))["records"].sum())
-        is_kept = broken <= BROKEN_SHARE * (kept + refused)
+        is_kept = broken <= BROKEN_SHARE * (kept.rows + refused.rows)
         yield desk.result("candidates")
         check = desk.check(SET_ASIDE.name, "contract_is_kept", passed=is_kept, metadata={"broken": broken}, warn=True)
         yield desk.result(SET_ASIDE.name, {"reasons": markdown_table(counts)}, [check])
 
     return [read_records, check_records]
-
-
-@contextmanager
-def _spooled(frames: Iterator[pl.DataFrame]) -> Iterator[pl.LazyFrame]:
-    """The frames in a temporary file, for a stage whose rows go to two assets."""
-    with tempfile.TemporaryDirectory(prefix="engage-spool-") as folder:
-        path = Path(folder) / "rows.parquet"
-        write_parquet(path, frames)
-        yield pl.scan_parquet(path)

@@ -57,11 +57,14 @@ def model_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> l
             batch.check()
             trained = training.train(model, stages.training_examples(batch, model, as_of), as_of=as_of)
             folder = model_files.save(trained, models / program.program_id)
+            current = model_files.load(models / program.program_id, model.model_id)
         context.log.info("trained %s %s as of %s", model.model_id, trained.version, as_of)
         yield dg.MaterializeResult(
             asset_key=key,
             metadata={
                 "version": trained.version,
+                "current_version": current.version,
+                "current_as_of": current.as_of.isoformat(),
                 "as_of": as_of.isoformat(),
                 "features": ", ".join(trained.features),
                 "path": dg.MetadataValue.path(str(folder)),

@@ -43,13 +43,14 @@ from engage_assets.domain.tables import (
 from engage_assets.filters import clauses_of, judge, refused_by
 from engage_assets.filters import not_evaluated as clauses_not_evaluated
 from engage_assets.filters.facts import Asking, join_facts
+from engage_assets.lake import slices
 from engage_assets.scoring.bands import band
 from engage_assets.scoring.examples import examples
 from engage_assets.scoring.features import join_features, unavailable
 from engage_assets.scoring.local import LocalScorer
 from engage_assets.scoring.model_files import load
 
-RANGE_ROWS = 1_000_000
+RANGE_ROWS = 600_000
 """Records that are worked on at a time; more cost more memory, fewer read the history more often."""
 MESSAGES = 5_000
 """Messages that are rendered at a time."""
@@ -142,7 +143,7 @@ def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Every record with its candidate columns and `reason`: null, or what contract and duplicates refuse."""
     customer = batch.source.customer
     # Only the customers are read again for each range, so that ranges may be small.
-    for part in customer_ranges(raw, customer, max(batch.range_rows // 4, 1)):
+    for part in customer_ranges(raw, customer, max(batch.range_rows // 2, 1)):
         checked = check_contract(
             _frame(part.of(raw, customer)),
             _frame(batch.tables["customers"]),
@@ -155,12 +156,12 @@ def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
         yield _sorted(refuse_duplicates(_collected(checked)))
 
 
-def candidates_of(batch: Batch, checked: pl.LazyFrame) -> pl.LazyFrame:
+def candidates_of(batch: Batch, checked: pl.DataFrame) -> pl.DataFrame:
     """The checked records that keep the contract and repeat none."""
     return checked.filter(pl.col("reason").is_null()).select(column.name for column in batch.source.candidate_columns)
 
 
-def set_aside_of(checked: pl.LazyFrame) -> pl.LazyFrame:
+def set_aside_of(checked: pl.DataFrame) -> pl.DataFrame:
     """The checked records that were refused, with their reason."""
     return checked.filter(pl.col("reason").is_not_null()).select(SET_ASIDE.names)
 
@@ -180,7 +181,7 @@ def judge_candidates(
         yield _sorted(judge(facts, batch.program, batch.available).select(*names, *batch.flags))
 
 
-def accepted_of(batch: Batch, verdicts: pl.LazyFrame) -> pl.LazyFrame:
+def accepted_of(batch: Batch, verdicts: pl.DataFrame) -> pl.DataFrame:
     """The candidates that every filter accepts, with quota and eligibility."""
     columns = (*batch.source.candidate_columns, *VERDICT_COLUMNS)
     names = [column.name for column in columns if column.name != "reason"]
@@ -190,7 +191,7 @@ def accepted_of(batch: Batch, verdicts: pl.LazyFrame) -> pl.LazyFrame:
 def score(batch: Batch, accepted: pl.LazyFrame, scorer: Scorer) -> Iterator[pl.DataFrame]:
     """The accepted candidates with the model's features, probability, score, band and model version."""
     model = batch.program.scoring_models[0]
-    for part in customer_ranges(accepted, "customer_id", batch.range_rows):
+    for part in customer_ranges(accepted, "customer_id", max(batch.range_rows // 2, 1)):
         featured = part.of(accepted).with_columns(as_of=pl.lit(batch.instant).cast(pl.Datetime("us"))).collect()
         for name in model.features:  # one after the other, so that their tables are not all in memory at once
             featured = join_features(featured.lazy(), batch.tables, [name]).collect()
@@ -221,9 +222,9 @@ def scorer_of(models: Path, program: Program) -> Scorer:
     return LocalScorer(model, program.scoring_batch_size)
 
 
-def in_slices(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """The rows in their order, some at a time."""
-    yield from frame.collect_batches(chunk_size=100_000, maintain_order=True)
+def storable(scored: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """The candidates that have a score, some at a time."""
+    return (part.filter(pl.col("score").is_not_null()) for part in slices(scored, 100_000))
 
 
 def differing(scored: pl.LazyFrame, stored: pl.DataFrame, counts: StoreCounts) -> int:

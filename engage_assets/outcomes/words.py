@@ -76,3 +76,22 @@ def range_table(days: Mapping[date, tuple[int, pl.LazyFrame]], stages: Sequence[
         totals = [total + value for total, value in zip(totals, row, strict=True)]
         lines.append(f"| {day} | {' | '.join(f'{value:,}' for value in row)} |")
     return "\n".join([*lines, f"| **all** | {' | '.join(f'{value:,}' for value in totals)} |"])
+
+
+def reason_table(decisions: Sequence[pl.LazyFrame]) -> str:
+    """A markdown table of the reasons over some partitions: stage, reason, records, share of all."""
+    counts = pl.concat([frame.group_by("stage", "reason").agg(records=pl.len()).collect() for frame in decisions])
+    summed = counts.group_by("stage", "reason").agg(pl.col("records").sum())
+    totals: dict[tuple[str, str], int] = {(stage, reason): count for stage, reason, count in summed.iter_rows()}
+    everything = sum(totals.values())
+    order = {(stage, reason): place for place, (stage, reason) in enumerate(_all_reasons())}
+    lines = ["| stage | reason | records | share |", "|---|---|---:|---:|"]
+    for stage, reason in sorted(totals, key=order.__getitem__):
+        count = totals[stage, reason]
+        lines.append(f"| {stage} | {reason} | {count:,} | {count / max(everything, 1):.1%} |")
+    return "\n".join(lines)
+
+
+def _all_reasons() -> list[tuple[str, str]]:
+    """Every stage and reason, in the order in which they are asked."""
+    return [(stage, reason) for stage, reasons in REASONS.items() for reason in reasons]

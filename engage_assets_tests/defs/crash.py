@@ -11,8 +11,8 @@ from pathlib import Path
 
 import skops.io
 
-import engage_assets.lake
 import engage_assets.scoring.pipelines
+from engage_assets.lake import ParquetFile
 from engage_assets_tests.defs.homes import DAY, at, batch_instant
 
 
@@ -23,22 +23,21 @@ def die(*_: object) -> None:
 def kill_at(moment: int, *, while_writing: bool) -> None:
     """Arrange that this process dies at the `moment`-th visible file."""
     seen = 0
-    write, replace = engage_assets.lake.write_parquet, Path.replace
+    close, replace = ParquetFile.close, Path.replace
 
-    def counted_write(path, frames):
+    def counted_close(self):
         nonlocal seen
         seen += 1
         if seen == moment and while_writing:
-            path.write_bytes(b"PAR1 half a file")
-            die()
-        return write(path, frames)
+            die()  # rows are written, the footer is not
+        close(self)
 
     def counted_replace(self, target):
         if seen == moment and not while_writing:
             die()
         return replace(self, target)
 
-    engage_assets.lake.write_parquet = counted_write
+    ParquetFile.close = counted_close
     Path.replace = counted_replace
 
 

@@ -1,0 +1,251 @@
+"""What the documents say of keys, columns, codes, commands and files is what the code has."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from engage_assets.cli import main
+from engage_assets.defs.abilities import abilities
+from engage_assets.defs.sheets import program_sheets
+from engage_assets.domain import channel_specs, filter_specs, program
+from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.reasons import EXPLANATIONS, REASONS
+from engage_assets.domain.tables import INPUT_TABLES, OPT_OUT_LOG, SENDS_LOG, SOURCE_TYPES
+from engage_assets.filters import FILTERS
+from engage_assets.programs import read_marketplaces, read_program
+from engage_assets.scoring.features import FEATURES
+from engage_assets_tests.builders import a_program
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+SECTIONS: dict[str, list[type[BaseModel]]] = {
+    "The program": [program.Program],
+    "`dataConnectors[]`": [program.DataConnector],
+    "`dataConnectors[].config`": [program.ConnectorConfig],
+    "`scoringModels[]`": [program.ScoringModel],
+    "`parameters` of `trust`": [filter_specs.TrustParameters],
+    "`parameters` of `frequency-cap`": [filter_specs.FrequencyCapParameters],
+    "`parameters` of `engagement`": [filter_specs.EngagementParameters],
+    "`parameters` of `interest-match`": [filter_specs.InterestMatchParameters],
+    "`parameters` of `geographic`": [filter_specs.GeographicParameters],
+    "`channels[]`": [channel_specs.EmailChannel],
+    "`config` of `email`": [channel_specs.EmailConfig],
+    "`config` of `in-app`": [channel_specs.InAppConfig],
+    "`config` of `push`": [channel_specs.PushConfig],
+    "`config` of `voice`": [channel_specs.VoiceConfig],
+    "`eventConfig`": [program.EventConfig],
+    "`eventConfig.reminderSchedule[]`": [program.ReminderRule],
+    "`cost`": [program.Cost],
+    "`marketplaces.<code>`": [Marketplace],
+    "`filterChain[]`": [],  # its keys are the same for all filters, see test_filters_and_channels_share_their_keys
+}
+"""Headings of docs/program-files.md, and the model whose keys the table below one states."""
+SHARED = {
+    "`filterChain[]`": {"filterId", "type", "order", "parameters"},
+    "`channels[]`": {"channelId", "type", "enabled", "priority", "config", "minScore", "limit", "perTrackLimit"},
+}
+VOCABULARY = {
+    "program",
+    "raw delivery",
+    "candidate",
+    "subject",
+    "fact",
+    "filter",
+    "reason",
+    "probability",
+    "score",
+    "channel list",
+    "campaign",
+    "slot",
+    "send",
+    "interaction",
+    "response",
+    "outcome",
+    "partition date",
+    "batch instant",
+}
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next one."""
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"there is no heading {heading!r}"
+    return found[1]
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The rows of a table by the name in their first cell, head and rule left out."""
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:3] == "| `"]
+    return {row[0].strip("`| "): row[1:] for row in cells}
+
+
+def default_of(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    value = field.default
+    if value is None or value == () or isinstance(value, BaseModel):
+        return "–"
+    if isinstance(value, timedelta):
+        return f"`{value // timedelta(hours=1)}h`"
+    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"), [(heading, model) for heading, all_ in SECTIONS.items() for model in all_]
+)
+def test_every_key_of_a_program_file_is_documented_with_its_default(heading, model):
+    documented = {key: cells[1] for key, cells in rows(section(read("docs/program-files.md"), heading)).items()}
+    assert documented == {field.alias: default_of(field) for field in model.model_fields.values()}
+
+
+def test_every_section_of_a_program_file_is_documented():
+    defined = program.Program.model_json_schema(by_alias=True)["$defs"]
+    shared = {name for name in defined if name.endswith(("Filter", "Channel")) or name == "NoParameters"}
+    assert {model.__name__ for models in SECTIONS.values() for model in models} | shared == {
+        *defined,
+        "Program",
+        "Marketplace",
+    }
+
+
+def test_filters_and_channels_share_their_keys():
+    page = read("docs/program-files.md")
+    defined = program.Program.model_json_schema(by_alias=True)["$defs"]
+    for heading, ending in (("`filterChain[]`", "Filter"), ("`channels[]`", "Channel")):
+        assert rows(section(page, heading)).keys() == SHARED[heading]
+        for name, schema in defined.items():
+            assert not name.endswith(ending) or schema["properties"].keys() <= SHARED[heading], name
+    assert all(f"`{name}`" in page for name in (*filter_specs.FILTER_IDS, *channel_specs.CHANNEL_TYPES))
+
+
+def test_filters_that_are_refused_are_said_to_be():
+    page = read("docs/program-files.md")
+    refused = {name for name in filter_specs.FILTER_IDS if "refused in this version" in _parameters(page, name)}
+    assert refused == set(filter_specs.FILTER_IDS) - FILTERS.keys()
+
+
+def _parameters(page: str, name: str) -> str:
+    return section(page, f"`parameters` of `{name}`")
+
+
+def test_every_feature_is_documented_with_what_it_needs():
+    documented = rows(section(read("docs/program-files.md"), "Features"))
+    assert documented.keys() == FEATURES.keys()
+    for name, cells in documented.items():
+        assert set(re.findall(r"`([\w.]+)`", cells[2])) == FEATURES[name].needs
+
+
+@pytest.mark.parametrize("table", INPUT_TABLES.values(), ids=INPUT_TABLES)
+def test_every_input_table_is_documented(table):
+    documented = rows(section(read("docs/tables.md"), f"`{table.database or '<database>'}/{table.name}`"))
+    assert documented == {
+        column.name: ["**yes**" if column.required else "", SOURCE_TYPES[column.kind], column.description]
+        for column in table.columns
+    }
+
+
+def _lake() -> Iterator[tuple[str, list[str]]]:
+    for name, sheet in program_sheets(a_program()).items():
+        if sheet.columns:
+            yield name, [column.name for column in sheet.columns]
+    for table in (SENDS_LOG, OPT_OUT_LOG):
+        yield f"ledger/{table.name}", table.names
+
+
+@pytest.mark.parametrize(("name", "columns"), list(_lake()))
+def test_every_lake_table_is_documented(name, columns):
+    assert list(rows(section(read("docs/tables.md"), f"`{name}`"))) == columns
+
+
+def test_every_reason_is_documented_in_its_order():
+    lines = section(read("docs/reasons.md"), "Codes").splitlines()
+    found = re.findall(r"^\| ([a-z-]+) \| `(\w+)` \| (.*?)(?::| \*\(| \|)", "\n".join(lines), re.MULTILINE)
+    assert found == [
+        (stage, code, re.split(r":| \*\(", EXPLANATIONS[code])[0]) for stage, codes in REASONS.items() for code in codes
+    ]
+
+
+def _commands(group: click.Group, *parents: str) -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, *parents, name)
+        else:
+            yield " ".join((*parents, name))
+
+
+def test_every_command_exists_and_is_documented():
+    commands = set(_commands(main))
+    listed = set(re.findall(r"^\| `engage ([a-z ]+)` \|", read("docs/running.md"), re.MULTILINE))
+    assert listed == commands
+    for page in PAGES:
+        for used in re.findall(r"(?:bin/|`)engage ((?!_)[a-z]+(?: [a-z]+)?)", page.read_text(encoding="utf-8")):
+            assert used in commands or used.split()[0] in commands, f"{page.name}: engage {used}"
+
+
+def test_options_in_the_documents_exist():
+    known = {option for command in _parameters_of(main) for option in command}
+    for page in PAGES:
+        for line in re.findall(r"bin/engage .*", page.read_text(encoding="utf-8")):
+            assert set(re.findall(r"(?<= )--[a-z-]+", line)) <= known, f"{page.name}: {line}"
+
+
+def _parameters_of(command: click.Command) -> Iterator[list[str]]:
+    yield [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
+    for child in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from _parameters_of(child)
+
+
+def test_make_targets_in_the_documents_exist():
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        used = set(re.findall(r"(?:^|`)make ([a-z]+)(?=[`\s])", text, re.MULTILINE))
+        assert used <= targets, f"{page.name}: {used - targets}"
+
+
+def _anchors(text: str) -> set[str]:
+    """Headings as GitHub names them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_resolve(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        assert not anchor or anchor in _anchors(file.read_text(encoding="utf-8")), target
+
+
+def test_every_page_is_in_the_index():
+    index = read("docs/README.md")
+    assert all(f"({page.name})" in index for page in (ROOT / "docs").glob("*.md") if page.name != "README.md")
+
+
+def test_the_glossary_has_the_vocabulary():
+    words = {word.lower() for word in re.findall(r"\*\*(.+?)\*\*", read("GLOSSARY.md"))}
+    assert words >= VOCABULARY
+
+
+def test_the_readmes_program_is_valid(tmp_path):
+    block = re.search(r"```yaml\n(.*?)```", read("README.md"), re.DOTALL)
+    assert block
+    file = tmp_path / "my-reviews.yaml"
+    file.write_text(block[1], encoding="utf-8")
+    known = read_marketplaces(ROOT / "programs" / "marketplaces.yaml")
+    assert read_program(file, known, abilities()).program_id == "my-reviews"
