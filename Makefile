@@ -51,7 +51,7 @@ test: .venv/.installed parts $(if $(CI),spark) ## pass the tests; in CI with PyS
 	@$(BIN)/pytest
 
 .PHONY: check
-check: .venv/.installed ## formatting, lint, types, program files, definitions
+check: .venv/.installed ## formatting, lint, types, program files
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/engage programs validate

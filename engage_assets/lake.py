@@ -54,7 +54,8 @@ class Lake:
         path = self.path(key, partition)
         if not path.is_file():
             raise EngageError(
-                f"{'/'.join(key)} of {partition or 'now'} has not been materialized: there is no {path}; run it first"
+                f"{'/'.join(key)} of {partition or 'now'} has not been materialized (there is no {path}): run its batch"
+                f" first, engage run {key[0].replace('_', '-')} --date {partition}"
             )
         return pl.scan_parquet(path)
 

@@ -1,4 +1,4 @@
-"""Campaigns: rendered messages, and the dry record of what was sent."""
+"""Campaigns: the listed candidates' messages, rendered."""
 
 from collections.abc import Iterator, Mapping
 

@@ -48,7 +48,8 @@ def require_permission(tags: Mapping[str, str], sender: Sender, clock: Clock) ->
         raise DeliveryRefused("a backfill never sends: deliveries run by their schedule")
     if "dagster/schedule_name" not in tags and tags.get("engage/deliver") != "confirmed":
         raise DeliveryRefused(
-            "nobody confirmed this delivery: let its schedule run it, or set the run's tag engage/deliver=confirmed"
+            "nobody confirmed this delivery: let its schedule run it, say --confirm on the command line, or give the"
+            " run the tag engage/deliver=confirmed"
         )
     if clock.is_declared and sender.leaves_machine:
         raise DeliveryRefused(

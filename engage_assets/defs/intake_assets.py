@@ -1,6 +1,7 @@
 """Intake: the source's records of a day, and which of them are candidates."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -18,6 +19,7 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import SET_ASIDE
 from engage_assets.lake import Lake
+from engage_assets.scoring import model_files
 
 RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For steps that reach a database; mistakes that only a person can mend are not tried again."""
@@ -47,6 +49,7 @@ def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> 
         connector: dg.ResourceParam[Connector],
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
+        models: dg.ResourceParam[Path],
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
@@ -54,6 +57,7 @@ def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> 
                 raise EngageError(f"{program.program_id} is disabled (enabled: false), so it makes no candidates")
             batch = desk.batch(warehouse, marketplaces)
             batch.check()
+            model_files.current_version(models / program.program_id, program.scoring_models[0].model_id)
             desk.write(raw_name, connector.read(program, desk.partition))
             unread = connector.unread(program, desk.partition)
         late = desk.read(raw_name).filter(pl.col("is_late")).select(pl.len()).collect().item()

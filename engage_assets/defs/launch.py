@@ -18,6 +18,7 @@ import dagster as dg
 from engage_assets.clocks import read_clock
 from engage_assets.defs.abilities import load_programs
 from engage_assets.defs.build import build_definitions
+from engage_assets.defs.partitions import DAILY
 from engage_assets.defs.resources import home_of, resources
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.ports import Clock
@@ -90,6 +91,11 @@ class Launcher:
         tags: Mapping[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job to its end. Raises EngageError with the message of the step that failed."""
+        if partition and not DAILY.has_partition_key(partition.isoformat()):
+            raise EngageError(
+                f"{partition} is no partition: they are whole UTC days from {DAILY.get_first_partition_key()} to"
+                f" {DAILY.get_last_partition_key()}, by this machine's clock"
+            )
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         result = self._definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,

@@ -93,6 +93,9 @@ class Batch:
     def available(self) -> frozenset[str]:
         """`table.column` of every fact that this deployment declares; the ledger's are always there."""
         columns = {name: frame.collect_schema().names() for name, frame in self.tables.items()}
+        source = self.warehouse.checked(self.source.table, self.program.connector.config.database, required=True)
+        assert source is not None
+        columns[self.source.table.name] = list(source.types)
         return declared({**columns, "send_events": SENDS_LOG.names, "given_opt_outs": OPT_OUT_LOG.names})
 
     @property

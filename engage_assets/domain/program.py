@@ -45,9 +45,7 @@ class ConnectorConfig(Spec):
 
     database: str = Field(min_length=1, description="Database of the tables that the query names.")
     query: str = Field(min_length=1, description="The SQL that returns the records of a partition.")
-    table: str | None = Field(
-        None, description="The source table; needed where its name is not the query's only table."
-    )
+    table: str | None = Field(None, description="The source table; default: the first table after FROM in the query.")
     schema_: str | None = Field(None, alias="schema", description="Schema within the database (Snowflake).")
     cluster: str | None = Field(None, description="Redshift cluster.")
     account: str | None = Field(None, description="Snowflake account.")

@@ -72,7 +72,7 @@ EXPLANATIONS: Final[dict[str, str]] = {
     "NOT_SCORED": "the model returned no probability for the candidate",
     "CHANNEL_INELIGIBLE": "no channel with a list may reach the customer",
     "BELOW_MIN_SCORE": "the score is below the list's minimum",
-    "TRACK_CAP": "the track's places on the list are taken",
+    "TRACK_CAP": "the subject's places on the list are taken",
     "BELOW_LIMIT": "the list was full before this candidate's turn",
     LISTED: "on a channel's list",
 }

@@ -60,7 +60,7 @@ def load(folder: Path, model_id: str, version: str | None = None) -> TrainedMode
     """
     import skops.io  # noqa: PLC0415  over one CPU second, which loading the definitions should not pay
 
-    own = folder / model_id / (version or _current(folder, model_id))
+    own = folder / model_id / (version or current_version(folder, model_id))
     if not (own / "model.json").exists():
         raise _missing(folder, model_id, version)
     described = _read_json(own / "model.json")
@@ -92,7 +92,8 @@ def load(folder: Path, model_id: str, version: str | None = None) -> TrainedMode
     )
 
 
-def _current(folder: Path, model_id: str) -> str:
+def current_version(folder: Path, model_id: str) -> str:
+    """The version in use, without loading it. Raises ModelError when none was trained."""
     pointer = folder / model_id / "current.json"
     if not pointer.exists():
         raise _missing(folder, model_id, None)

@@ -9,7 +9,9 @@ import dagster as dg
 import duckdb
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from engage_assets.cli import main
 from engage_assets.domain.errors import EngageError
 from engage_assets_tests.defs.homes import DAY, FIRST, PROGRAM, at, batch_instant, copy_home, digests
 
@@ -189,6 +191,24 @@ def test_facts_that_no_table_declares_are_not_evaluated_and_said_so(fresh):
 def test_a_partition_whose_instant_lies_ahead_is_refused(fresh):
     with pytest.raises(EngageError, match=r"lies ahead"):
         at(fresh, batch_instant() - timedelta(minutes=1)).run("product_reviews_batch", DAY)
+
+
+@pytest.mark.parametrize("day", [date(2015, 12, 31), date(2099, 1, 1)])
+def test_a_day_outside_the_partitions_is_named(decided, day):
+    with pytest.raises(EngageError, match=rf"{day} is no partition: .* from 2016-01-01 to"):
+        at(decided).run("product_reviews_batch", day)
+
+
+def test_an_opt_out_given_on_the_command_line_holds_at_the_next_batch(decided, fresh, monkeypatch):
+    customer = decisions(decided).filter(reason="LISTED")["customer_id"][0]
+    monkeypatch.setenv("ENGAGE_HOME", str(fresh))
+    monkeypatch.setenv("ENGAGE_NOW", (batch_instant() - timedelta(hours=1)).isoformat())
+
+    said = CliRunner().invoke(main, ["opt-out", customer, "--channel", "email"])
+    run(fresh)
+
+    assert said.exit_code == 0
+    assert set(decisions(fresh).filter(customer_id=customer)["reason"]) == {"OPTED_OUT"}
 
 
 def test_decisions_that_do_not_close_stop_the_campaigns(own):

@@ -44,9 +44,7 @@ def test_the_same_model_gives_the_same_bytes(kind, tmp_path):
 
 
 def test_a_missing_model_says_how_to_get_one(tmp_path):
-    with pytest.raises(
-        ModelError, match=r"review-propensity-v2 does not hold a trained model.*run `engage train "
-    ):
+    with pytest.raises(ModelError, match=r"review-propensity-v2 does not hold a trained model.*run `engage train "):
         load(tmp_path, MODEL_ID)
     save(trained(), tmp_path)
     with pytest.raises(ModelError, match=r"does not hold version 0123456789ab .*run `engage train "):
