@@ -189,7 +189,7 @@ def backfill(program_id: str, first: datetime, last: datetime, with_report: bool
     with plain_errors():
         desk = launcher()
         program = desk.program(program_id)
-        days = [first.date() + timedelta(days=step) for step in range((last - first).days + 1)]
+        days = _days(first, last)
         tags = {"dagster/backfill": f"engage-{datetime.now(UTC):%Y%m%d-%H%M%S}"}
         jobs = ("batch", "metrics", "export") if with_report else ("batch",)
         with click.progressbar(days, label=f"{len(days)} days", item_show_func=_day, file=sys.stderr) as shown:
@@ -246,14 +246,28 @@ def _deliver(desk: "Launcher", program_id: str, *, confirm: bool) -> None:
 @main.command()
 @click.argument("program_id")
 @click.option("--date", "day", type=DAY, help="Partition; default: the newest that was decided.")
-def show(program_id: str, day: datetime | None) -> None:
-    """Print a partition's funnel and where its files lie."""
+@click.option("--from", "first", type=DAY, help="With --to: a table over a range of partitions instead.")
+@click.option("--to", "last", type=DAY, help="Last partition of the range.")
+def show(program_id: str, day: datetime | None, first: datetime | None, last: datetime | None) -> None:
+    """Print a partition's funnel and where its files lie, or how a range of partitions ended."""
     with plain_errors():
         desk = launcher()
         decided = desk.lake.partitions((desk.program(program_id).key, "decisions"))
         if not decided:
             raise EngageError(f"no partition of {program_id} was decided yet; run `engage run {program_id}`")
-        _show(desk, program_id, day.date() if day else date.fromisoformat(decided[-1]))
+        if first and last:
+            _show_range(desk, program_id, _days(first, last))
+        elif first or last:
+            raise EngageError("give both --from and --to, or neither")
+        else:
+            _show(desk, program_id, day.date() if day else date.fromisoformat(decided[-1]))
+
+
+def _days(first: datetime, last: datetime) -> list[date]:
+    """Every day of a range. Raises EngageError where it is empty."""
+    if last < first:
+        raise EngageError(f"--to {last:%Y-%m-%d} lies before --from {first:%Y-%m-%d}")
+    return [first.date() + timedelta(days=step) for step in range((last - first).days + 1)]
 
 
 def _show(desk: "Launcher", program_id: str, partition: date) -> None:

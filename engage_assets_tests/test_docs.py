@@ -187,10 +187,10 @@ def _commands(group: click.Group, *parents: str) -> Iterator[str]:
 
 def test_every_command_exists_and_is_documented():
     commands = set(_commands(main))
-    listed = set(re.findall(r"^\| `engage ([a-z ]+)` \|", read("docs/running.md"), re.MULTILINE))
+    listed = set(re.findall(r"^\| `engage ([a-z -]+)` \|", read("docs/running.md"), re.MULTILINE))
     assert listed == commands
     for page in PAGES:
-        for used in re.findall(r"(?:bin/|`)engage ((?!_)[a-z]+(?: [a-z]+)?)", page.read_text(encoding="utf-8")):
+        for used in re.findall(r"(?:bin/|`)engage ((?!_)[a-z-]+(?: [a-z]+)?)", page.read_text(encoding="utf-8")):
             assert used in commands or used.split()[0] in commands, f"{page.name}: engage {used}"
 
 

@@ -132,7 +132,11 @@ def _send(
     except EngageError:
         return "failed", "MESSAGE_INVALID"
     postman.ledger.move([row["send_id"]], "handed_over", now)
-    postman.sender.hand_over(row["send_id"], row["campaign_id"], message)
+    try:
+        postman.sender.hand_over(row["send_id"], row["campaign_id"], message)
+    except OSError as error:
+        # Nobody can tell whether it went out: never again by itself.
+        return "in_doubt", f"{postman.sender.transport}: {error.strerror}"
     return "sent", None
 
 

@@ -1,5 +1,6 @@
 """Running the jobs from this process: what the command line and the demonstration call."""
 
+import gc
 import os
 import shutil
 import sys
@@ -96,8 +97,10 @@ class Launcher:
                 f"{partition} is no partition: they are whole UTC days from {DAILY.get_first_partition_key()} to"
                 f" {DAILY.get_last_partition_key()}, by this machine's clock"
             )
+        job_def = self._definitions.resolve_job_def(job)
+        gc.freeze()  # what is loaded by now stays: looking through it again and again slows every stage
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        result = self._definitions.resolve_job_def(job).execute_in_process(
+        result = job_def.execute_in_process(
             instance=self.instance,
             partition_key=partition.isoformat() if partition else None,
             run_config={**(config or {}), **quiet},

@@ -179,9 +179,16 @@ def judge_candidates(
         "given_opt_outs": _frame(opt_outs if opt_outs is not None else empty_frame(OPT_OUT_LOG).lazy()),
     }
     names = [column.name for column in (*batch.source.candidate_columns, *VERDICT_COLUMNS)]
+    keys = ["customer_id", "subject_id", *batch.source.carried]
+    asking = Asking(batch.program, batch.instant, _collected)
     for part in customer_ranges(candidates, "customer_id", batch.range_rows):
-        facts = join_facts(_frame(part.of(candidates)), tables, Asking(batch.program, batch.instant, _collected))
-        yield _sorted(judge(facts, batch.program, batch.available).select(*names, *batch.flags))
+        # Facts are joined to keys and a place alone, and set beside the candidates: a join copies what it carries.
+        given = part.of(candidates).collect()
+        placed = given.lazy().select(keys).with_row_index("place")
+        facts = join_facts(_frame(placed), tables, asking).to_native().sort("place").drop("place", *keys).collect()
+        beside = pl.concat([given, facts], how="horizontal")
+        judged = judge(_frame(beside.lazy()), batch.program, batch.available).select(*names, *batch.flags)
+        yield judged.to_native().collect()
 
 
 def accepted_of(batch: Batch, verdicts: pl.DataFrame) -> pl.DataFrame:

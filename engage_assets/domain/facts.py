@@ -34,19 +34,22 @@ def latest_known(table: Frame, key: str, at: str, ties: Sequence[str]) -> Frame:
     `ties` are the other columns, sorted by name as canonical JSON has them: texts without control characters,
     and numbers that are 0 or from a millionth to 1 with at most 12 decimals.
     """
-    newest = table.group_by(key).agg(nw.col(at).max())
-    latest = table.join(newest, on=[key, at], how="inner").unique()
+    # Only keys with several rows need to be compared.
+    versions = table.select(key).group_by(key).agg(nw.len().alias("_n")).filter(nw.col("_n") > 1).select(key)
+    single, several = (table.join(versions, on=key, how=how) for how in ("anti", "semi"))
+    newest = several.group_by(key).agg(nw.col(at).max())
+    latest = several.join(newest, on=[key, at], how="semi").unique()
     tied = latest.group_by(key).agg(nw.len().alias("_n")).filter(nw.col("_n") > 1).select(key)
     settled, open_ties = (latest.join(tied, on=key, how=how) for how in ("anti", "semi"))
     if not ties:
-        return settled
+        return nw.concat([single, settled], how="vertical")
     # Key and instant are equal among ties, so the other values decide, each with the sign that follows it.
     last = max(key, at, *ties)
     parts = ((_json(column, latest), nw.lit("}" if column == last else ",")) for column in ties)
     json = nw.concat_str([text for part in parts for text in part])
     best = open_ties.with_columns(json.alias("_json"))
     best = best.filter(nw.col("_json") == nw.col("_json").max().over(key)).drop("_json")
-    return nw.concat([settled, best], how="vertical")
+    return nw.concat([single, settled, best], how="vertical")
 
 
 def _json(column: str, table: Frame) -> nw.Expr:

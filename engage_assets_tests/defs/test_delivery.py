@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from engage_assets.domain.errors import EngageError
+from engage_assets.ledger.ledger import SqlLedger
 from engage_assets_tests.defs.homes import DAY, PROGRAM, at, batch_instant
 
 CONFIRMED = {"engage/deliver": "confirmed"}
@@ -50,8 +51,6 @@ def test_a_missed_window_is_skipped_with_its_reason(own):
     deliver(own, first + timedelta(hours=2, minutes=1))
 
     launcher = at(own, first + timedelta(days=2))
-    from engage_assets.ledger.ledger import SqlLedger
-
     ledger = SqlLedger(launcher.home.ledger_url)
     events = ledger.send_events(None, first + timedelta(days=2)).filter(state="skipped")
     ledger.close()
@@ -92,8 +91,6 @@ def test_a_backfill_is_mute(own):
     for day in (DAY - timedelta(days=1), DAY):
         launcher.run_partition(program, day, jobs=["batch", "metrics", "export"], tags={"dagster/backfill": "b1"})
 
-    from engage_assets.ledger.ledger import SqlLedger
-
     ledger = SqlLedger(launcher.home.ledger_url)
     assert ledger.first_event_at() is None
     ledger.close()
@@ -113,3 +110,17 @@ def test_figures_show_what_was_sent_and_what_is_pending(own):
     assert figures["sent"] == count
     assert figures["pending"] == total - count
     assert figures["open_rate"] is None
+
+
+def test_a_transport_that_breaks_leaves_sends_in_doubt_and_never_tries_them_again(own):
+    first, count = slots(own).row(0)
+    (own / "outbox").write_text("a file where the folder should be")
+    deliver(own, first)
+    (own / "outbox").unlink()
+    deliver(own, first + timedelta(minutes=15))
+
+    ledger = SqlLedger(at(own).home.ledger_url)
+    events = ledger.send_events(None, first + timedelta(days=1)).filter(state="in_doubt")
+    ledger.close()
+    assert events.height == count
+    assert not outbox(own)
