@@ -12,6 +12,7 @@ import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import stages
+from engage_assets.defs.batch import Batch
 from engage_assets.lake import write_parquet
 from engage_assets.programs import load_folder
 
@@ -28,7 +29,7 @@ OUT_COLUMNS = [
 def main(warehouse: Path, sends: Path, partition: date, out: Path) -> None:
     """Judge every delivery of the partition and write the rivals' columns."""
     folder = load_folder(Path("programs"))
-    batch = stages.Batch(
+    batch = Batch(
         folder.programs["product-reviews"], partition, folder.marketplaces, Warehouse(warehouse), range_rows=2_000_000
     )
     raw = batch.warehouse.scan(batch.source.table, "ecommerce", required=True)

@@ -27,7 +27,8 @@ def direct(home: Path, partition: date) -> None:
     """Every stage as a plain call, with the same files written."""
     from engage_assets.connectors.duckdb import DuckDBConnector
     from engage_assets.connectors.warehouse import Warehouse
-    from engage_assets.defs import stages
+    from engage_assets.defs import list_stages, scoring_stages, stages
+    from engage_assets.defs.batch import Batch
     from engage_assets.domain.tables import SENDS_LOG
     from engage_assets.home import Home
     from engage_assets.lake import Lake
@@ -38,7 +39,7 @@ def direct(home: Path, partition: date) -> None:
     place, day, folder = Home(home), partition.isoformat(), load_folder(Path("programs"))
     program = folder.programs[PROGRAM]
     warehouse, lake, seconds, peaks = Warehouse(place.warehouse), Lake(place.lake), {}, {}
-    batch = stages.Batch(program, partition, folder.marketplaces, warehouse)
+    batch = Batch(program, partition, folder.marketplaces, warehouse)
     began = time.perf_counter()
 
     def done(stage: str) -> None:
@@ -73,20 +74,22 @@ def direct(home: Path, partition: date) -> None:
             kept.add(stages.accepted_of(batch, part))
     verdicts, accepted = (lake.scan((program.key, name), day) for name in names)
     done("filters")
-    scored = write("scored_candidates", stages.score(batch, accepted, stages.scorer_of(place.models, program)))
+    scored = write(
+        "scored_candidates", scoring_stages.score(batch, accepted, scoring_stages.scorer_of(place.models, program))
+    )
     done("score")
     store = SqliteCandidateStore(place.candidates)
-    counts = store.put(program, partition, stages.storable(scored), batch.instant)
-    stages.differing(scored, store.of_partition(program.program_id, partition), counts)
+    counts = store.put(program, partition, scoring_stages.storable(scored), batch.instant)
+    scoring_stages.differing(scored, store.of_partition(program.program_id, partition), counts)
     done("store")
-    filled = stages.fill_lists(batch, scored)
+    filled = list_stages.fill_lists(batch, scored)
     list_verdicts = write("list_verdicts", filled)
-    listed = write("email_list", stages.list_for_email(batch, scored, filled))
+    listed = write("email_list", list_stages.list_for_email(batch, scored, filled))
     done("lists")
     decisions = write("decisions", stages.decide_records(batch, set_aside, verdicts, scored, list_verdicts))
     assert stages.closes(stages.closing_counts(raw, decisions))
     done("decisions")
-    campaigns = write("email_campaigns", stages.render_campaigns(batch, listed))
+    campaigns = write("email_campaigns", list_stages.render_campaigns(batch, listed))
     done("campaigns")
     measure.report(stages=seconds, peaks_mib=peaks, messages=campaigns.select(pl.len()).collect().item())
 
@@ -113,7 +116,7 @@ def model(home: Path, partition: date) -> None:
     import numpy as np
 
     from engage_assets.connectors.warehouse import Warehouse
-    from engage_assets.defs import stages
+    from engage_assets.defs.batch import Batch
     from engage_assets.home import Home
     from engage_assets.programs import load_folder
     from engage_assets.scoring import model_files, training
@@ -121,7 +124,7 @@ def model(home: Path, partition: date) -> None:
 
     place, folder = Home(home), load_folder(Path("programs"))
     program = folder.programs[PROGRAM]
-    batch = stages.Batch(program, partition, folder.marketplaces, Warehouse(place.warehouse))
+    batch = Batch(program, partition, folder.marketplaces, Warehouse(place.warehouse))
     raw = batch.warehouse.scan(batch.source.table, program.connector.config.database, required=True)
     assert raw is not None
     people = raw.select("customer_id", subject_id="product_id").drop_nulls().unique().sort("customer_id", "subject_id")

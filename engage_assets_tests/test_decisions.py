@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from engage_assets.connectors.duckdb import DuckDBConnector
 from engage_assets.connectors.warehouse import Warehouse
-from engage_assets.defs import stages
-from engage_assets.defs.stages import Batch
+from engage_assets.defs import list_stages, scoring_stages, stages
+from engage_assets.defs.batch import Batch, customer_ranges
 from engage_assets.domain.reasons import REASONS
 from engage_assets.domain.tables import DECISIONS, INPUT_TABLES, OPT_OUT_LOG, SENDS_LOG
 from engage_assets.sample.world import REVIEWS_DATABASE, WorldSummary
@@ -79,8 +79,8 @@ def run(batch: Batch, sends: pl.DataFrame | None = None, opt_outs: pl.DataFrame 
     history = [None if frame is None else frame.lazy() for frame in (sends, opt_outs)]
     verdicts = pl.concat(stages.judge_candidates(batch, candidates, *history))
     accepted = stages.accepted_of(batch, verdicts).lazy()
-    scored = pl.concat(stages.score(batch, accepted, scorer or FakeScorer()))
-    listed = stages.fill_lists(batch, scored.lazy())
+    scored = pl.concat(scoring_stages.score(batch, accepted, scorer or FakeScorer()))
+    listed = list_stages.fill_lists(batch, scored.lazy())
     ended = (stages.set_aside_of(checked).lazy(), verdicts.lazy(), scored.lazy(), listed.lazy())
     return Stages(raw, checked, verdicts, scored, listed, pl.concat(stages.decide_records(batch, *ended)))
 
@@ -194,7 +194,7 @@ def test_without_a_channel_that_has_a_list_nobody_can_be_listed(made, channels):
     assert ended.height == done.scored["score"].count() > 0
     assert ended["threshold"].null_count() == ended.height
     assert stages.closes(done.closing)
-    assert stages.list_for_email(a_batch(made[0], program=program), done.scored.lazy(), done.listed).is_empty()
+    assert list_stages.list_for_email(a_batch(made[0], program=program), done.scored.lazy(), done.listed).is_empty()
 
 
 def test_records_without_a_key_hide_no_others(made, tmp_path, a_day):
@@ -226,7 +226,7 @@ def test_ranges_hold_every_record_once():
     """Those without a customer too, and a customer with more records than a range has."""
     raw = pl.LazyFrame({"customer_id": [None, None, "a", "b", "b", "b", "b", "c"]})
     for rows in range(1, 9):
-        parts = [part.of(raw).collect() for part in stages.customer_ranges(raw, "customer_id", rows)]
+        parts = [part.of(raw).collect() for part in customer_ranges(raw, "customer_id", rows)]
         assert pl.concat(parts).equals(raw.collect())
         owners = [customer for part in parts for customer in part["customer_id"].unique()]
         assert len(owners) == len(set(owners)), "a customer's records stay together"

@@ -176,10 +176,7 @@ def bind_day(
         placeholder.replace(date_literal(day))
     if found or others:
         return tree
-    own = tree.args.get("where")
-    if own is not None:
-        own.this.replace(exp.paren(own.this.copy()))
-    return tree.where(condition(qualifier_of(tree, table)))
+    return tree.where(condition(qualifier_of(tree, table)))  # which puts the query's own OR in parentheses
 
 
 def _without_casts(node: exp.Expr) -> exp.Expr:

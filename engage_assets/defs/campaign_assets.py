@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
-from engage_assets.defs import stages
+from engage_assets.defs import list_stages, stages
 from engage_assets.defs.describe import markdown_table, mistakes_as_failures
 from engage_assets.defs.desk import Desk, Result
 from engage_assets.defs.sheets import asset_specs
@@ -29,7 +29,7 @@ def campaign_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -
         with mistakes_as_failures():
             _require_closed(desk, program)
             batch = desk.batch(warehouse, marketplaces)
-            desk.write(EMAIL_CAMPAIGNS.name, stages.render_campaigns(batch, desk.read(EMAIL_LIST.name)))
+            desk.write(EMAIL_CAMPAIGNS.name, list_stages.render_campaigns(batch, desk.read(EMAIL_LIST.name)))
         seeds = (
             desk.read(EMAIL_CAMPAIGNS.name)
             .group_by("campaign_id", "locale")

@@ -10,7 +10,8 @@ import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.decisions import count_reasons
-from engage_assets.defs import stages
+from engage_assets.defs import list_stages, scoring_stages, stages
+from engage_assets.defs.batch import not_evaluated
 from engage_assets.defs.describe import markdown_table, mistakes_as_failures, not_evaluated_words, reason_counts
 from engage_assets.defs.desk import Desk, Result
 from engage_assets.defs.intake_assets import RETRIES
@@ -56,7 +57,7 @@ def _judge_candidates(program: Program, marketplaces: Mapping[str, Marketplace])
         refused = desk.read("filter_verdicts").filter(pl.col("reason").is_not_null())
         metadata = {
             "reasons": markdown_table(reason_counts(refused)),
-            "not_evaluated": not_evaluated_words(stages.not_evaluated(batch)),
+            "not_evaluated": not_evaluated_words(not_evaluated(batch)),
         }
         pass_rate = {"pass_rate": round(kept.rows / all_candidates.rows, 4)} if all_candidates.rows else None
         yield desk.result("filter_verdicts", metadata)
@@ -76,8 +77,8 @@ def _score_candidates(program: Program, marketplaces: Mapping[str, Marketplace])
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
             batch = desk.batch(warehouse, marketplaces)
-            scorer = stages.scorer_of(models, program)
-            desk.write("scored_candidates", stages.score(batch, desk.read("filtered_candidates"), scorer))
+            scorer = scoring_stages.scorer_of(models, program)
+            desk.write("scored_candidates", scoring_stages.score(batch, desk.read("filtered_candidates"), scorer))
         scored = desk.read("scored_candidates")
         tenths = histogram(nw.from_native(scored)).to_native().collect()
         bands = scored.group_by("band").agg(candidates=pl.len()).sort("band").collect()
@@ -123,8 +124,8 @@ def _store_candidates(program: Program) -> dg.AssetsDefinition:
         with mistakes_as_failures():
             now = clock.now()
             scored = desk.read("scored_candidates")
-            counts = store.put(program, desk.partition, stages.storable(scored), now)
-            differing = stages.differing(scored, store.of_partition(program.program_id, desk.partition), counts)
+            counts = store.put(program, desk.partition, scoring_stages.storable(scored), now)
+            differing = scoring_stages.differing(scored, store.of_partition(program.program_id, desk.partition), counts)
             records, seconds = desk.rows(SOURCES[program.source_table].raw_asset), _seconds_since_start(context)
             ledger.record_batch(program.program_id, desk.partition, seconds, records, now)
         due = program.cadence.batch_instant(desk.partition) + program.deadline
@@ -165,8 +166,8 @@ def _fill_lists(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
             batch, scored = desk.batch(warehouse, marketplaces), desk.read("scored_candidates")
-            verdicts = stages.fill_lists(batch, scored)
-            listed = stages.list_for_email(batch, scored, verdicts)
+            verdicts = list_stages.fill_lists(batch, scored)
+            listed = list_stages.list_for_email(batch, scored, verdicts)
             desk.write(LIST_VERDICTS.name, verdicts)
             desk.write(EMAIL_LIST.name, listed)
         counts = verdicts.group_by("channel", "reason").agg(records=pl.len())

@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from engage_assets.channels.message import build_message
-from engage_assets.defs.stages import Batch, email_channel
+from engage_assets.defs.batch import Batch, email_channel
 from engage_assets.domain.errors import DeliveryRefused, EngageError
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import Clock, Ledger, Send, Sender

@@ -10,10 +10,10 @@ import dagster as dg
 import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.defs.batch import Batch
 from engage_assets.defs.describe import file_metadata
 from engage_assets.defs.partitions import partition_date
 from engage_assets.defs.sheets import Key
-from engage_assets.defs.stages import Batch
 from engage_assets.domain.program import Program
 from engage_assets.lake import Frames, Lake, ParquetFile
 

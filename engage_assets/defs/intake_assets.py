@@ -9,6 +9,7 @@ import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import stages
+from engage_assets.defs.batch import not_evaluated
 from engage_assets.defs.describe import markdown_table, mistakes_as_failures, not_evaluated_words, reason_counts
 from engage_assets.defs.desk import Desk, Result
 from engage_assets.defs.sheets import asset_specs, program_sheets
@@ -64,7 +65,7 @@ def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> 
         metadata = {
             "late_records": late,
             "batch_instant": f"{batch.instant:%Y-%m-%d %H:%M} UTC",
-            "not_evaluated": not_evaluated_words(stages.not_evaluated(batch)),
+            "not_evaluated": not_evaluated_words(not_evaluated(batch)),
         }
         none_unread = not any(unread.values())
         check = desk.check(raw_name, "every_row_has_a_batch", passed=none_unread, metadata=unread, warn=True)

@@ -12,9 +12,9 @@ import dagster as dg
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import delivery
+from engage_assets.defs.batch import Batch
 from engage_assets.defs.describe import mistakes_as_failures
 from engage_assets.defs.sheets import GIVEN_OPT_OUTS, SEND_EVENTS, Key
-from engage_assets.defs.stages import Batch
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import CandidateStore, Clock, Ledger, Sender
 from engage_assets.domain.program import Program

@@ -7,10 +7,10 @@ from pathlib import Path
 import dagster as dg
 
 from engage_assets.connectors.warehouse import Warehouse
-from engage_assets.defs import stages
+from engage_assets.defs import scoring_stages
+from engage_assets.defs.batch import Batch
 from engage_assets.defs.describe import mistakes_as_failures
 from engage_assets.defs.desk import Result
-from engage_assets.defs.stages import Batch
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import Clock
 from engage_assets.domain.program import Program
@@ -55,7 +55,7 @@ def model_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> l
         with mistakes_as_failures():
             batch = Batch(program, as_of, marketplaces, warehouse)
             batch.check()
-            trained = training.train(model, stages.training_examples(batch, model, as_of), as_of=as_of)
+            trained = training.train(model, scoring_stages.training_examples(batch, model, as_of), as_of=as_of)
             folder = model_files.save(trained, models / program.program_id)
             current = model_files.load(models / program.program_id, model.model_id)
         context.log.info("trained %s %s as of %s", model.model_id, trained.version, as_of)

@@ -10,7 +10,7 @@ import narwhals as nw
 import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
-from engage_assets.defs import stages
+from engage_assets.defs.batch import not_evaluated
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
 from engage_assets.defs.desk import Desk, Result
 from engage_assets.defs.sheets import asset_specs, program_sheets
@@ -111,7 +111,7 @@ def _report(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.Ass
                 as_of=as_of,
                 metrics=metrics,
                 trend=_trend(lake, program, desk.partition, as_of),
-                not_evaluated=stages.not_evaluated(desk.batch(warehouse, marketplaces)),
+                not_evaluated=not_evaluated(desk.batch(warehouse, marketplaces)),
                 declared_clock=clock.now() if clock.is_declared else None,
             )
             path = night_path(lake, program, "daily_report", desk.partition, as_of, ".html")

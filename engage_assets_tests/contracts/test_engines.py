@@ -20,7 +20,7 @@ from engage_assets.candidates.contract import check_contract
 from engage_assets.candidates.duplicates import refuse_duplicates
 from engage_assets.channels.lists import final_reasons, judge_for_list
 from engage_assets.decisions import count_reasons, decide
-from engage_assets.defs import stages
+from engage_assets.defs import list_stages, stages
 from engage_assets.domain.facts import latest_known, stated_once
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import INPUT_TABLES, LIST_VERDICTS, OPT_OUT_LOG, SENDS_LOG, declared
@@ -207,7 +207,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     day["verdicts"] = rows(judged(on_polars, day))
     accepted = day["verdicts"].filter(pl.col("reason").is_null())
     day["scored"] = pl.concat([accepted, FakeScorer(5).score(accepted)], how="horizontal")
-    day["list_verdicts"] = over_two_channels(stages.fill_lists(batch, day["scored"].lazy()))
+    day["list_verdicts"] = over_two_channels(list_stages.fill_lists(batch, day["scored"].lazy()))
     day["decisions"] = rows(decided(on_polars, day))
     return day
 

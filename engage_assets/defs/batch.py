@@ -1,0 +1,136 @@
+"""A batch: one partition of one program, what its stages read, and the ranges of customers they work through.
+
+Everything that crosses rows is keyed by customer: a large partition is worked through in ranges of customers,
+one after the other, and memory stays bounded. Knows nothing of Dagster.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from itertools import pairwise
+
+import narwhals as nw
+import polars as pl
+
+from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.domain.channel_specs import EmailChannel
+from engage_assets.domain.errors import ModelError
+from engage_assets.domain.facts import Frame
+from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.program import Program
+from engage_assets.domain.sources import SOURCES, Source
+from engage_assets.domain.tables import CUSTOMERS, INPUT_TABLES, OPT_OUT_LOG, SENDS_LOG, declared
+from engage_assets.filters import clauses_of, refused_by
+from engage_assets.filters import not_evaluated as clauses_not_evaluated
+from engage_assets.scoring.features import unavailable
+
+RANGE_ROWS = 600_000
+"""Records that are worked on at a time; more cost more memory, fewer read the history more often."""
+ORDER = ["customer_id", "subject_id", "record_id"]
+"""How every stage sorts its rows, nulls first, so that the same inputs give the same rows in the same order."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One partition of one program, and what its stages read."""
+
+    program: Program
+    partition: date
+    marketplaces: Mapping[str, Marketplace]
+    warehouse: Warehouse
+    range_rows: int = RANGE_ROWS
+
+    @property
+    def instant(self) -> datetime:
+        """The batch instant."""
+        return self.program.cadence.batch_instant(self.partition)
+
+    @property
+    def source(self) -> Source:
+        """What the program's source table holds."""
+        return SOURCES[self.program.source_table]
+
+    @cached_property
+    def tables(self) -> Mapping[str, pl.LazyFrame]:
+        """The warehouse's tables that are there, by noun. Raises WarehouseError where one breaks its contract."""
+        database = self.program.connector.config.database
+        found = {
+            name: self.warehouse.scan(table, database, required=table is CUSTOMERS)
+            for name, table in INPUT_TABLES.items()
+            if name != self.source.table.name
+        }
+        return {name: frame for name, frame in found.items() if frame is not None}
+
+    @cached_property
+    def available(self) -> frozenset[str]:
+        """`table.column` of every fact that this deployment declares; the ledger's are always there."""
+        columns = {name: frame.collect_schema().names() for name, frame in self.tables.items()}
+        source = self.warehouse.checked(self.source.table, self.program.connector.config.database, required=True)
+        assert source is not None
+        columns[self.source.table.name] = list(source.types)
+        return declared({**columns, "send_events": SENDS_LOG.names, "given_opt_outs": OPT_OUT_LOG.names})
+
+    @property
+    def flags(self) -> list[str]:
+        """The filters' flag columns."""
+        return [refused_by(spec.filter_id) for spec in self.program.filters]
+
+    def check(self) -> None:
+        """Stop before any work where a table, a filter or a feature cannot be had. Raises EngageError."""
+        self.warehouse.checked(self.source.table, self.program.connector.config.database, required=True)
+        clauses_of(self.program, self.available)
+        for model in self.program.scoring_models:
+            lacking = unavailable(model.features, self.available)
+            if lacking:
+                needs = "; ".join(f"{feature} needs {', '.join(columns)}" for feature, columns in lacking.items())
+                raise ModelError(
+                    f"model {model.model_id} of {self.program.program_id} names features that this warehouse cannot"
+                    f" give: {needs}; bring the tables, or remove the features from the program"
+                )
+
+
+@dataclass(frozen=True)
+class Range:
+    """Customers from `first` (inclusive; None: from the start, nulls too) to `end` (exclusive; None: to the last)."""
+
+    first: str | None
+    end: str | None
+
+    def of(self, frame: pl.LazyFrame, column: str = "customer_id") -> pl.LazyFrame:
+        """The rows of `frame` whose customer lies in the range."""
+        if self.first is not None:
+            frame = frame.filter(pl.col(column) >= self.first)
+        if self.end is not None:
+            below = pl.col(column) < self.end
+            frame = frame.filter(below if self.first is not None else below | pl.col(column).is_null())
+        return frame
+
+
+def customer_ranges(raw: pl.LazyFrame, column: str, rows: int) -> list[Range]:
+    """Ranges of about `rows` records each; `raw` is sorted by customer, nulls first."""
+    total = raw.select(pl.len()).collect().item()
+    cuts = [raw.slice(place, 1).select(column).collect().item() for place in range(rows, total, rows)]
+    bounds = [None, *sorted({cut for cut in cuts if cut is not None}), None]
+    return [Range(first, end) for first, end in pairwise(bounds)]
+
+
+def email_channel(program: Program) -> EmailChannel | None:
+    """The program's e-mail channel, where it is enabled."""
+    return next((channel for channel in program.enabled_channels if isinstance(channel, EmailChannel)), None)
+
+
+def not_evaluated(batch: Batch) -> list[tuple[str, str]]:
+    """Clauses that this deployment cannot evaluate, with the facts that it does not declare.
+
+    Beside those of the filters: channel eligibility, where no address is declared.
+    """
+    clauses = clauses_not_evaluated(batch.program, batch.available)
+    if email_channel(batch.program) and "customers.email" not in batch.available:
+        clauses.append(("CHANNEL_INELIGIBLE", "customers.email"))
+    return clauses
+
+
+def as_frame(frame: pl.LazyFrame) -> Frame:
+    """A Polars frame as one of any engine."""
+    return nw.from_native(frame)
