@@ -60,11 +60,14 @@ def _measure(program: Program) -> dg.AssetsDefinition:
         config: NightConfig,
         lake: dg.ResourceParam[Lake],
         ledger: dg.ResourceParam[Ledger],
+        clock: dg.ResourceParam[Clock],
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
             as_of = night_of(config, desk.partition)
-            events = ledger.send_events(None, datetime.combine(as_of, NIGHT))
+            # Sends of a partition are planned after its batch instant; a night ahead is measured as things stand now.
+            since = program.cadence.batch_instant(desk.partition) - program.cadence.step
+            events = ledger.send_events(since, min(datetime.combine(as_of, NIGHT), clock.now()))
             own = events.filter(pl.col("campaign_id").str.contains(f":{desk.partition.isoformat()}:", literal=True))
             figures = measure(
                 nw.from_native(desk.read(DECISIONS.name)),
