@@ -1,7 +1,7 @@
 """A day's lists: who is on a channel's list, in which place, and why the others are not.
 
 What every row needs is judged on any engine; the list is then filled in one pass over the rows that may
-stand on it, in a total order (spec, decision 12): the one step that does not run on every engine.
+stand on it, in a total order (docs/decisions.md, 12): the one step that does not run on every engine.
 """
 
 from collections import Counter
@@ -108,7 +108,7 @@ def email_list(
     """LIST_COLUMNS of the listed rows, by rank: a campaign per marketplace, each recipient's own slot.
 
     The slot is the channel's send time where the recipient lives, at the first such instant strictly after
-    batch instant + deadline (spec, decision 4).
+    batch instant + deadline (docs/decisions.md, 4).
     """
     after = program.cadence.batch_instant(partition) + program.deadline
     listed = verdicts.lazy().filter(pl.col("reason") == LISTED, pl.col("channel") == channel.channel_id)

@@ -1,6 +1,6 @@
 """Late records: which batch takes a row, as an expression that every connector adds to its query.
 
-A record that arrives after its day's batch is taken by the next one (spec, decision 19).
+A record that arrives after its day's batch is taken by the next one (docs/decisions.md, 19).
 """
 
 from datetime import date, datetime, timedelta

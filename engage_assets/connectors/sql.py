@@ -1,7 +1,7 @@
 """A program's SQL: read in its own dialect, bound on the syntax tree, turned into the engine's dialect.
 
 Values never pass through text. `CURRENT_DATE`, `NOW()` and their relatives mean the batch instant
-(spec, decision 19); a query that asks for chance is refused, as a partition must give the same rows again.
+(docs/decisions.md, 19); a query that asks for chance is refused, as a partition must give the same rows again.
 """
 
 import re

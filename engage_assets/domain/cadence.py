@@ -1,7 +1,7 @@
 """When a program's batches run, and which instant belongs to which partition.
 
 Partition D of a daily program holds day D and is filled on D+1; a weekly partition is keyed by the
-Monday on which its batch runs (spec, decision 28). All instants are UTC without a zone attached.
+Monday on which its batch runs (docs/decisions.md, 28). All instants are UTC without a zone attached.
 """
 
 import re

@@ -18,7 +18,7 @@ def stated_once(table: Frame, *keys: str) -> Frame:
     """The distinct rows of `table` whose key occurs once.
 
     A key that stands there with different values states nothing: its facts are missing, and a missing
-    fact refuses (spec, decision 6). Rows that repeat each other count as one.
+    fact refuses (docs/decisions.md, 6). Rows that repeat each other count as one.
     """
     # Keys seldom repeat, so only those that do are compared row by row.
     repeated = table.select(*keys).group_by(*keys).agg(nw.len().alias("_n")).filter(nw.col("_n") > 1).select(*keys)

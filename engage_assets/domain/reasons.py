@@ -1,6 +1,6 @@
 """Stages and reason codes of a decision, in the order in which they are asked.
 
-Every input record of a partition ends in exactly one of these (spec, "Reasons").
+Every input record of a partition ends in exactly one of these (docs/reasons.md).
 """
 
 from typing import Final

@@ -77,7 +77,7 @@ def judge(candidates: Frame, program: Program, available: frozenset[str]) -> Fra
     """Add one `refused_by_<filter>` flag each, the first `reason` (null: accepted), quota and eligibility.
 
     All filters are evaluated in one pass; the reason is the first clause of the first filter in the chain's
-    order that refuses (decision 9). `candidates` carry the facts that `join_facts` added.
+    order that refuses (docs/decisions.md, 9). `candidates` carry the facts that `join_facts` added.
     """
     # A null verdict means a fact is missing: refuse, never contact on a guess.
     chain = {

@@ -1,7 +1,7 @@
 """What the filters ask about, joined to the candidates once. On any engine.
 
 Every table is first cut to the batch's keys. A fact whose table the deployment lacks is not invented:
-its columns are not there, and the clauses that need it are not evaluated (spec, decision 6).
+its columns are not there, and the clauses that need it are not evaluated (docs/decisions.md, 6).
 """
 
 from collections.abc import Callable, Mapping

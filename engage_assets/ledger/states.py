@@ -1,4 +1,4 @@
-"""The states of a send and the moves between them (spec, "One status vocabulary")."""
+"""The states of a send and the moves between them, planned to sent."""
 
 from collections.abc import Mapping
 from typing import Final

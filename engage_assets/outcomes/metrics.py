@@ -1,7 +1,7 @@
 """The processing metrics of a partition: counts, shares, and what became of its sends.
 
 What crosses rows is counted on the decisions' own engine; the few hundred tallies that remain become rows here.
-A figure that cannot be measured is null and its note names what is missing, never 0 (spec, decision 16).
+A figure that cannot be measured is null and its note names what is missing, never 0 (docs/decisions.md, 16).
 """
 
 from collections.abc import Iterator, Sequence
