@@ -61,7 +61,7 @@ format: .venv/.installed ## format and mend what the linter can
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: .venv/.installed ## figures against rivals, as ratios of one run (about 15 minutes; .bench/ holds its data)
+bench: .venv/.installed ## figures against rivals, as ratios of one run (about 5 minutes; .bench/ holds its data)
 	@$(BIN)/python bench/run.py
 
 .PHONY: lock
