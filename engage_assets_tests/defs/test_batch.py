@@ -103,7 +103,10 @@ def test_nothing_personal_reaches_the_lake_the_logs_or_dagster(decided, capsys):
     frames = [pl.read_parquet(path) for path in (decided / "lake").rglob("*.parquet")]
     texts = {value for frame in frames for column in frame.select(pl.col(pl.String)) for value in column.unique()}
 
+    subjects = pl.read_parquet(decided / "lake" / "product_reviews" / "email_campaigns" / f"{DAY}.parquet")["subject"]
+
     assert b"@example.invalid" not in kept
+    assert not [subject for subject in subjects if subject.encode() in kept]
     assert not set(addresses) & texts
     assert not {name for name in names if name in texts}
     assert addresses.len() > 100
