@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from datetime import date, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -266,3 +266,23 @@ def test_a_copy_of_the_home_gives_the_same_bytes(decided, world, tmp_path):
     run(other)
     mine, theirs = digests(other / "lake" / "product_reviews"), digests(decided / "lake" / "product_reviews")
     assert mine == {name: digest for name, digest in theirs.items() if not name.startswith("daily_")}
+
+
+def test_every_night_measures_the_decided_partitions_again(decided):
+    """The partition of the day before, and those of up to 14 earlier nights; what was not decided is left out."""
+    launcher = at(decided, batch_instant())
+    schedule = launcher._definitions.resolve_schedule_def("product_reviews_metrics_schedule")
+
+    def asked(nights_later: int) -> list[tuple[str | None, object]]:
+        tick = datetime.combine(DAY + timedelta(days=1 + nights_later), time(23, 59), UTC)
+        context = dg.build_schedule_context(
+            instance=launcher.instance,
+            scheduled_execution_time=tick,
+            repository_def=launcher._definitions.get_repository_def(),
+        )
+        requests = schedule.evaluate_tick(context).run_requests or []
+        return [(r.partition_key, r.run_config["ops"]["product_reviews__measure"]["config"]["as_of"]) for r in requests]
+
+    assert asked(0) == [(str(DAY), str(DAY + timedelta(days=1)))]
+    assert asked(14) == [(str(DAY), str(DAY + timedelta(days=15)))]
+    assert asked(15) == []
