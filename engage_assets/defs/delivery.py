@@ -6,7 +6,8 @@ Never part of a batch or a backfill: an op in a job of its own, run by a tick or
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from math import ceil
 from typing import Any, Final
 
 import polars as pl
@@ -23,8 +24,8 @@ from engage_assets.lake import Lake
 
 BATCH: Final = 100
 """Sends that are claimed at a time."""
-RECENT: Final = 3
-"""Partitions that may still have slots ahead: local mornings reach up to two days beyond the batch."""
+LAST_MORNING: Final = timedelta(hours=25)
+"""A local time comes round within this, also on the day on which clocks go back."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class Postman:
     clock: Clock
 
 
-def require_permission(tags: Mapping[str, str], sender: Sender, clock: Clock) -> None:
-    """Refuse a delivery that no tick started and nobody confirmed, one in a backfill, and a declared clock outside.
+def require_permission(program: Program, tags: Mapping[str, str], sender: Sender, clock: Clock) -> None:
+    """Refuse a delivery that nobody confirmed, in a backfill, of a disabled program, or of a demonstration.
 
     Raises DeliveryRefused with the remedy.
     """
+    if not program.enabled:
+        raise DeliveryRefused(f"{program.program_id} is disabled (enabled: false), so nothing of it is sent")
     if "dagster/backfill" in tags:
         raise DeliveryRefused("a backfill never sends: deliveries run by their schedule")
     if "dagster/schedule_name" not in tags and tags.get("engage/deliver") != "confirmed":
@@ -59,31 +62,45 @@ def require_permission(tags: Mapping[str, str], sender: Sender, clock: Clock) ->
 
 
 def deliver_due(postman: Postman, batch: Batch) -> dict[date, Counter[str]]:
-    """Deliver what is due now, over the recent partitions; returns what became of the sends by partition."""
-    newest = postman.program.cadence.partition_of(postman.clock.now())
-    outcomes = {}
-    for step in reversed(range(RECENT)):
-        partition = newest - step * postman.program.cadence.step
+    """Deliver what is due now, over the partitions that may have slots now; returns what became of them by partition.
+
+    Sends of any partition whose window has passed are skipped with `SEND_WINDOW_MISSED`, and counted under the newest.
+    """
+    cadence, now = postman.program.cadence, postman.clock.now()
+    reach = postman.program.deadline + LAST_MORNING + SEND_WINDOW
+    newest = cadence.partition_of(now)
+    outcomes: dict[date, Counter[str]] = {}
+    for step in reversed(range(ceil(reach / cadence.step) + 1)):
+        partition = newest - step * cadence.step
         if postman.lake.path((postman.program.key, EMAIL_CAMPAIGNS.name), partition.isoformat()).is_file():
             outcomes[partition] = deliver_partition(postman, batch, partition)
+    outcomes.setdefault(newest, Counter())
+    outcomes[newest] += _skip_missed(postman, now)
     return outcomes
 
 
 def deliver_partition(postman: Postman, batch: Batch, partition: date) -> Counter[str]:
-    """Plan the partition's sends, hand over those whose slot has come, skip those whose window is missed."""
+    """Plan the partition's sends, and hand over those whose slot has come."""
     now = postman.clock.now()
     campaigns = postman.lake.scan((postman.program.key, EMAIL_CAMPAIGNS.name), partition.isoformat())
-    _plan(postman, campaigns, now)
     done: Counter[str] = Counter()
-    missed = campaigns.filter(pl.col("slot_at") < now - SEND_WINDOW).select("send_id").collect()["send_id"].to_list()
-    for part in _parts(missed):
-        claimed = postman.ledger.claim(part, now)
-        postman.ledger.move(claimed, "skipped", now, "SEND_WINDOW_MISSED")
-        done["skipped"] += len(claimed)
+    if email_channel(postman.program) is None:
+        return done
+    _plan(postman, campaigns, now)
     due = campaigns.filter(pl.col("slot_at").is_between(now - SEND_WINDOW, now)).sort("slot_at", "send_id")
     for rows in due.collect_batches(chunk_size=BATCH, maintain_order=True):
         for some in rows.iter_slices(BATCH):
             done += _hand_over(postman, batch, some, now)
+    return done
+
+
+def _skip_missed(postman: Postman, now: datetime) -> Counter[str]:
+    """Skip every planned send of the program whose window has passed, also those that no campaign holds any more."""
+    done: Counter[str] = Counter()
+    for part in _parts(postman.ledger.overdue(postman.program.program_id, now - SEND_WINDOW)):
+        claimed = postman.ledger.claim(part, now)
+        postman.ledger.move(claimed, "skipped", now, "SEND_WINDOW_MISSED")
+        done["skipped"] += len(claimed)
     return done
 
 

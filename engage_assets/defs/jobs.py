@@ -4,6 +4,7 @@ Times are the document's: ingestion at the batch instant, export an hour later, 
 an hour, metrics at 23:59 UTC, clean-up on Sunday.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -23,7 +24,7 @@ from engage_assets.domain.tables import EMAIL_CAMPAIGNS
 from engage_assets.lake import Lake
 
 METRIC_NIGHTS: Final = 14
-"""Nights after the first on which a partition is measured again."""
+"""Nights after that of its last slot on which a partition is measured again."""
 SENDS: Final = "email_sends"
 AssetJob = Any
 """An unresolved asset job; Dagster exports no name for its type."""
@@ -90,16 +91,16 @@ def delivery_job(program: Program, marketplaces: Mapping[str, Marketplace]) -> d
     ) -> None:
         postman = delivery.Postman(program, marketplaces, lake, ledger, sender, clock)
         with mistakes_as_failures():
-            delivery.require_permission(context.run.tags, sender, clock)
+            delivery.require_permission(program, context.run.tags, sender, clock)
             newest = program.cadence.partition_of(clock.now())
             outcomes = delivery.deliver_due(postman, Batch(program, newest, marketplaces, warehouse))
         for partition, done in outcomes.items():
-            if done:
+            if sum(done.values()):
                 context.log_event(
                     dg.AssetMaterialization(
                         sends,
                         partition=partition.isoformat(),
-                        description=f"{sum(done.values())} sends by {sender.transport}",
+                        description=f"{_by_state(done)} ({sender.transport})",
                         metadata={
                             **done,
                             "transport": sender.transport,
@@ -122,6 +123,10 @@ def delivery_job(program: Program, marketplaces: Mapping[str, Marketplace]) -> d
     return deliver_job
 
 
+def _by_state(done: Counter[str]) -> str:
+    return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(done.items()) if count)
+
+
 def sends_asset(program: Program) -> dg.AssetSpec:
     """The external asset that deliveries report to: nothing can materialize it but a delivery."""
     return dg.AssetSpec(
@@ -141,10 +146,20 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
         return []
     at = program.cadence.at
 
-    def daily(name: str, hour: int) -> Schedule:
-        return dg.build_schedule_from_partitioned_job(
-            jobs[name], name=f"{program.key}_{name}_schedule", hour_of_day=hour, minute_of_hour=at.minute
-        )
+    # From the night after the partition to that of its last slot, where the sun rises last.
+    first_nights = (timedelta(hours=at.hour, minutes=at.minute) + program.deadline + delivery.LAST_MORNING).days + 1
+
+    @dg.schedule(
+        name=f"{program.key}_export_schedule",
+        job=jobs["export"],
+        cron_schedule=f"{at.minute} {(at.hour + 1) % 24} * * *",
+        execution_timezone="UTC",
+    )
+    def export_after_the_batch(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        """The partition whose batch began an hour ago."""
+        began = context.scheduled_execution_time.replace(tzinfo=None) - timedelta(hours=1)
+        partition = program.cadence.partition_of(began).isoformat()
+        return dg.RunRequest(run_key=partition, partition_key=partition)
 
     @dg.schedule(
         name=f"{program.key}_metrics_schedule",
@@ -156,7 +171,7 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
         """The partition of the night before, and those whose later figures may still change."""
         tonight = context.scheduled_execution_time.date()
         decided = context.instance.get_materialized_partitions(dg.AssetKey([program.key, "decisions"]))
-        for nights in range(METRIC_NIGHTS + 1):
+        for nights in range(first_nights + METRIC_NIGHTS):
             partition = (tonight - timedelta(days=1 + nights)).isoformat()
             if partition not in decided:
                 continue
@@ -165,8 +180,13 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
             yield dg.RunRequest(run_key=f"{partition}:{tonight}", partition_key=partition, run_config={"ops": ops})
 
     return [
-        daily("batch", at.hour),
-        daily("export", (at.hour + 1) % 24),
+        dg.build_schedule_from_partitioned_job(
+            jobs["batch"],
+            name=f"{program.key}_batch_schedule",
+            hour_of_day=at.hour,
+            minute_of_hour=at.minute,
+        ),
+        export_after_the_batch,
         measure_every_night,
         dg.ScheduleDefinition(
             name=f"{program.key}_delivery_schedule", job=deliver, cron_schedule="*/15 * * * *", execution_timezone="UTC"

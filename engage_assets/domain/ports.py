@@ -116,7 +116,11 @@ class Ledger(Protocol):
     """What was planned, claimed, handed over and answered: the operational record. Append-only states."""
 
     def plan(self, sends: Sequence[Send], now: datetime) -> int:
-        """Write sends as `planned`; those already known are left as they are. Returns how many are new."""
+        """Write sends as `planned`; those already known are left as they are. Returns how many are new.
+
+        A program asks a customer about a subject once on a channel: a solicitation that was already claimed for
+        another slot is not planned again, and one that was only planned for another slot is given up for the new.
+        """
 
     def claim(self, send_ids: Sequence[str], now: datetime) -> list[str]:
         """Move `planned` sends to `claimed`, in one transaction; returns those that are now the caller's.
@@ -126,6 +130,9 @@ class Ledger(Protocol):
 
     def move(self, send_ids: Sequence[str], state: str, now: datetime, reason: str | None = None) -> None:
         """Record the next state of claimed sends (`handed_over`, `sent`, `failed`, `in_doubt`, `skipped`)."""
+
+    def overdue(self, program: str, before: datetime) -> list[str]:
+        """Planned sends of a program whose slot lies before `before`."""
 
     def states(self, campaign_id: str) -> dict[str, int]:
         """Sends of a campaign by present state."""

@@ -184,6 +184,7 @@ class Program(Spec):
     @classmethod
     def _are_different_channels(cls, value: tuple[ChannelSpec, ...]) -> tuple[ChannelSpec, ...]:
         _unique("channelId", [channel.channel_id for channel in value])
+        _unique("type", [channel.type for channel in value])
         return value
 
     @property

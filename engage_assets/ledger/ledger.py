@@ -15,7 +15,7 @@ from engage_assets.domain.ports import Send
 from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG, Table, empty_frame
 from engage_assets.ledger import tables
 from engage_assets.ledger.engines import WRITES, insert_new, open_engine
-from engage_assets.ledger.log import enter, planned_row, present_states, stamp
+from engage_assets.ledger.log import asked_already, enter, planned_row, present_states, stamp
 from engage_assets.ledger.states import CLAIMED, ORDER, PLANNED, refuse_illegal
 
 _ROWS_AT_ONCE: Final = 50_000
@@ -36,16 +36,22 @@ class SqlLedger:
         self._random = random or Random()  # noqa: S311 – spreads retries, guards nothing
 
     def plan(self, sends: Sequence[Send], now: datetime) -> int:
-        """See Ledger. All of them in one transaction."""
+        """See Ledger. All of them in one transaction. A plan for another slot is `skipped` as `REPLANNED`."""
         rows = {send.send_id: planned_row(send) for send in sends}
         if not rows:
             return 0
         with self._writing() as connection:
             at = stamp(connection, now)
+            solicitations = [row for row in rows.values() if row["is_solicitation"]]
+            others = asked_already(connection, solicitations)
+            for send_id in [send_id for send_id, (_, state, _) in others.items() if state != PLANNED]:
+                del rows[send_id]
+            moved = {other: began for other, state, began in others.values() if state == PLANNED}
+            enter(connection, moved, "skipped", at, "REPLANNED")
             stamps = {"state": PLANNED, "planned_at": at, "updated_at": at}
             statement = insert_new(connection, tables.sends).returning(tables.sends.c.send_id)
             given = [rows[send_id] | stamps for send_id in sorted(rows)]
-            new = sorted(connection.execute(statement, given).scalars())
+            new = sorted(connection.execute(statement, given).scalars()) if given else []
             if new:
                 states = [{"send_id": send_id, "state": PLANNED, "at": at, "reason": None} for send_id in new]
                 connection.execute(insert(tables.send_states), states)
@@ -70,6 +76,13 @@ class SqlLedger:
             refuse_illegal(list(dict.fromkeys(send_ids)), states, state, reason)
             began = {send_id: began for send_id, (_, began) in present.items()}
             enter(connection, began, state, stamp(connection, now), reason)
+
+    def overdue(self, program: str, before: datetime) -> list[str]:
+        """See Ledger. Sorted."""
+        table = tables.sends.c
+        late = (table.program == program) & (table.state == PLANNED) & (table.slot_at < before)
+        with self._reading() as connection:
+            return list(connection.execute(select(table.send_id).where(late).order_by(table.send_id)).scalars())
 
     def states(self, campaign_id: str) -> dict[str, int]:
         """See Ledger. In the order of the states; those without sends are left out."""

@@ -1,6 +1,6 @@
 """What a transaction of the ledger reads and writes of sends and their log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from engage_assets.domain.ports import Send
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.ledger import tables
+from engage_assets.ledger.states import ASKING
 
 _IDS_AT_ONCE: Final = 500
 _TICK: Final = timedelta(microseconds=1)
@@ -48,6 +49,27 @@ def present_states(connection: Connection, send_ids: Sequence[str]) -> dict[str,
         for row in connection.execute(statement.order_by(table.send_id).with_for_update()):
             present[row.send_id] = (row.state, row.updated_at)
     return present
+
+
+def asked_already(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str, datetime]]:
+    """By send_id of `rows`: another send by which the same program asks the same thing on the same channel.
+
+    Gives its send_id, its state and when that began. Sends that were not made (failed, skipped, held out) ask nobody.
+    """
+    wanted = {(row["program"], row["channel"], row["customer_id"], row["subject_id"]): row["send_id"] for row in rows}
+    customers = sorted({row["customer_id"] for row in rows})
+    table = tables.sends.c
+    key = (table.program, table.channel, table.customer_id, table.subject_id)
+    found = {}
+    for start in range(0, len(customers), _IDS_AT_ONCE):
+        theirs = table.customer_id.in_(customers[start : start + _IDS_AT_ONCE])
+        asking = table.state.in_(ASKING) & table.is_solicitation
+        statement = select(*key, table.send_id, table.state, table.updated_at).where(theirs, asking)
+        for *parts, send_id, state, began in connection.execute(statement):
+            own = wanted.get((parts[0], parts[1], parts[2], parts[3]))
+            if own is not None and own != send_id:
+                found[own] = (send_id, state, began)
+    return found
 
 
 def enter(connection: Connection, began: dict[str, datetime], state: str, at: datetime, reason: str | None) -> None:

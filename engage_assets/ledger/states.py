@@ -21,6 +21,9 @@ MOVES: Final[dict[str, frozenset[str]]] = {
 }
 """What may follow each state; nothing follows an end."""
 
+ASKING: Final = frozenset({PLANNED, CLAIMED, "handed_over", "sent", "in_doubt"})
+"""States of a send that asks its customer, or may have."""
+
 ORDER: Final[dict[str, int]] = {state: place for place, state in enumerate(MOVES)}
 """Order of states that began at the same instant: a state stands before those that may follow it."""
 

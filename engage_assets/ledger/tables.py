@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Date, DateTime, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Date, DateTime, Float, Index, Integer, MetaData, String, Table, Text
 
 SCHEMA_VERSION: Final = 1
 
@@ -36,6 +36,8 @@ sends = Table(
     Column("state", Text, nullable=False, comment="The present state: the last of its send_states."),
     Column("planned_at", DateTime, nullable=False),
     Column("updated_at", DateTime, nullable=False, comment="When the present state began."),
+    Index("sends_of_customer", "customer_id", "subject_id"),
+    Index("sends_waiting", "program", "state", "slot_at"),
     comment="One row per recipient, channel and slot.",
 )
 send_states = Table(

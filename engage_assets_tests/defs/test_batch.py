@@ -269,7 +269,7 @@ def test_a_copy_of_the_home_gives_the_same_bytes(decided, world, tmp_path):
 
 
 def test_every_night_measures_the_decided_partitions_again(decided):
-    """The partition of the day before, and those of up to 14 earlier nights; what was not decided is left out."""
+    """The partition of the day before, and each until 14 nights after its last slot; undecided ones are left out."""
     launcher = at(decided, batch_instant())
     schedule = launcher._definitions.resolve_schedule_def("product_reviews_metrics_schedule")
 
@@ -284,5 +284,5 @@ def test_every_night_measures_the_decided_partitions_again(decided):
         return [(r.partition_key, r.run_config["ops"]["product_reviews__measure"]["config"]["as_of"]) for r in requests]
 
     assert asked(0) == [(str(DAY), str(DAY + timedelta(days=1)))]
-    assert asked(14) == [(str(DAY), str(DAY + timedelta(days=15)))]
-    assert asked(15) == []
+    assert asked(15) == [(str(DAY), str(DAY + timedelta(days=16)))]  # Tokyo's slot comes on the second day
+    assert asked(16) == []

@@ -7,7 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from engage_assets.domain.errors import EngageError
+from engage_assets.channels.dry_run import DryRunSender
+from engage_assets.clocks import DeclaredClock
+from engage_assets.defs.delivery import require_permission
+from engage_assets.domain.errors import DeliveryRefused, EngageError
+from engage_assets.domain.keys import send_id
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets_tests.defs.homes import DAY, PROGRAM, at, batch_instant
 
@@ -72,17 +76,14 @@ def test_refusals(own, tags, said):
 
 
 def test_a_declared_clock_never_leaves_the_machine(own):
-    from engage_assets.channels.dry_run import DryRunSender
-    from engage_assets.clocks import DeclaredClock
-    from engage_assets.defs.delivery import require_permission
-    from engage_assets.domain.errors import DeliveryRefused
-
     class Outgoing(DryRunSender):
         transport = "smtp"
         leaves_machine = True
 
     with pytest.raises(DeliveryRefused, match="clock is declared"):
-        require_permission(CONFIRMED, Outgoing(own / "outbox"), DeclaredClock(batch_instant()))
+        require_permission(
+            at(own).program(PROGRAM), CONFIRMED, Outgoing(own / "outbox"), DeclaredClock(batch_instant())
+        )
 
 
 def test_a_backfill_is_mute(own):
@@ -124,3 +125,43 @@ def test_a_transport_that_breaks_leaves_sends_in_doubt_and_never_tries_them_agai
     ledger.close()
     assert events.height == count
     assert not outbox(own)
+
+
+def test_a_rebuilt_list_with_other_slots_asks_nobody_twice(own):
+    """Sent is sent; what was only planned moves to the new slot."""
+    first, count = slots(own).row(0)
+    total = slots(own)["len"].sum()
+    deliver(own, first)
+    path = own / "lake" / "product_reviews" / "email_campaigns" / f"{DAY}.parquet"
+    moved = pl.read_parquet(path).with_columns(pl.col("slot_at", "slot_local") + timedelta(hours=1))
+    ids = [
+        send_id(PROGRAM, row["campaign_id"], row["customer_id"], row["subject_id"], "email", row["slot_at"])
+        for row in moved.iter_rows(named=True)
+    ]
+    moved.with_columns(send_id=pl.Series(ids)).write_parquet(path)
+    for slot in slots(own)["slot_at"]:
+        deliver(own, slot)
+
+    assert len(outbox(own)) == total
+    ledger = SqlLedger(at(own).home.ledger_url)
+    events = ledger.send_events(None, first + timedelta(days=3))
+    ledger.close()
+    assert events.filter(state="sent")["customer_id", "subject_id"].is_unique().all()
+    assert events.filter(reason="REPLANNED").height == total - count
+
+
+def test_sends_that_nobody_delivered_for_days_are_skipped(own):
+    first, _ = slots(own).row(0)
+    deliver(own, batch_instant() + timedelta(minutes=30))
+    deliver(own, first + timedelta(days=6))
+
+    ledger = SqlLedger(at(own).home.ledger_url)
+    events = ledger.send_events(None, first + timedelta(days=7))
+    ledger.close()
+    assert events.filter(state="skipped").height == events.filter(state="planned").height > 0
+
+
+def test_a_disabled_program_sends_nothing(own):
+    program = at(own).program(PROGRAM).model_copy(update={"enabled": False})
+    with pytest.raises(DeliveryRefused, match="is disabled"):
+        require_permission(program, CONFIRMED, DryRunSender(own / "outbox"), DeclaredClock(batch_instant()))
