@@ -31,6 +31,8 @@ class Abilities:
 
     filters: Collection[str]
     """filterIds that can be evaluated."""
+    features: Collection[str]
+    """Features that a model may take."""
     templates: Collection[str]
     """templateIds that there are."""
     models: int
@@ -123,6 +125,7 @@ def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
         if name not in abilities.templates:
             known = ", ".join(sorted(abilities.templates))
             yield location, f"no template is called {name!r} (there are: {known})"
+    yield from _unknown_features(value, abilities.features)
     for location, _ in list(_texts(value, "scoringModels", None, "modelId"))[abilities.models :]:
         yield location, f"this version scores with at most {abilities.models} model; remove the others"
     for location, expression in _texts(value, "batchSchedule"):
@@ -130,6 +133,14 @@ def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
             period = read_aws_cron(expression).period
             if period not in abilities.periods:
                 yield location, f"this version runs no {period} batches (known: {', '.join(sorted(abilities.periods))})"
+
+
+def _unknown_features(value: Any, known: Collection[str]) -> Iterator[Finding]:
+    """Features that there are not; another source may have some of its own, which a later version knows."""
+    if all(table in SOURCES for _, table in _source_tables(value)):
+        for location, name in _texts(value, "scoringModels", None, "features", None):
+            if name not in known:
+                yield location, f"no feature is called {name!r} (there are: {', '.join(sorted(known))})"
 
 
 def _source_tables(value: Any) -> Iterator[tuple[Location, str]]:

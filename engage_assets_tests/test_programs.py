@@ -340,6 +340,15 @@ def test_validate_refuses_what_the_definitions_refuse(tmp_path, monkeypatch):
     assert file.output.splitlines()[1:] == [f"  {fault}" for fault in wanted]
 
 
+def test_an_unknown_feature_is_named_with_its_line(tmp_path):
+    path = tmp_path / "product-reviews.yaml"
+    path.write_text(OURS.read_text().replace('"review_history"', '"reviews_history"'))
+
+    (fault,) = faults_of(path, None, abilities())
+
+    assert ":20: scoringModels.0.features.1: no feature is called 'reviews_history' (there are: category," in fault
+
+
 def test_validate_accepts_our_file():
     result = CliRunner().invoke(main, ["programs", "validate", str(OURS)])
     assert (result.exit_code, result.output) == (0, f"{OURS}: valid\n")
