@@ -31,6 +31,7 @@ def write_catalogue(root: Path, tables: dict[str, tuple[str, tuple[Column, ...]]
     """
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root / ".catalogue.lock"):
+        known = _unchanged(root)
         catalogue = {
             "tables": [
                 {
@@ -38,7 +39,7 @@ def write_catalogue(root: Path, tables: dict[str, tuple[str, tuple[Column, ...]]
                     "grain": grain,
                     "path": f"{name}/partition_date=*/data.parquet",
                     "columns": _columns(root / name, columns),
-                    "partitions": [_partition(root, path) for path in _files(root / name)],
+                    "partitions": [known.get(path) or _partition(root, path) for path in _files(root / name)],
                 }
                 for name, (grain, columns) in sorted(tables.items())
             ]
@@ -46,6 +47,17 @@ def write_catalogue(root: Path, tables: dict[str, tuple[str, tuple[Column, ...]]
         with replacing(root / "catalogue.json") as aside:
             aside.write_text(json.dumps(catalogue, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return catalogue
+
+
+def _unchanged(root: Path) -> dict[Path, dict[str, Any]]:
+    """Entries of the catalogue that is there, by file, where the file is older: nobody has to read those again."""
+    path = root / "catalogue.json"
+    if not path.is_file():
+        return {}
+    written = path.stat().st_mtime_ns
+    entries = [part for table in json.loads(path.read_text(encoding="utf-8"))["tables"] for part in table["partitions"]]
+    files = {root / entry["path"]: entry for entry in entries}
+    return {file: entry for file, entry in files.items() if file.is_file() and file.stat().st_mtime_ns < written}
 
 
 def _files(folder: Path) -> list[Path]:
@@ -61,11 +73,11 @@ def _columns(folder: Path, columns: tuple[Column, ...]) -> list[dict[str, str]]:
 
 
 def _partition(root: Path, path: Path) -> dict[str, Any]:
-    return {
+    return {  # in the order of the catalogue, whose entries are taken over as they stand there
+        "bytes": path.stat().st_size,
         "partition_date": path.parent.name.removeprefix("partition_date="),
         "path": str(path.relative_to(root)),
         "rows": pq.read_metadata(path).num_rows,
-        "bytes": path.stat().st_size,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
 

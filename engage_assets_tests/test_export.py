@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -41,6 +42,19 @@ def test_catalogue_says_what_lies_there_and_one_statement_reads_it(tmp_path):
         f"SELECT CAST(partition_date AS VARCHAR), customer_id FROM '{tmp_path / candidates['path']}' ORDER BY 2"
     ).fetchall()
     assert found == [("2026-11-19", "c-1"), ("2026-11-19", "c-2"), ("2026-11-20", "c-3")]
+
+
+def test_only_partitions_that_are_new_or_changed_are_read_for_the_catalogue(tmp_path, monkeypatch):
+    for day in ("2026-11-18", "2026-11-19"):
+        export_partition(tmp_path, "candidates", day, rows("c-1"))
+    before = write_catalogue(tmp_path, TABLES)["tables"][0]["partitions"]
+    read, read_bytes = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.parent.name) or read_bytes(path))
+    export_partition(tmp_path, "candidates", "2026-11-19", rows("c-2"))
+    after = write_catalogue(tmp_path, TABLES)["tables"][0]["partitions"]
+    assert read == ["partition_date=2026-11-19"]
+    assert after[0] == before[0]
+    assert after[1]["sha256"] != before[1]["sha256"]
 
 
 def test_exporting_again_gives_the_same_bytes_and_a_failure_changes_nothing(tmp_path):

@@ -9,13 +9,13 @@ from typing import Final
 
 import narwhals as nw
 
+from engage_assets.domain.cadence import FIRST_DAY
 from engage_assets.domain.facts import Frame, as_planned, stated_once
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
 from engage_assets.domain.slots import known_zones
 from engage_assets.domain.sources import Source
 
-FIRST_DAY: Final = date(2000, 1, 1)
 LARGEST: Final = 1.7976931348623157e308
 """The largest finite number; what is above it is infinite."""
 

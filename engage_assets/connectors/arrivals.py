@@ -9,6 +9,7 @@ from typing import cast
 from sqlglot import exp
 
 from engage_assets.connectors import sql
+from engage_assets.domain.cadence import FIRST_DAY
 
 
 def arrival_window(
@@ -30,11 +31,11 @@ def arrival_window(
         exp.or_(arrival.is_(exp.null()), exp.and_(arrival <= sql.instant_literal(instant), day <= batch_date)),
     )
     late = exp.and_(
-        day >= sql.date_literal(max(partition - timedelta(days=late_days), sql.FIRST_DAY)),
+        day >= sql.date_literal(max(partition - timedelta(days=late_days), FIRST_DAY)),
         day < sql.date_literal(partition),
         since,
     )
     implausible = exp.or_(
-        day.is_(exp.null()), day < sql.date_literal(sql.FIRST_DAY), day > sql.date_literal(instant.date())
+        day.is_(exp.null()), day < sql.date_literal(FIRST_DAY), day > sql.date_literal(instant.date())
     )
     return cast("exp.Expression", exp.or_(own, late, exp.and_(implausible, since)))

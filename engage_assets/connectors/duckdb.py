@@ -19,6 +19,7 @@ from sqlglot import exp
 from engage_assets.connectors import records, sql
 from engage_assets.connectors.arrivals import arrival_window
 from engage_assets.connectors.warehouse import INSTANT, TableFiles, Warehouse
+from engage_assets.domain.cadence import FIRST_DAY
 from engage_assets.domain.errors import QueryError, WarehouseError
 from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES, Source
@@ -69,7 +70,7 @@ class DuckDBConnector:
             _run(
                 connection,
                 f"CREATE TEMP TABLE records AS SELECT {columns},"
-                f" coalesce({day} < DATE '{partition}' AND {day} >= DATE '{sql.FIRST_DAY}', false) AS is_late"
+                f" coalesce({day} < DATE '{partition}' AND {day} >= DATE '{FIRST_DAY}', false) AS is_late"
                 f" FROM ({query})",
             )
             yield from self._numbered(connection, source)
@@ -84,7 +85,7 @@ class DuckDBConnector:
         config = program.connector.config
         day = _day(program, source)
         # Without an arrival, a day that is still to come is read on that day.
-        invalid = f"({day} IS NULL OR {day} < DATE '{sql.FIRST_DAY}')"
+        invalid = f"({day} IS NULL OR {day} < DATE '{FIRST_DAY}')"
         counts = f"count(*) FILTER ({invalid}), 0"
         if config.arrival_column:
             instant = program.cadence.batch_instant(partition)
@@ -92,7 +93,7 @@ class DuckDBConnector:
             earliest = partition - timedelta(days=config.late_days)
             counts = (
                 f"count(*) FILTER ({invalid} AND {arrival} IS NULL),"
-                f" count(*) FILTER ({day} >= DATE '{sql.FIRST_DAY}' AND {day} < DATE '{earliest}'"
+                f" count(*) FILTER ({day} >= DATE '{FIRST_DAY}' AND {day} < DATE '{earliest}'"
                 f" AND {arrival} > TIMESTAMP '{instant - program.cadence.step}' AND {arrival} <= TIMESTAMP '{instant}')"
             )
         with TemporaryDirectory(prefix="engage-duckdb-") as spill, self._connect(Path(spill)) as connection:

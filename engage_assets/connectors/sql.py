@@ -59,8 +59,6 @@ _CHANCE_NAMES: Final = frozenset(
     }
 )
 _DAY_OF: Final = (exp.Paren, exp.Date, exp.TsOrDsToDate)
-FIRST_DAY: Final = date(2000, 1, 1)
-"""Days before this one are implausible: `DATE_INVALID`."""
 
 
 def parse(query: str, connector_type: str) -> exp.Select:

@@ -41,7 +41,7 @@ class Postman:
 
 
 def require_permission(program: Program, tags: Mapping[str, str], sender: Sender, clock: Clock) -> None:
-    """Refuse a delivery that nobody confirmed, in a backfill, of a disabled program, or of a demonstration.
+    """Refuse a delivery that nobody confirmed, in a backfill, of a disabled program, or of a demonstration to outside.
 
     Raises DeliveryRefused with the remedy.
     """

@@ -70,7 +70,9 @@ class Launcher:
 
     @cached_property
     def _definitions(self) -> dg.Definitions:
-        return build_definitions(self.folder, resources(self.environment))
+        built = build_definitions(self.folder, resources(self.environment))
+        gc.freeze()  # what is loaded by now stays: looking through it again and again slows every stage
+        return built
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -97,10 +99,8 @@ class Launcher:
                 f"{partition} is no partition: they are whole UTC days from {DAILY.get_first_partition_key()} to"
                 f" {DAILY.get_last_partition_key()}, by this machine's clock"
             )
-        job_def = self._definitions.resolve_job_def(job)
-        gc.freeze()  # what is loaded by now stays: looking through it again and again slows every stage
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        result = job_def.execute_in_process(
+        result = self._definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             partition_key=partition.isoformat() if partition else None,
             run_config={**(config or {}), **quiet},

@@ -7,7 +7,10 @@ Monday on which its batch runs (docs/decisions.md, 28). All instants are UTC wit
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Literal
+from typing import Final, Literal
+
+FIRST_DAY: Final = date(2000, 1, 1)
+"""Days before this one are implausible: `DATE_INVALID`."""
 
 _AWS_CRON = re.compile(r"^cron\(([^()]*)\)$")
 _NUMBER = re.compile(r"^[0-9]{1,2}$")
