@@ -27,6 +27,8 @@ from engage_assets.scoring.features import unavailable
 
 RANGE_ROWS = 600_000
 """Records that are worked on at a time; more cost more memory, fewer read the history more often."""
+SMALL_RANGES = 6
+"""Into how many a stage may part a range that reads no history again: its memory falls, and it costs nothing."""
 ORDER = ["customer_id", "subject_id", "record_id"]
 """How every stage sorts its rows, nulls first, so that the same inputs give the same rows in the same order."""
 
@@ -40,6 +42,11 @@ class Batch:
     marketplaces: Mapping[str, Marketplace]
     warehouse: Warehouse
     range_rows: int = RANGE_ROWS
+
+    @property
+    def small_range_rows(self) -> int:
+        """Rows of a range for stages that read no history."""
+        return max(self.range_rows // SMALL_RANGES, 1)
 
     @property
     def instant(self) -> datetime:

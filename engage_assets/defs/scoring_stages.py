@@ -7,7 +7,7 @@ from pathlib import Path
 import narwhals as nw
 import polars as pl
 
-from engage_assets.defs.batch import ORDER, Batch, as_frame, customer_ranges
+from engage_assets.defs.batch import Batch, as_frame, customer_ranges
 from engage_assets.domain.errors import ModelError
 from engage_assets.domain.ports import Scorer, StoreCounts
 from engage_assets.domain.program import Program, ScoringModel
@@ -42,10 +42,12 @@ def score(batch: Batch, accepted: pl.LazyFrame, scorer: Scorer) -> Iterator[pl.D
     """The accepted candidates with the model's features, probability, score, band and model version."""
     model = batch.program.scoring_models[0]
     for part in customer_ranges(accepted, "customer_id", max(batch.range_rows // 2, 1)):
-        featured = part.of(accepted).with_columns(as_of=pl.lit(batch.instant).cast(pl.Datetime("us"))).collect()
-        for name in model.features:  # one after the other, so that their tables are not all in memory at once
-            featured = join_features(featured.lazy(), batch.tables, [name]).collect()
-        featured = featured.drop("as_of").sort(ORDER)
+        given = part.of(accepted).collect()
+        # Joined to the keys alone, whose order is kept, and one after the other: little is in memory at once.
+        entities = given.select("customer_id", "subject_id", as_of=pl.lit(batch.instant).cast(pl.Datetime("us")))
+        for name in model.features:
+            entities = join_features(entities.lazy(), batch.tables, [name]).collect()
+        featured = pl.concat([given, entities.select(model.features)], how="horizontal")
         scored = pl.concat([featured, scorer.score(featured)], how="horizontal")
         banded = as_frame(scored.lazy()).with_columns(
             band("score").alias("band"), nw.lit(scorer.version).alias("model_version")

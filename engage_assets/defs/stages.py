@@ -23,7 +23,7 @@ def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Every record with its candidate columns and `reason`: null, or what contract and duplicates refuse."""
     customer = batch.source.customer
     # Only the customers are read again for each range, so that ranges may be small.
-    for part in customer_ranges(raw, customer, max(batch.range_rows // 2, 1)):
+    for part in customer_ranges(raw, customer, batch.small_range_rows):
         checked = check_contract(
             as_frame(part.of(raw, customer)),
             as_frame(batch.tables["customers"]),
@@ -86,7 +86,7 @@ def decide_records(
     versions = scored.select("model_version").first().collect()
     version = versions.item() if versions.height else ""
     channels = [channel.channel_id for channel in batch.program.list_channels]
-    for part in customer_ranges(verdicts, "customer_id", batch.range_rows):
+    for part in customer_ranges(verdicts, "customer_id", batch.small_range_rows):
         listed = lists.final_reasons(as_frame(part.of(list_verdicts)), channels)
         yield _sorted(
             decide(
