@@ -1,6 +1,7 @@
 """The filter stage of engage_assets on the benchmark's day: contract, duplicates, facts, verdicts, written out.
 
-usage: python bench/filter_ours.py WAREHOUSE SENDS PARTITION OUT     (as bench/filter_polars.py)
+usage: python bench/filter_ours.py prepare WAREHOUSE RAW         the connector's work: the day's records, sorted
+       python bench/filter_ours.py WAREHOUSE SENDS PARTITION OUT RAW     (as bench/filter_polars.py, and RAW)
 """
 
 import sys
@@ -26,18 +27,20 @@ OUT_COLUMNS = [
 ]
 
 
-def main(warehouse: Path, sends: Path, partition: date, out: Path) -> None:
-    """Judge every delivery of the partition and write the rivals' columns."""
+def prepare(warehouse: Path, raw: Path) -> None:
+    """Write the day's records as the raw asset has them, with ids and sorted, which is not the filters' work."""
+    deliveries = pl.scan_parquet(warehouse / "ecommerce" / "deliveries.parquet")
+    records = deliveries.with_columns(record_id=pl.col("delivery_id"), is_late=pl.lit(False))
+    write_parquet(raw, records.sort("customer_id", "product_id", "record_id").collect())
+    measure.report()
+
+
+def main(warehouse: Path, sends: Path, partition: date, out: Path, raw: Path) -> None:
+    """Judge every delivery of the partition, in the product's own ranges, and write the rivals' columns."""
     folder = load_folder(Path("programs"))
-    batch = Batch(
-        folder.programs["product-reviews"], partition, folder.marketplaces, Warehouse(warehouse), range_rows=2_000_000
-    )
-    raw = batch.warehouse.scan(batch.source.table, "ecommerce", required=True)
-    assert raw is not None
-    # As the rivals, read the day's table as it lies: record ids and order are the connector's work, not the filters'.
-    records = raw.with_columns(record_id=pl.col("delivery_id"), is_late=pl.lit(False))
+    batch = Batch(folder.programs["product-reviews"], partition, folder.marketplaces, Warehouse(warehouse))
     files = sorted(path for path in sends.glob("*.parquet") if path.stem <= partition.isoformat())
-    checked = pl.concat(stages.check_records(batch, records))
+    checked = pl.concat(stages.check_records(batch, pl.scan_parquet(raw)))
     candidates = stages.candidates_of(batch, checked).lazy()
     judged = stages.judge_candidates(batch, candidates, pl.scan_parquet(files), None)
     refused = stages.set_aside_of(checked).select("record_id", "reason")
@@ -47,4 +50,7 @@ def main(warehouse: Path, sends: Path, partition: date, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), date.fromisoformat(sys.argv[3]), Path(sys.argv[4]))
+    if sys.argv[1] == "prepare":
+        prepare(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        main(Path(sys.argv[1]), Path(sys.argv[2]), date.fromisoformat(sys.argv[3]), *map(Path, sys.argv[4:6]))

@@ -39,7 +39,10 @@ def home(tmp_path_factory) -> Path:
 
 def result(home: Path, name: str, folder: Path) -> pl.DataFrame:
     out = folder / f"{name}.parquet"
-    script(f"filter_{name}.py", home / "warehouse", home / "lake" / "ledger" / "send_events", PARTITION, out)
+    raw = [folder / "raw.parquet"] if name == "ours" else []
+    for prepared in raw:
+        script("filter_ours.py", "prepare", home / "warehouse", prepared)
+    script(f"filter_{name}.py", home / "warehouse", home / "lake" / "ledger" / "send_events", PARTITION, out, *raw)
     return pl.read_parquet(out).select(COLUMNS).sort("record_id")
 
 
