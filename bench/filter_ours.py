@@ -14,6 +14,7 @@ import polars as pl
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import stages
 from engage_assets.defs.batch import Batch
+from engage_assets.domain.tables import DELIVERIES
 from engage_assets.lake import write_parquet
 from engage_assets.programs import load_folder
 
@@ -29,7 +30,8 @@ OUT_COLUMNS = [
 
 def prepare(warehouse: Path, raw: Path) -> None:
     """Write the day's records as the raw asset has them, with ids and sorted, which is not the filters' work."""
-    deliveries = pl.scan_parquet(warehouse / "ecommerce" / "deliveries.parquet")
+    deliveries = Warehouse(warehouse).scan(DELIVERIES, "ecommerce", required=True)  # NaN is null from here on
+    assert deliveries is not None
     records = deliveries.with_columns(record_id=pl.col("delivery_id"), is_late=pl.lit(False))
     write_parquet(raw, records.sort("customer_id", "product_id", "record_id").collect())
     measure.report()
