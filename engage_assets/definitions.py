@@ -7,7 +7,7 @@ import dagster as dg
 
 from engage_assets.defs.abilities import load_programs
 from engage_assets.defs.build import build_definitions
-from engage_assets.defs.resources import resources
+from engage_assets.deployment import resources
 
 
 @dg.definitions

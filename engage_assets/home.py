@@ -46,6 +46,21 @@ class Home:
         return f"sqlite:///{self.root / 'ledger.db'}"
 
     @property
+    def signing_keys(self) -> Path:
+        """Keys of links; only the owner may read the file."""
+        return self.root / "signing-keys.json"
+
+    @property
+    def photos(self) -> Path:
+        """Photos that people gave with their answers."""
+        return self.root / "photos"
+
+    @property
+    def watermark(self) -> Path:
+        """How far the ledger had come when this home last delivered."""
+        return self.root / "ledger.mark"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own records."""
         return self.root / "dagster"

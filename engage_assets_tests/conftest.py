@@ -6,9 +6,11 @@ In CI a missing part is a failure, so that nothing goes untested unnoticed.
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from engage_assets_tests.postgres import PostgresServer, find_binaries, running_server
 
 
 def _need(found: object, part: str, remedy: str) -> None:
@@ -28,6 +30,30 @@ def chromium_path() -> str:
     _need(path, "Chromium", "apt-get install chromium (make test does it where it may)")
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for all tests."""
+    binaries = find_binaries()
+    _need(binaries, "PostgreSQL", "make parts")
+    assert binaries is not None
+    with running_server(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[Callable[[], str]]:
+    """Each call makes an empty database and gives its `postgresql+psycopg://` URL; they go with the test."""
+    made: list[str] = []
+
+    def url() -> str:
+        made.append(postgres_server.create())
+        return postgres_server.url(made[-1])
+
+    yield url
+    for name in made:
+        postgres_server.drop(name)
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@
 
 import os
 import re
-from email.message import EmailMessage
 from pathlib import Path
 
 from engage_assets.domain.errors import EngageError
+from engage_assets.domain.sends import Answer, Letter
 
 _SEND_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -15,25 +15,41 @@ class DryRunSender:
 
     transport = "dry_run"
     leaves_machine = False
+    lines = 1
+    per_second: float | None = None
 
     def __init__(self, outbox: Path) -> None:
         self._outbox = outbox
 
-    def hand_over(self, send_id: str, campaign_id: str, message: EmailMessage) -> str:
-        """Write the message, whole or not at all; returns its path below the outbox, with `/`.
+    def open(self) -> "OutboxLine":
+        """A line into the outbox."""
+        return OutboxLine(self._outbox)
+
+
+class OutboxLine:
+    """Writes one message at a time."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._outbox = outbox
+
+    def hand_over(self, letter: Letter) -> Answer:
+        """Write the message, whole or not at all; the receipt is its path below the outbox, with `/`.
 
         A send that lies there already is left as it is. Paths hold keys of programs, campaigns and
-        sends only. Raises EngageError for a send id that is none.
+        sends only. Raises EngageError for a send id that is none, OSError where nothing could be written.
         """
-        if not _SEND_ID.fullmatch(send_id):
-            raise EngageError(f"campaign {campaign_id}: {send_id!r} is no send id (32 hex digits)")
-        program, _, rest = campaign_id.partition(":")
-        where = Path(_file_safe(program), _file_safe(rest), f"{send_id}.eml")
+        if not _SEND_ID.fullmatch(letter.send_id):
+            raise EngageError(f"campaign {letter.campaign_id}: {letter.send_id!r} is no send id (32 hex digits)")
+        program, _, rest = letter.campaign_id.partition(":")
+        where = Path(_file_safe(program), _file_safe(rest), f"{letter.send_id}.eml")
         path = self._outbox / where
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, message.as_bytes())
-        return where.as_posix()
+            _write_whole(path, letter.content)
+        return Answer("sent", receipt=where.as_posix())
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _file_safe(part: str) -> str:

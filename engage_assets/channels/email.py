@@ -1,7 +1,8 @@
-"""E-mail: a list becomes campaigns, rendered with the person's name and address left open.
+"""E-mail: a list becomes campaigns, rendered with the person's name, address and links left open.
 
 A template is a folder under `templates/`: `message.html.j2` and `message.txt.j2` lay it out, and one
-file per language (`de.j2`) holds its words. The merge of name and address is `channels.message`'s.
+file per language (`de.j2`) holds its words. Merge fields (`%%greeting%%`, `%%review_url%%`) and what depends on a
+service (`%%links%%` … `%%no_links%%` … `%%end%%`) are filled at the send, by `channels.message`.
 """
 
 import re
@@ -10,13 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import polars as pl
 from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
 
-from engage_assets.channels.message import one_line, stop_link
+from engage_assets.channels.merge import one_line
 from engage_assets.domain.channel_specs import EmailChannel
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.keys import send_id
@@ -111,22 +111,17 @@ def _edition(template_id: str, language: str) -> _Edition:
 class _Letterhead:
     """What is the same in all messages of one marketplace and language."""
 
-    marketplace: Marketplace
     edition: _Edition
-    review_url: str
     sender_name: str
     postal_address: str
 
-    def render(self, subject_id: str, subject_name: str | None, send: str) -> tuple[str, str, str]:
-        """The subject line, the text part and the HTML part."""
-        name = one_line(subject_name)
+    def render(self, name: str) -> tuple[str, str, str]:
+        """The subject line, the text part and the HTML part about the subject `name`; empty: it has none."""
         subject = self.edition.question(_shortened(name))
         values = {
             "language": self.edition.language,
             "subject": subject,
             "product": name,
-            "link": self.review_url + quote(subject_id, safe=""),
-            "stop_link": stop_link(self.marketplace, send),
             "sender_name": self.sender_name,
             "postal_address": self.postal_address,
         }
@@ -144,9 +139,7 @@ def _shortened(name: str) -> str:
 
 def _letterhead(template_id: str, language: str, marketplace: Marketplace) -> _Letterhead:
     return _Letterhead(
-        marketplace=marketplace,
         edition=_edition(template_id, language),
-        review_url=f"{marketplace.site_url.rstrip('/')}/review/",
         sender_name=one_line(marketplace.sender_name),
         postal_address=one_line(", ".join(marketplace.postal_address.strip().splitlines())),
     )
@@ -158,7 +151,7 @@ def render(
     """The messages of a list, one per row and in its order.
 
     `listed` has LIST_COLUMNS and `subject_name` (null or blank: the template speaks of a recent purchase);
-    the result has EMAIL_CAMPAIGNS's schema. The name and address of the person stay open.
+    the result has EMAIL_CAMPAIGNS's schema. The name, address and links of the person stay open.
     Raises EngageError for an unknown template or a marketplace that marketplaces.yaml lacks.
     """
     check_template(program, channel)
@@ -169,7 +162,7 @@ def render(
             f"{program.program_id}: marketplaces.yaml has no {', '.join(map(str, unknown))}; add it there"
         )
     letterheads: dict[tuple[str, str | None], _Letterhead] = {}
-    made: list[tuple[str, ...]] = []
+    made: list[tuple[str | None, ...]] = []
     columns = ("marketplace", "locale", "campaign_id", "customer_id", "subject_id", "subject_name", "slot_at")
     for code, locale, campaign, customer, subject_id, subject_name, slot_at in listed.select(columns).iter_rows():
         if (code, locale) not in letterheads:
@@ -177,10 +170,10 @@ def render(
             letterheads[code, locale] = _letterhead(template_id, language, marketplaces[code])
         head = letterheads[code, locale]
         send = send_id(program.program_id, campaign, customer, subject_id, channel.channel_id, slot_at)
-        subject, text, html = head.render(subject_id, subject_name, send)
-        edition = head.edition
-        made.append((send, edition.language, subject, text, html, edition.greeting_named, edition.greeting_plain))
-    names = ("send_id", "locale", "subject", "text", "html", "greeting_named", "greeting_plain")
+        name, edition = one_line(subject_name), head.edition
+        greetings = (edition.greeting_named, edition.greeting_plain)
+        made.append((send, name or None, edition.language, *head.render(name), *greetings))
+    names = ("send_id", "subject_name", "locale", "subject", "text", "html", "greeting_named", "greeting_plain")
     schema = dict.fromkeys(names, pl.String())
     messages = pl.DataFrame(made, schema=schema, orient="row")
     return listed.with_columns(*messages, template_id=pl.lit(template_id)).select(EMAIL_CAMPAIGNS.names)

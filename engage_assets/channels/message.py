@@ -1,128 +1,140 @@
-"""One e-mail as it goes out: the person's name and address are merged here, and nowhere earlier.
-
-The header values are checked, encoded and folded here, because the standard library's newer folding
-encodes long unbroken tokens (the mailto of List-Unsubscribe) as words that mail programs do not read
-there, and loses a space between two encoded words.
-"""
+"""One e-mail as it goes out: the person's name and address and the links are merged here, and nowhere earlier."""
 
 import re
-from base64 import encodebytes
+from binascii import b2a_base64
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.charset import BASE64, Charset
-from email.header import Header
-from email.message import EmailMessage, MIMEPart
-from email.policy import EmailPolicy
-from email.utils import format_datetime, formataddr
+from email.utils import format_datetime
+from functools import lru_cache
 from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
+from engage_assets.channels.headers import checked_address, header, mailbox_header
+from engage_assets.channels.links import Links, SendLinks
+from engage_assets.channels.merge import NAME, merged, one_line
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.sends import Letter
 
-GREETING: Final = "%%greeting%%"
-"""The merge field that the rendered parts hold."""
-NAME: Final = "%%name%%"
-"""The merge field that a language's named greeting holds."""
-
-_INVISIBLE = re.compile("[\u200b\u2060\u202a-\u202e\u2066-\u2069\ufeff]")
-_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_BLANKS = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(rf"(?=.{{1,64}}@)(?!.*=\?){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
-_LONGEST_ADDRESS = 254  # RFC 5321 4.5.3.1.3, without its angle brackets
-_LINE_LENGTH = 78  # RFC 5322 2.1.1
-_UTF8 = Charset("utf-8")
-_UTF8.header_encoding = BASE64
+_SEND_ID = re.compile(r"[0-9a-f]{32}")
+_BASE64_LINE: Final = 76  # RFC 2045 6.8
 
 
-class _AsGiven(EmailPolicy):
-    """SMTP's line ends; headers are kept as they were encoded, folded only at blanks, parsed only when read."""
+@dataclass(frozen=True)
+class _Letterhead:
+    """What is the same in all messages of one marketplace."""
 
-    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
-        return name, value
-
-    def fold(self, name: str, value: Any) -> str:
-        first, *words = str(value).split(" ")
-        lines = [f"{name}: {first}"]
-        for word in words:
-            if word and len(lines[-1]) + len(word) >= _LINE_LENGTH:
-                lines.append("")
-            lines[-1] += f" {word}"
-        return self.linesep.join([*lines, ""])
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        return self.fold(name, value).encode("ascii")
+    sender: str
+    domain: str
+    from_lines: str
+    stop_address: str
+    """mailto of the reply-to mailbox, up to the send id: it names the send, not the person."""
+    review_url: str
 
 
-_POLICY = _AsGiven(linesep="\r\n", cte_type="7bit")
+class Letterpress:
+    """Makes letters out of rows of EMAIL_CAMPAIGNS; what is the same for a marketplace is made once.
 
-
-def one_line(text: str | None) -> str:
-    """`text` fit for a subject or a paragraph: one line, no controls, nothing that reads as a merge field.
-
-    White space of any kind becomes one blank, invisible marks that reorder or split text go, and a run of
-    percent signs becomes a single one. Null gives the empty string.
+    With `links` a letter is tracked and has one-click unsubscribe (RFC 8058). Without, there is no service: its button
+    leads to the marketplace's site, and people stop by mail.
     """
-    return re.sub("%%+", "%", _BLANKS.sub(" ", _INVISIBLE.sub("", text or ""))).strip()
+
+    def __init__(self, marketplaces: Mapping[str, Marketplace], links: Links | None = None) -> None:
+        self._marketplaces = marketplaces
+        self._links = links
+        self._heads: dict[str, _Letterhead] = {}
+
+    def letter(self, row: Mapping[str, Any], *, name: str | None, address: str) -> Letter:
+        """The letter of one row, for one person.
+
+        Equal input gives equal bytes (CRLF line ends, 7-bit). A null or blank `name` takes the plain greeting.
+        Auto-Submitted keeps holiday notices away from the reply-to mailbox, where people ask for no more mail
+        (RFC 3834); X-Campaign-ID lets a bounce be counted for its campaign.
+
+        Raises EngageError where an address is none, a header would hold a line break, or a part has a merge field
+        that is not known; the error names the customer's and the send's keys, never the address or the name.
+        """
+        send, campaign, whose = row["send_id"], row["campaign_id"], _whose(row)
+        if not _SEND_ID.fullmatch(send):
+            raise EngageError(f"{whose}: the send id is none (32 hex digits); make email_campaigns again")
+        head = self._head(row["marketplace"])
+        recipient = checked_address(address, f"{whose}: the e-mail address in crm.customers")
+        top = (
+            head.from_lines,
+            header("To", recipient, whose),
+            header("Subject", row["subject"], whose),
+            header("Date", _date(row["slot_at"]), whose),
+            header("Message-ID", f"<{send}@{head.domain}>", whose),
+            header("Content-Language", row["locale"], whose),
+            header("X-Campaign-ID", campaign, whose),
+        )
+        links = self._links.of(send, row["slot_at"]) if self._links else None
+        text, html = self.parts(row, name=name, links=links)
+        content = (
+            f"{''.join(top)}{_stop_lines(head, send, links, whose)}"
+            "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+            f'Content-Type: multipart/alternative; boundary="=_{send}"\r\n\r\n'
+            f"--=_{send}\r\n{_part('plain', text)}--=_{send}\r\n{_part('html', html)}--=_{send}--\r\n"
+        )
+        return Letter(send, campaign, head.sender, recipient, content.encode("ascii"))
+
+    def parts(self, row: Mapping[str, Any], *, name: str | None, links: SendLinks | None) -> tuple[str, str]:
+        """The text part and the HTML part for one person, with `links` or with what stands without a service."""
+        values = {"greeting": _greeting(row, name)}
+        if links:
+            values |= {
+                "review_url": links.review,
+                "preferences_url": links.preferences,
+                "pixel_url": links.pixel,
+                "hidden_url": links.hidden,
+            }
+        else:
+            head = self._head(row["marketplace"])
+            values |= {
+                "review_url": head.review_url + quote(row["subject_id"], safe=""),
+                "stop_url": head.stop_address + row["send_id"],
+            }
+        marked = {field: escape(value) for field, value in values.items()}
+        whose, is_linked = _whose(row), links is not None
+        return (
+            merged(row["text"], values, whose, is_linked=is_linked),
+            merged(row["html"], marked, whose, is_linked=is_linked),
+        )
+
+    def _head(self, code: str) -> _Letterhead:
+        if code not in self._heads:
+            self._heads[code] = _letterhead(code, self._marketplaces[code])
+        return self._heads[code]
 
 
-def stop_link(marketplace: Marketplace, send_id: str) -> str:
-    """Where a person asks for no more messages: a mailto that names the send, not the person."""
-    return f"mailto:{quote(marketplace.reply_to, safe='@')}?subject=unsubscribe%20{send_id}"
-
-
-def build_message(row: Mapping[str, Any], *, marketplace: Marketplace, name: str | None, address: str) -> EmailMessage:
-    """The message of one row of EMAIL_CAMPAIGNS, for one person.
-
-    Equal input gives equal bytes (CRLF line ends, 7-bit). A null or blank `name` takes the plain greeting.
-    Auto-Submitted keeps holiday notices away from the reply-to mailbox, where people ask for no more mail
-    (RFC 3834); X-Campaign-ID lets a bounce be counted for its campaign.
-
-    Raises EngageError where an address is none or a header would hold a line break; the error names
-    the customer's and the send's keys, never the address or the name.
-    """
-    send = row["send_id"]
-    whose = f"customer {row['customer_id']}, send {send}"
-    recipient = _address(address, f"{whose}: the e-mail address in crm.customers")
-    sender = _address(marketplace.sender_address, f"marketplace {row['marketplace']}: senderAddress")
-    reply_to = _address(marketplace.reply_to, f"marketplace {row['marketplace']}: replyTo")
-    slot_at: datetime = row["slot_at"]
-    message = EmailMessage(policy=_POLICY)
-    message["From"] = formataddr((_encoded(marketplace.sender_name, "From", whose), sender))
-    for header, value in {
-        "Reply-To": reply_to,
-        "To": recipient,
-        "Subject": row["subject"],
-        "Date": format_datetime(slot_at.replace(tzinfo=UTC)),
-        "Message-ID": f"<{send}@{sender.partition('@')[2]}>",
-        "List-Unsubscribe": f"<{stop_link(marketplace, send)}>",
-        "Auto-Submitted": "auto-generated",
-        "Content-Language": row["locale"],
-        "X-Campaign-ID": row["campaign_id"],
-        "MIME-Version": "1.0",
-    }.items():
-        message[header] = _encoded(value, header, whose)
-    message["Content-Type"] = f'multipart/alternative; boundary="=_{send}"'
-    greeting = _greeting(row, name)
-    message.set_payload(
-        [
-            _part("plain", row["text"].replace(GREETING, greeting)),
-            _part("html", row["html"].replace(GREETING, escape(greeting))),
-        ]
+def _letterhead(code: str, marketplace: Marketplace) -> _Letterhead:
+    """Raises EngageError, naming marketplace and key, for an address or a name that cannot stand in a header."""
+    whose = f"marketplace {code}"
+    sender = checked_address(marketplace.sender_address, f"{whose}: senderAddress")
+    reply_to = checked_address(marketplace.reply_to, f"{whose}: replyTo")
+    return _Letterhead(
+        sender=sender,
+        domain=sender.partition("@")[2],
+        from_lines=mailbox_header("From", marketplace.sender_name, sender, f"{whose}: senderName")
+        + header("Reply-To", reply_to, whose),
+        stop_address=f"mailto:{quote(marketplace.reply_to, safe='@')}?subject=unsubscribe%20",
+        review_url=f"{marketplace.site_url.rstrip('/')}/review/",
     )
-    return message
 
 
-def _part(kind: str, content: str) -> MIMEPart:
-    """A text part in base64: the same for every language, and no relay has a reason to rewrite it."""
-    part = MIMEPart(policy=_POLICY)
-    part["Content-Type"] = f'text/{kind}; charset="utf-8"'
-    part["Content-Transfer-Encoding"] = "base64"
-    part.set_payload(encodebytes(content.replace("\n", "\r\n").encode()).decode("ascii"))
-    return part
+def _stop_lines(head: _Letterhead, send: str, links: SendLinks | None, whose: str) -> str:
+    """List-Unsubscribe and, with a service, what makes it one click."""
+    by_mail = f"<{head.stop_address}{send}>"
+    if not links:
+        return header("List-Unsubscribe", by_mail, whose)
+    by_link = header("List-Unsubscribe", f"<{links.unsubscribe}>, {by_mail}", whose)
+    return f"{by_link}List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+
+
+def _whose(row: Mapping[str, Any]) -> str:
+    return f"customer {row['customer_id']}, send {row['send_id']}"
 
 
 def _greeting(row: Mapping[str, Any], name: str | None) -> str:
@@ -131,25 +143,15 @@ def _greeting(row: Mapping[str, Any], name: str | None) -> str:
     return str(row["greeting_named"]).replace(NAME, called) if called else str(row["greeting_plain"])
 
 
-def _encoded(value: str, header: str, whose: str) -> str:
-    """`value` as RFC 2047 words where it needs them, on one line."""
-    if _BREAKS.search(value):
-        raise EngageError(
-            f"{whose}: the header {header} would hold a line break or a control character; "
-            "remove it from the program's or the marketplace's texts"
-        )
-    if value.isascii() and "=?" not in value:
-        return value
-    return Header(value, _UTF8, header_name=header).encode(linesep="")
+def _part(kind: str, content: str) -> str:
+    """A text part in base64: the same for every language, and no relay has a reason to rewrite it."""
+    line = b2a_base64(content.replace("\n", "\r\n").encode(), newline=False).decode("ascii")
+    lines = [line[start : start + _BASE64_LINE] for start in range(0, len(line), _BASE64_LINE)]
+    return f'Content-Type: text/{kind}; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n' + "\r\n".join(
+        [*lines, ""]
+    )
 
 
-def _address(address: str, what: str) -> str:
-    """`address` with its domain in ASCII."""
-    local, _, domain = address.rpartition("@")
-    try:
-        plain = f"{local}@{domain.encode('idna').decode('ascii')}"
-    except UnicodeError:
-        plain = ""
-    if len(plain) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(plain):
-        raise EngageError(f"{what} is not an address (name@domain, its name in ASCII); correct it or leave it empty")
-    return plain
+@lru_cache(maxsize=256)
+def _date(at: datetime) -> str:
+    return format_datetime(at.replace(tzinfo=UTC))

@@ -7,8 +7,9 @@ import dagster as dg
 
 from engage_assets.defs.campaign_assets import campaign_assets
 from engage_assets.defs.decision_assets import decision_assets
+from engage_assets.defs.delivery_job import delivery_checks, delivery_job, sends_asset
 from engage_assets.defs.intake_assets import intake_assets
-from engage_assets.defs.jobs import asset_jobs, clean_up, delivery_job, program_schedules, sends_asset
+from engage_assets.defs.jobs import asset_jobs, clean_up, program_schedules
 from engage_assets.defs.ledger_assets import ledger_assets
 from engage_assets.defs.model_assets import model_assets
 from engage_assets.defs.report_assets import report_assets
@@ -45,6 +46,7 @@ def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace
             *report_assets(program, marketplaces),
             sends_asset(program),
         ],
+        asset_checks=[delivery_checks(program, marketplaces)],
         jobs=[*jobs.values(), deliver],
         schedules=program_schedules(program, jobs, deliver),
     )

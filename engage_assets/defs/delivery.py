@@ -3,27 +3,38 @@
 Never part of a batch or a backfill: an op in a job of its own, run by a tick or with a person's confirmation.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from math import ceil
 from typing import Any, Final
 
 import polars as pl
 
-from engage_assets.channels.message import build_message
+from engage_assets.channels.links import Links
+from engage_assets.channels.message import Letterpress
+from engage_assets.channels.seeds import seed_letters
 from engage_assets.defs.batch import Batch, email_channel
+from engage_assets.defs.delivery_checks import Checker, Finding, messages_of
+from engage_assets.defs.delivery_facts import Recipient, barred, hashes, recipients
+from engage_assets.defs.delivery_watch import Watched
+from engage_assets.domain.channel_specs import EmailChannel
 from engage_assets.domain.errors import DeliveryRefused, EngageError
 from engage_assets.domain.marketplaces import Marketplace
-from engage_assets.domain.ports import Clock, Ledger, Send, Sender
+from engage_assets.domain.ports import CandidateReader, Clock, Ledger, Operations, Sender
 from engage_assets.domain.program import Program
+from engage_assets.domain.sends import Cap, ClaimRules, Letter, Send, TransientRefusal
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
 from engage_assets.lake import Lake
+from engage_assets.watermark import Watermark
 
-BATCH: Final = 100
-"""Sends that are claimed at a time."""
+BATCH: Final = 200
+"""Sends that are claimed at a time: a stop acts within one such batch."""
+CHUNK: Final = 5_000
+"""Messages whose recipients and facts are looked up at a time."""
 LAST_MORNING: Final = timedelta(hours=25)
 """A local time comes round within this, also on the day on which clocks go back."""
 
@@ -36,8 +47,30 @@ class Postman:
     marketplaces: Mapping[str, Marketplace]
     lake: Lake
     ledger: Ledger
+    operations: Operations
+    store: CandidateReader
+    checker: Checker
     sender: Sender
     clock: Clock
+    watermark: Watermark
+    links: Links | None = None
+
+
+@dataclass
+class Delivered:
+    """What became of one tick."""
+
+    outcomes: dict[date, Counter[str]] = field(default_factory=dict)
+    findings: dict[date, list[Finding]] = field(default_factory=dict)
+    in_doubt: list[str] = field(default_factory=list)
+    """Sends that a process which broke off has left in doubt."""
+    halted: str | None = None
+
+    @property
+    def refusals(self) -> dict[date, list[Finding]]:
+        """The checks that kept partitions back."""
+        failed = {partition: [one for one in found if not one.passed] for partition, found in self.findings.items()}
+        return {partition: found for partition, found in failed.items() if found}
 
 
 def require_permission(program: Program, tags: Mapping[str, str], sender: Sender, clock: Clock) -> None:
@@ -61,114 +94,190 @@ def require_permission(program: Program, tags: Mapping[str, str], sender: Sender
         )
 
 
-def deliver_due(postman: Postman, batch: Batch) -> dict[date, Counter[str]]:
-    """Deliver what is due now, over the partitions that may have slots now; returns what became of them by partition.
+def deliver_due(postman: Postman, batch: Batch) -> Delivered:
+    """Deliver what is due now, over the partitions that may have slots now.
 
-    Sends of any partition whose window has passed are skipped with `SEND_WINDOW_MISSED`, and counted under the newest.
+    What a process that broke off left behind is recovered first. Sends of any partition whose window has passed are
+    skipped with `SEND_WINDOW_MISSED`, and counted under the newest. A partition that a check keeps back sends nothing.
+    Raises DeliveryRefused where the ledger lies behind what this home has seen.
     """
-    cadence, now = postman.program.cadence, postman.clock.now()
+    program, now = postman.program, postman.clock.now()
+    done = Delivered()
+    newest = program.cadence.partition_of(now)
+    done.outcomes[newest] = Counter()
+    since = max(postman.watermark.check(postman.ledger), now - SEND_WINDOW)
+    _, done.in_doubt = postman.ledger.recover(program.program_id, now)
+    if stop := _stop_of(postman, [program.program_id]):
+        done.halted = stop
+        return done
+    for partition in _reachable(postman, newest):
+        tick = Tick(postman, Batch(program, partition, batch.marketplaces, batch.warehouse), now, since)
+        tick.deliver(done)
+    done.outcomes[newest] += _skip_missed(postman, now)
+    postman.watermark.raise_to(postman.ledger.last_event_at())
+    return done
+
+
+def _reachable(postman: Postman, newest: date) -> Iterator[date]:
+    """Partitions with campaigns that may have slots now, oldest first."""
+    cadence = postman.program.cadence
     reach = postman.program.deadline + LAST_MORNING + SEND_WINDOW
-    newest = cadence.partition_of(now)
-    outcomes: dict[date, Counter[str]] = {}
     for step in reversed(range(ceil(reach / cadence.step) + 1)):
         partition = newest - step * cadence.step
         if postman.lake.path((postman.program.key, EMAIL_CAMPAIGNS.name), partition.isoformat()).is_file():
-            outcomes[partition] = deliver_partition(postman, batch, partition)
-    outcomes.setdefault(newest, Counter())
-    outcomes[newest] += _skip_missed(postman, now)
-    return outcomes
+            yield partition
 
 
-def deliver_partition(postman: Postman, batch: Batch, partition: date) -> Counter[str]:
-    """Plan the partition's sends, and hand over those whose slot has come."""
-    now = postman.clock.now()
-    campaigns = postman.lake.scan((postman.program.key, EMAIL_CAMPAIGNS.name), partition.isoformat())
-    done: Counter[str] = Counter()
-    if email_channel(postman.program) is None:
-        return done
-    _plan(postman, campaigns, now)
-    due = campaigns.filter(pl.col("slot_at").is_between(now - SEND_WINDOW, now)).sort("slot_at", "send_id")
-    for rows in due.collect_batches(chunk_size=BATCH, maintain_order=True):
+@dataclass(frozen=True)
+class Tick:
+    """The delivery of one partition at one moment."""
+
+    postman: Postman
+    batch: Batch
+    now: datetime
+    since: datetime
+
+    def deliver(self, done: Delivered) -> None:
+        """Plan the partition's sends, check, and hand over those whose slot has come."""
+        channel, partition = email_channel(self.batch.program), self.batch.partition
+        if channel is None:
+            return
+        messages = messages_of(self.postman.lake, self.batch.program, partition)
+        keys = messages.select("send_id", "campaign_id", "customer_id", "subject_id", "slot_at").collect()
+        self._plan(messages, keys, channel)
+        due = set(self.postman.ledger.due(self.batch.program.program_id, channel.channel_id, self.since, self.now))
+        mine = keys.filter(pl.col("send_id").is_in(list(due))) if due else keys.clear()
+        if mine.is_empty():
+            return
+        findings = list(self.postman.checker.findings(self.batch, keys, self.now))
+        done.findings[partition] = findings
+        if all(finding.passed for finding in findings):
+            counts, halted = self._hand_over(messages, mine, channel)
+            done.outcomes[partition] = done.outcomes.get(partition, Counter()) + counts
+            done.halted = done.halted or halted
+
+    def _plan(self, messages: pl.LazyFrame, keys: pl.DataFrame, channel: EmailChannel) -> None:
+        """Write the sends as planned, so that claims of several programs can be compared; an unchanged list once."""
+        digests = {
+            str(campaign): hashlib.sha256("".join(rows["send_id"].sort()).encode()).hexdigest()
+            for (campaign,), rows in keys.sort("campaign_id").group_by("campaign_id", maintain_order=True)
+        }
+        ledger = self.postman.ledger
+        new = [campaign for campaign, digest in digests.items() if not ledger.is_planned(campaign, digest)]
+        names = ("campaign_id", "customer_id", "subject_id", "slot_at", "marketplace", "subject_type", "subject_name")
+        wanted = messages.filter(pl.col("campaign_id").is_in(new)).select(*names, "locale")
+        for rows in wanted.collect_batches(chunk_size=CHUNK):
+            ledger.plan([self._send(row, channel) for row in rows.iter_rows(named=True)], self.now)
+        for campaign in new:
+            ledger.mark_planned(campaign, digests[campaign], self.now)
+
+    def _send(self, row: Mapping[str, Any], channel: EmailChannel) -> Send:
+        program = self.batch.program
+        return Send(
+            program=program.program_id,
+            channel=channel.channel_id,
+            cap_scope=program.scope,
+            priority=program.program_priority,
+            **row,
+        )
+
+    def _hand_over(
+        self, messages: pl.LazyFrame, mine: pl.DataFrame, channel: EmailChannel
+    ) -> tuple[Counter[str], str | None]:
+        """Claim and hand over `mine`, by slot and key; a stop halts the pump, what it had not begun stays planned."""
+        postman, program = self.postman, self.batch.program.program_id
+        ordered = messages.join(mine.lazy().select("send_id"), on="send_id", how="semi").sort("slot_at", "send_id")
+        self._seed(ordered, channel)
+        counts: Counter[str] = Counter()
+        campaigns = sorted(mine["campaign_id"].unique())
+        with Watched(postman.ledger, postman.operations, postman.sender, postman.clock, program, campaigns) as watched:
+            for rows in ordered.collect_batches(chunk_size=CHUNK, maintain_order=True):
+                for chunk in rows.iter_slices(CHUNK):
+                    counts += self._hand_over_chunk(chunk, channel, watched)
+                    if watched.pump.halted:
+                        break
+        counts += watched.counts
+        counts.pop("released", None)
+        return counts, watched.pump.halted
+
+    def _hand_over_chunk(self, rows: pl.DataFrame, channel: EmailChannel, watched: "Watched") -> Counter[str]:
+        postman, batch = self.postman, self.batch
+        people = recipients(batch, rows, rehearses=not postman.sender.leaves_machine)
+        now = postman.clock.now()
+        reasons = barred(batch, rows, people, channel=channel, store=postman.store, lake=postman.lake, now=now)
+        rules = ClaimRules(cap=_cap(batch.program), addresses=hashes(people), barred=reasons)
+        press = Letterpress(batch.marketplaces, postman.links)
+        counts: Counter[str] = Counter()
         for some in rows.iter_slices(BATCH):
-            done += _hand_over(postman, batch, some, now)
-    return done
+            held = watched.held_campaigns()
+            open_ones = some.filter(~pl.col("campaign_id").is_in(held)) if held else some
+            if watched.pump.halted:
+                break
+            claims = postman.ledger.claim(open_ones["send_id"].to_list(), postman.clock.now(), rules)
+            counts["skipped"] += len(claims.refused)
+            won = open_ones.filter(pl.col("send_id").is_in(claims.won))
+            letters, invalid = _letters(press, won, people)
+            postman.ledger.move(invalid, "failed", postman.clock.now(), "MESSAGE_INVALID")
+            counts["failed"] += len(invalid)
+            for slot_at, group in letters.items():
+                watched.pump.feed(group, slot_at + SEND_WINDOW)
+        return counts
+
+    def _seed(self, ordered: pl.LazyFrame, channel: EmailChannel) -> None:
+        """Copies of each campaign's first message to the team, before the first of its people: at most once each."""
+        if not channel.config.seed_list or channel.shadow:
+            return
+        firsts = ordered.collect().unique("campaign_id", keep="first", maintain_order=True)
+        line = self.postman.sender.open()
+        try:
+            for letter in seed_letters(firsts, channel=channel, marketplaces=self.batch.marketplaces):
+                mark = f"seed:{letter.send_id}"
+                if self.postman.ledger.is_planned(mark, letter.send_id):
+                    continue
+                self.postman.ledger.mark_planned(mark, letter.send_id, self.now)
+                try:
+                    line.hand_over(letter)
+                except TransientRefusal:
+                    # The team looks, the people wait for nothing: a copy that is lost is lost.
+                    continue
+        finally:
+            line.close()
+
+
+def _stop_of(postman: Postman, targets: Sequence[str]) -> str | None:
+    stops = postman.operations.stopped(targets)
+    return f"{stops[0].target} was stopped by {stops[0].who}: {stops[0].reason}" if stops else None
 
 
 def _skip_missed(postman: Postman, now: datetime) -> Counter[str]:
     """Skip every planned send of the program whose window has passed, also those that no campaign holds any more."""
-    done: Counter[str] = Counter()
-    for part in _parts(postman.ledger.overdue(postman.program.program_id, now - SEND_WINDOW)):
-        claimed = postman.ledger.claim(part, now)
-        postman.ledger.move(claimed, "skipped", now, "SEND_WINDOW_MISSED")
-        done["skipped"] += len(claimed)
-    return done
+    late = postman.ledger.overdue(postman.program.program_id, now - SEND_WINDOW)
+    for start in range(0, len(late), CHUNK):
+        postman.ledger.move(late[start : start + CHUNK], "skipped", now, "SEND_WINDOW_MISSED")
+    if late:
+        text = f"{postman.program.program_id}: {len(late):,} sends missed their window and were skipped"
+        postman.operations.raise_alert(f"missed:{postman.program.program_id}:{now.date()}", text, now)
+    return Counter({"skipped": len(late)} if late else {})
 
 
-def _plan(postman: Postman, messages: pl.LazyFrame, now: datetime) -> None:
-    """Write the sends as planned, so that claims of several programs can be compared."""
-    channel = email_channel(postman.program)
-    assert channel is not None
-    keys = messages.select("campaign_id", "customer_id", "subject_id", "slot_at")
-    for rows in keys.collect_batches(chunk_size=5_000):
-        sends = [
-            Send(
-                program=postman.program.program_id,
-                channel=channel.channel_id,
-                cap_scope=postman.program.scope,
-                **row,
-            )
-            for row in rows.iter_rows(named=True)
-        ]
-        postman.ledger.plan(sends, now)
+def _letters(
+    press: Letterpress, rows: pl.DataFrame, people: Mapping[str, Recipient]
+) -> tuple[dict[datetime, list[Letter]], list[str]]:
+    """Letters by slot, and the sends whose message cannot be built."""
+    letters: dict[datetime, list[Letter]] = {}
+    invalid = []
+    for row in rows.iter_rows(named=True):
+        person = people[row["customer_id"]]
+        try:
+            letter = press.letter(row, name=person.name, address=person.address or "")
+        except EngageError:
+            invalid.append(row["send_id"])
+        else:
+            letters.setdefault(row["slot_at"], []).append(letter)
+    return letters, invalid
 
 
-def _hand_over(postman: Postman, batch: Batch, rows: pl.DataFrame, now: datetime) -> Counter[str]:
-    """Claim, then hand over one by one; what the ledger does not give to us is another's."""
-    mine = set(postman.ledger.claim(rows["send_id"].to_list(), now))
-    people = _people(batch, rows)
-    done: Counter[str] = Counter()
-    for row in rows.filter(pl.col("send_id").is_in(list(mine))).iter_rows(named=True):
-        state, reason = _send(postman, row, people.get(row["customer_id"], (None, None)), batch, now)
-        postman.ledger.move([row["send_id"]], state, now, reason)
-        done[state] += 1
-    return done
-
-
-def _send(
-    postman: Postman, row: Mapping[str, Any], person: tuple[str | None, str | None], batch: Batch, now: datetime
-) -> tuple[str, str | None]:
-    """Hand one message over; returns the send's state and, where it needs one, the reason."""
-    name, address = person
-    if address is None and "customers.email" not in batch.available and not postman.sender.leaves_machine:
-        # A deployment without addresses can still rehearse: the outbox takes a key for an address.
-        address = f"{row['customer_id']}@example.invalid"
-    if address is None:
-        return "skipped", "CHANNEL_INELIGIBLE"
-    try:
-        message = build_message(row, marketplace=postman.marketplaces[row["marketplace"]], name=name, address=address)
-    except EngageError:
-        return "failed", "MESSAGE_INVALID"
-    postman.ledger.move([row["send_id"]], "handed_over", now)
-    try:
-        postman.sender.hand_over(row["send_id"], row["campaign_id"], message)
-    except OSError as error:
-        # Nobody can tell whether it went out: never again by itself.
-        return "in_doubt", f"{postman.sender.transport}: {error.strerror}"
-    return "sent", None
-
-
-def _people(batch: Batch, rows: pl.DataFrame) -> dict[str, tuple[str | None, str | None]]:
-    """Name and address of the recipients, read now and kept nowhere."""
-    customers = batch.tables["customers"]
-    there = customers.collect_schema().names()
-    columns = [
-        pl.col(name) if name in there else pl.lit(None, dtype=pl.String).alias(name) for name in ("name", "email")
-    ]
-    wanted = rows.lazy().select("customer_id").unique()
-    found = customers.select("customer_id", *columns).join(wanted, on="customer_id", how="semi").collect()
-    return {customer: (name, email if email and email.strip() else None) for customer, name, email in found.iter_rows()}
-
-
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
+def _cap(program: Program) -> Cap | None:
+    """The cap as the claim checks it."""
+    cap = program.cap
+    return Cap(cap.parameters.maximum, timedelta(days=cap.parameters.window_days)) if cap else None

@@ -4,28 +4,20 @@ Times are the document's: ingestion at the batch instant, export an hour later, 
 an hour, metrics at 23:59 UTC, clean-up on Sunday.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
 import dagster as dg
 
-from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import delivery
-from engage_assets.defs.batch import Batch
-from engage_assets.defs.describe import mistakes_as_failures
 from engage_assets.defs.sheets import GIVEN_OPT_OUTS, SEND_EVENTS, Key
-from engage_assets.domain.marketplaces import Marketplace
-from engage_assets.domain.ports import CandidateStore, Clock, Ledger, Sender
+from engage_assets.domain.ports import CandidateStore, Clock
 from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES
-from engage_assets.domain.tables import EMAIL_CAMPAIGNS
-from engage_assets.lake import Lake
 
 METRIC_NIGHTS: Final = 14
 """Nights after that of its last slot on which a partition is measured again."""
-SENDS: Final = "email_sends"
 AssetJob = Any
 """An unresolved asset job; Dagster exports no name for its type."""
 Schedule = Any
@@ -55,13 +47,13 @@ def asset_jobs(program: Program) -> dict[str, AssetJob]:
     selections: dict[str, list[Key]] = {
         "batch": batch_keys(program),
         "export": [(program.key, "warehouse_export")],
-        "metrics": [(program.key, "daily_metrics"), (program.key, "daily_report")],
+        "metrics": [(program.key, name) for name in ("outcomes", "daily_metrics", "daily_report")],
         "training": [(program.key, model.asset_name) for model in program.scoring_models],
     }
     said = {
         "batch": "From the source's records to rendered campaigns and decisions. Sends nothing.",
         "export": "Scored candidates and decisions to the warehouse export.",
-        "metrics": "Figures and report of a partition, as of one night.",
+        "metrics": "Outcomes, figures and report of a partition, as of one night.",
         "training": "Train the program's model and make it the current one.",
     }
     return {
@@ -74,70 +66,6 @@ def asset_jobs(program: Program) -> dict[str, AssetJob]:
         )
         for name, keys in selections.items()
     }
-
-
-def delivery_job(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.JobDefinition:
-    """The job that hands over what is due. An op, not an asset: no backfill can ever reach it."""
-    sends = dg.AssetKey([program.key, SENDS])
-
-    @dg.op(name=f"{program.key}__deliver", pool="delivery")
-    def deliver(
-        context: dg.OpExecutionContext,
-        lake: dg.ResourceParam[Lake],
-        warehouse: dg.ResourceParam[Warehouse],
-        ledger: dg.ResourceParam[Ledger],
-        sender: dg.ResourceParam[Sender],
-        clock: dg.ResourceParam[Clock],
-    ) -> None:
-        postman = delivery.Postman(program, marketplaces, lake, ledger, sender, clock)
-        with mistakes_as_failures():
-            delivery.require_permission(program, context.run.tags, sender, clock)
-            newest = program.cadence.partition_of(clock.now())
-            outcomes = delivery.deliver_due(postman, Batch(program, newest, marketplaces, warehouse))
-        for partition, done in outcomes.items():
-            if sum(done.values()):
-                context.log_event(
-                    dg.AssetMaterialization(
-                        sends,
-                        partition=partition.isoformat(),
-                        description=f"{_by_state(done)} ({sender.transport})",
-                        metadata={
-                            **done,
-                            "transport": sender.transport,
-                            "at": f"{clock.now():%Y-%m-%d %H:%M} UTC",
-                            "is_declared_clock": clock.is_declared,
-                        },
-                    )
-                )
-        context.log.info("delivered: %s", {day.isoformat(): dict(done) for day, done in outcomes.items()})
-
-    @dg.job(
-        name=f"{program.key}_delivery",
-        description="Hands messages whose slot has come to the transport, once each.",
-        tags={"program": program.program_id},
-        executor_def=dg.in_process_executor,
-    )
-    def deliver_job() -> None:
-        deliver()
-
-    return deliver_job
-
-
-def _by_state(done: Counter[str]) -> str:
-    return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(done.items()) if count)
-
-
-def sends_asset(program: Program) -> dg.AssetSpec:
-    """The external asset that deliveries report to: nothing can materialize it but a delivery."""
-    return dg.AssetSpec(
-        dg.AssetKey([program.key, SENDS]),
-        deps=[dg.AssetKey([program.key, EMAIL_CAMPAIGNS.name])],
-        description="What deliveries handed over, by partition: reported by the delivery job; the ledger has each.",
-        group_name=program.key,
-        owners=list(program.owners),
-        kinds={"email"},
-        tags={"program": program.program_id},
-    )
 
 
 def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: dg.JobDefinition) -> list[Schedule]:
@@ -176,7 +104,7 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
             if partition not in decided:
                 continue
             as_of = {"config": {"as_of": tonight.isoformat()}}
-            ops = {f"{program.key}__{name}": as_of for name in ("measure", "report")}
+            ops = {f"{program.key}__{name}": as_of for name in ("outcomes", "measure", "report")}
             yield dg.RunRequest(run_key=f"{partition}:{tonight}", partition_key=partition, run_config={"ops": ops})
 
     return [

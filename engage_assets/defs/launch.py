@@ -20,7 +20,7 @@ from engage_assets.clocks import read_clock
 from engage_assets.defs.abilities import load_programs
 from engage_assets.defs.build import build_definitions
 from engage_assets.defs.partitions import DAILY
-from engage_assets.defs.resources import home_of, resources
+from engage_assets.deployment import home_of, resources
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.ports import Clock
 from engage_assets.domain.program import Program
@@ -50,6 +50,11 @@ class Launcher:
         """The home of the deployment."""
         return home_of(self.environment)
 
+    @cached_property
+    def parts(self) -> Mapping[str, Any]:
+        """What stands behind each port: store, ledger, contacts, operations, outbox, sender and the like."""
+        return resources(self.environment)
+
     @property
     def clock(self) -> Clock:
         """The clock of the deployment."""
@@ -70,7 +75,7 @@ class Launcher:
 
     @cached_property
     def _definitions(self) -> dg.Definitions:
-        built = build_definitions(self.folder, resources(self.environment))
+        built = build_definitions(self.folder, self.parts)
         gc.freeze()  # what is loaded by now stays: looking through it again and again slows every stage
         return built
 

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 
 import dagster as dg
 import narwhals as nw
@@ -13,45 +12,30 @@ from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs.batch import not_evaluated
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
 from engage_assets.defs.desk import Desk, Result
+from engage_assets.defs.outcome_assets import Logs, NightConfig, night_of, night_path, outcomes_asset
 from engage_assets.defs.sheets import asset_specs, program_sheets
 from engage_assets.domain.marketplaces import Marketplace
-from engage_assets.domain.ports import Clock, Ledger
+from engage_assets.domain.ports import Clock, Ledger, Operations
 from engage_assets.domain.program import Program
-from engage_assets.domain.tables import DECISIONS, METRICS
+from engage_assets.domain.tables import DECISIONS, METRICS, OUTCOMES
 from engage_assets.export import export_partition, write_catalogue
 from engage_assets.home import Home
 from engage_assets.lake import Lake, replacing
 from engage_assets.outcomes.metrics import measure
 from engage_assets.outcomes.report import render_report, report_pictures
+from engage_assets.outcomes.service import service_figures
 
 TREND_DAYS = 30
 NIGHT = time(23, 59)
 """When figures are measured, UTC."""
 
 
-class NightConfig(dg.Config):
-    """The night on which a partition is measured."""
-
-    as_of: str | None = None
-    """ISO date; 23:59 UTC of that day is meant. Default: the first night, the day after the partition."""
-
-
 def report_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> list[dg.AssetsDefinition]:
-    """`daily_metrics`, `daily_report` and `warehouse_export` of `program`."""
-    return [_measure(program), _report(program, marketplaces), _export(program)]
+    """`outcomes`, `daily_metrics`, `daily_report` and `warehouse_export` of `program`."""
+    return [outcomes_asset(program), _measure(program, marketplaces), _report(program, marketplaces), _export(program)]
 
 
-def night_of(config: NightConfig, partition: date) -> date:
-    """The night that is asked for."""
-    return date.fromisoformat(config.as_of) if config.as_of else partition + timedelta(days=1)
-
-
-def night_path(lake: Lake, program: Program, name: str, partition: date, as_of: date, suffix: str) -> Path:
-    """The file of one partition and night."""
-    return lake.path((program.key, name, partition.isoformat()), as_of.isoformat(), suffix)
-
-
-def _measure(program: Program) -> dg.AssetsDefinition:
+def _measure(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.AssetsDefinition:
     key = program_sheets(program)[METRICS.name].asset_key
 
     @dg.multi_asset(name=f"{program.key}__measure", specs=asset_specs(program, METRICS.name))
@@ -59,23 +43,31 @@ def _measure(program: Program) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         config: NightConfig,
         lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[Warehouse],
         ledger: dg.ResourceParam[Ledger],
+        operations: dg.ResourceParam[Operations],
         clock: dg.ResourceParam[Clock],
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
             as_of = night_of(config, desk.partition)
-            # Sends of a partition are planned after its batch instant; a night ahead is measured as things stand now.
-            since = program.cadence.batch_instant(desk.partition) - program.cadence.step
-            events = ledger.send_events(since, min(datetime.combine(as_of, NIGHT), clock.now()))
-            own = events.filter(pl.col("campaign_id").str.contains(f":{desk.partition.isoformat()}:", literal=True))
+            logs = Logs(program, desk.partition, as_of, ledger, clock)
+            found = pl.scan_parquet(night_path(lake, program, OUTCOMES.name, desk.partition, as_of, ".parquet"))
+            has_sends = found.head(1).collect().height > 0
+            day = datetime.combine(as_of, time())
+            minutes = operations.service_minutes(day, day + timedelta(days=1))
             figures = measure(
                 nw.from_native(desk.read(DECISIONS.name)),
                 program=program,
                 partition=desk.partition,
                 as_of=as_of,
-                sends=nw.from_native(own.lazy()) if own.height else None,
+                sends=None,
                 batch=ledger.batch(program.program_id, desk.partition),
+                outcomes=nw.from_native(found) if has_sends else None,
+                unsolicited=logs.unsolicited(),
+                headroom=nw.from_native(desk.read("filter_verdicts").select("customer_id", "quota_left")),
+                service=service_figures(minutes, day, day + timedelta(days=1)) if minutes.height else None,
+                volume=logs.volume(desk.batch(warehouse, marketplaces), ledger.first_sent_on(program.program_id)),
             )
             path = night_path(lake, program, METRICS.name, desk.partition, as_of, ".parquet")
             rows = lake.write((program.key, METRICS.name, desk.partition.isoformat()), as_of.isoformat(), figures)

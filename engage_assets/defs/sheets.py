@@ -19,6 +19,7 @@ from engage_assets.domain.tables import (
     EMAIL_LIST,
     LIST_VERDICTS,
     METRICS,
+    OUTCOMES,
     SCORES,
     SET_ASIDE,
     VERDICT_COLUMNS,
@@ -158,11 +159,18 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             kinds=frozenset({"jinja", "parquet"}),
         ),
         Sheet(
+            key(OUTCOMES.name),
+            "What became of each send: its state, what people and machines did, and the answer; one file per night.",
+            OUTCOMES.grain,
+            OUTCOMES.columns,
+            [key(EMAIL_CAMPAIGNS.name), key("email_sends"), key("responses")],
+        ),
+        Sheet(
             key(METRICS.name),
-            "The batch in figures, each with its formula; one file per night on which it was measured.",
+            "The batch and what it caused in figures, each with its formula; one file per night.",
             METRICS.grain,
             METRICS.columns,
-            [key(DECISIONS.name)],
+            [key(DECISIONS.name), key(OUTCOMES.name), key("filter_verdicts")],
         ),
         Sheet(
             key("daily_report"),

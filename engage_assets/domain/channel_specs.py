@@ -34,6 +34,7 @@ class ChannelSection(Spec):
     channel_id: str = Field(min_length=1, description="Name of the channel within the program.")
     enabled: bool = Field(True, description="A disabled channel gets no list and delivers nothing.")
     priority: int | None = Field(None, ge=1, description="Order among the program's channels, 1 first.")
+    shadow: bool = Field(False, description="Shadow mode: everything but the transport; sends are skipped as SHADOW.")
 
 
 class ListSection(ChannelSection):
@@ -51,6 +52,9 @@ class EmailConfig(Spec):
     template_id: str = Field(min_length=1, description="Folder of the message templates.")
     send_time: ClockTime = Field(description='Local clock time of the slot, "HH:MM".')
     timezone: str = Field("local", description='"local": where the recipient lives; else an IANA zone for everybody.')
+    seed_list: tuple[str, ...] = Field(
+        (), description="Addresses of the team: each gets a copy of a campaign's first message, without tracking."
+    )
     include_calendar_invite: bool = Field(False, description="Whether an .ics part is attached (events).")
 
     @field_validator("timezone")

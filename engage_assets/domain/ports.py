@@ -3,14 +3,26 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from email.message import EmailMessage
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 import polars as pl
 import pyarrow as pa
 
-from engage_assets.domain.keys import send_id
+from engage_assets.domain.operations import Alert, Approval, Stop
 from engage_assets.domain.program import Program
+from engage_assets.domain.responses import (
+    ApiKey,
+    Interaction,
+    KnownSend,
+    OutboxEntry,
+    Preferences,
+    Response,
+    ServiceMinute,
+)
+from engage_assets.domain.sends import Answer, ClaimRules, Claims, Letter, Move, Send
+
+NO_RULES: Final = ClaimRules()
+"""Nothing to check again; the usual lease."""
 
 
 class Clock(Protocol):
@@ -78,14 +90,6 @@ class CandidateStore(Protocol):
         build of the partition stored and this one lacks are removed.
         """
 
-    def of_customer(self, customer_id: str, program_id: str | None, now: datetime) -> list[dict[str, object]]:
-        """Live candidates of a customer, best score first."""
-
-    def top(
-        self, program_id: str, channel: str, min_score: float, limit: int, now: datetime
-    ) -> list[dict[str, object]]:
-        """Live, active candidates eligible for `channel`, best first (GSI1)."""
-
     def of_partition(self, program_id: str, partition: date) -> pl.DataFrame:
         """customer_id, marketplace, subject_id, score of all rows whose latest partition this is (GSI2)."""
 
@@ -94,26 +98,94 @@ class CandidateStore(Protocol):
 
 
 @dataclass(frozen=True)
-class Send:
-    """One recipient, one channel, one slot."""
+class CandidateKey:
+    """What makes a candidate: one row of the store."""
 
-    program: str
-    campaign_id: str
     customer_id: str
+    program: str
+    marketplace: str
+    subject_type: str
     subject_id: str
-    channel: str
-    slot_at: datetime
-    cap_scope: str
-    is_solicitation: bool = True
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """A candidate's next status."""
+
+    key: CandidateKey
+    status: str
+    """delivered, consumed, suppressed, …: domain/statuses.py."""
+    at: datetime
+    channel: str | None = None
+
+
+class CandidateReader(Protocol):
+    """The store as the serving service asks it. Rows are dictionaries by column; nothing expired at `now` is served."""
+
+    def of_customer(
+        self, customer_id: str, program_id: str | None, now: datetime, *, channel: str | None = None, limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        """Live candidates of a customer in any status, best score first; `channel`: only those it may reach."""
+
+    def page(
+        self,
+        program_id: str,
+        channel: str,
+        min_score: float,
+        limit: int,
+        now: datetime,
+        *,
+        exclude: frozenset[str] = frozenset(),
+        after: str | None = None,
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Live candidates eligible for `channel`, best first (GSI1), and the cursor of the next page (None: the last).
+
+        `exclude`: statuses left out; by default all but ended ones are served. `after` is a cursor that this method
+        gave (opaque text). Keyset pages: a deep page costs what the first costs. Raises EngageError for another text.
+        """
+
+    def stream(
+        self, program_id: str, channel: str, min_score: float, limit: int, now: datetime, *, exclude: frozenset[str]
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """The same rows as tuples in the order of `columns`, some thousand at a time, from one snapshot."""
 
     @property
-    def send_id(self) -> str:
-        """The unique key of the send, passed on as the provider's idempotency key (32 hex digits)."""
-        return send_id(self.program, self.campaign_id, self.customer_id, self.subject_id, self.channel, self.slot_at)
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of `stream`."""
+
+    def with_status(
+        self, program_id: str, statuses: frozenset[str], on: date | None, limit: int, now: datetime
+    ) -> list[dict[str, Any]]:
+        """Candidates of a program in some statuses (GetRegisteredCandidates), `on`: those whose event is that day."""
+
+    def get(self, key: CandidateKey, now: datetime) -> dict[str, Any] | None:
+        """One live candidate."""
+
+    def warm(self) -> int:
+        """Read what queries need into memory; returns bytes. The service is not ready before."""
+
+
+class CandidateWriter(Protocol):
+    """Changes of single candidates: what the outbox's relay and the query API apply."""
+
+    def advance(self, changes: Sequence[StatusChange]) -> int:
+        """Set statuses in one transaction; returns how many changed. Idempotent; a status never moves backwards.
+
+        A change whose candidate is not there changes nothing.
+        """
+
+    def suppress(self, customer_ids: Sequence[str], now: datetime, *, program: str | None, channel: str | None) -> int:
+        """Opt-out: remove the customers' waiting candidates (active, delivered) of a program (None: all).
+
+        With `channel` only that channel's eligibility goes. Returns how many rows changed.
+        """
+
+    def delete(self, key: CandidateKey) -> bool:
+        """Delete one candidate; False when it was not there."""
 
 
 class Ledger(Protocol):
-    """What was planned, claimed, handed over and answered: the operational record. Append-only states."""
+    """What was planned, claimed, handed over and answered: the operational record. States are only ever added."""
 
     def plan(self, sends: Sequence[Send], now: datetime) -> int:
         """Write sends as `planned`; those already known are left as they are. Returns how many are new.
@@ -122,17 +194,52 @@ class Ledger(Protocol):
         another slot is not planned again, and one that was only planned for another slot is given up for the new.
         """
 
-    def claim(self, send_ids: Sequence[str], now: datetime) -> list[str]:
-        """Move `planned` sends to `claimed`, in one transaction; returns those that are now the caller's.
+    def claim(self, send_ids: Sequence[str], now: datetime, rules: ClaimRules = NO_RULES) -> Claims:
+        """Move `planned` sends to `claimed` or, where a rule refuses, to `skipped` with its reason; one transaction.
 
-        A send is claimed at most once, however many processes ask.
+        A send is claimed by one owner at a time, however many processes ask. Checked, first reason wins:
+        SEND_WINDOW_MISSED, `rules.barred`, SUPPRESSED, OPTED_OUT, ALREADY_ANSWERED, FREQUENCY_CAP (solicitations only).
+        The cap counts, over the scope, what is claimed or further, and what programs of higher priority have planned.
+        """
+
+    def release(self, send_ids: Sequence[str], now: datetime) -> None:
+        """Give claims back: `claimed` to `planned`. Those already handed over stay."""
+
+    def renew(self, send_ids: Sequence[str], now: datetime, rules: ClaimRules = NO_RULES) -> None:
+        """Extend the lease of sends that are claimed or handed over."""
+
+    def settle(self, moves: Sequence[Move], now: datetime) -> frozenset[str]:
+        """Record the next states of sends, all in one durable transaction or none; returns the hand-overs lost.
+
+        `handed_over` is entered at most once per send: one whose claim is no longer there (its lease ended and
+        another process took it) is left out and returned; it must not be handed over. A `sent` solicitation
+        leaves an outbox entry that makes its candidate `delivered`. Raises EngageError for an illegal move, naming
+        send and states.
         """
 
     def move(self, send_ids: Sequence[str], state: str, now: datetime, reason: str | None = None) -> None:
-        """Record the next state of claimed sends (`handed_over`, `sent`, `failed`, `in_doubt`, `skipped`)."""
+        """`settle` for sends that all enter the same state."""
+
+    def recover(self, program: str, now: datetime) -> tuple[int, list[str]]:
+        """What owners whose lease is over left behind: how many claims are `planned` again, which sends are `in_doubt`.
+
+        A send that was handed over, and whose answer its owner never recorded, is in doubt.
+        """
+
+    def due(self, program: str, channel: str, since: datetime, until: datetime) -> list[str]:
+        """Planned sends of a channel whose slot lies in [since, until], by slot and key."""
+
+    def is_planned(self, campaign_id: str, digest: str) -> bool:
+        """Whether the list with this digest is what was planned last for a campaign."""
+
+    def mark_planned(self, campaign_id: str, digest: str, now: datetime) -> None:
+        """Remember which list was planned last for a campaign."""
 
     def overdue(self, program: str, before: datetime) -> list[str]:
         """Planned sends of a program whose slot lies before `before`."""
+
+    def in_doubt(self, program: str | None = None) -> pl.DataFrame:
+        """SENDS_LOG rows of sends that are in doubt now, oldest first."""
 
     def states(self, campaign_id: str) -> dict[str, int]:
         """Sends of a campaign by present state."""
@@ -143,11 +250,26 @@ class Ledger(Protocol):
     def send_events(self, after: datetime | None, until: datetime) -> pl.DataFrame:
         """SENDS_LOG rows with `at` in (after, until], sorted; waits for writers that began before `until`."""
 
+    def health(self, campaign_id: str) -> tuple[int, int, int]:
+        """Sends of a campaign that were sent, that bounced, and that brought complaints."""
+
+    def first_sent_on(self, program: str) -> date | None:
+        """Day (UTC) of the first slot of a program that was sent."""
+
+    def last_event_at(self) -> datetime | None:
+        """When the newest state of any send began. None for an empty ledger."""
+
     def first_event_at(self) -> datetime | None:
         """When the first send was planned: from that day on mirrors must exist. None for an empty ledger."""
 
     def opt_outs(self, until: datetime) -> pl.DataFrame:
         """OPT_OUT_LOG rows with `at` up to `until`, sorted."""
+
+    def interactions(self, after: datetime | None, until: datetime) -> pl.DataFrame:
+        """INTERACTIONS_LOG rows with `received_at` in (after, until], sorted; waits as `send_events`."""
+
+    def responses(self, after: datetime | None, until: datetime) -> pl.DataFrame:
+        """RESPONSES_LOG rows with `received_at` in (after, until], sorted; waits as `send_events`. No texts."""
 
     def record_batch(self, program: str, partition: date, seconds: float, records: int, at: datetime) -> None:
         """Keep the duration of a partition's first completed batch; later ones change nothing."""
@@ -156,8 +278,122 @@ class Ledger(Protocol):
         """Seconds and input records of a partition's first completed batch."""
 
 
+class Contacts(Protocol):
+    """The ledger as the serving service writes it: each call is one transaction."""
+
+    def send(self, send_id: str) -> KnownSend | None:
+        """A send by its key."""
+
+    def record(self, interactions: Sequence[Interaction], now: datetime) -> int:
+        """Keep interactions; those whose event_id is known change nothing. Returns how many are new.
+
+        A permanent bounce or a complaint suppresses the customer; `delivered`, `bounce` and `complaint` resolve a send
+        that is in doubt. Interactions of unknown sends are left out.
+        """
+
+    def respond(self, response: Response, now: datetime) -> bool:
+        """Keep a response, its subject's rating, and outbox entries; False when the customer has answered before."""
+
+    def answered(self, program: str, customer_id: str, subject_type: str, subject_id: str) -> bool:
+        """Whether a response is there."""
+
+    def preferences(self, customer_id: str) -> Preferences:
+        """What the customer wants no more of."""
+
+    def set_preferences(self, customer_id: str, wanted: Preferences, now: datetime) -> None:
+        """Make the preferences so: opt-outs that are new are added, those no longer wished are revoked. Idempotent."""
+
+    def rating(self, subject_type: str, subject_id: str) -> tuple[int, int]:
+        """Number and sum of the ratings of a subject."""
+
+    def api_key(self, key_id: str) -> ApiKey | None:
+        """A key of the query API."""
+
+    def measured(self, minutes: Sequence[ServiceMinute]) -> None:
+        """Add what a process of the service measured; the same minute and instance again replaces it."""
+
+
+class Outbox(Protocol):
+    """What must still happen outside the ledger."""
+
+    def waiting(self, topics: Sequence[str], limit: int) -> list[OutboxEntry]:
+        """The oldest entries that are not done."""
+
+    def done(self, entry_ids: Sequence[int], now: datetime) -> None:
+        """Mark entries as done."""
+
+
+class Operations(Protocol):
+    """What operators do, and what the system tells them. Every act is kept in the audit log with who and when."""
+
+    def stop(self, target: str, reason: str, who: str, now: datetime) -> bool:
+        """Stop a program, or pause a campaign, until it is resumed; False when it is stopped already."""
+
+    def resume(self, target: str, who: str, now: datetime) -> bool:
+        """Lift the stop; False when there is none."""
+
+    def stopped(self, targets: Sequence[str]) -> list[Stop]:
+        """The stops that hold, of some programs and campaigns."""
+
+    def approve(self, approval: Approval) -> None:
+        """Keep a person's approval."""
+
+    def approval(self, campaign_id: str) -> Approval | None:
+        """The latest approval of a campaign."""
+
+    def suppress(self, customers: Iterable[str], addresses: Iterable[str], who: str, source: str, now: datetime) -> int:
+        """Import a suppression list; addresses are kept as hashes. Returns how many are new."""
+
+    def resolve(self, send_ids: Sequence[str], state: str, who: str, now: datetime) -> int:
+        """Say what became of sends in doubt: `sent` or `failed`; all or none. Raises EngageError for others."""
+
+    def raise_alert(self, cause: str, text: str, now: datetime) -> bool:
+        """Something that a person should know; False when its cause is known already."""
+
+    def untold(self) -> list[Alert]:
+        """Alerts that no destination has yet, oldest first."""
+
+    def told(self, causes: Sequence[str], now: datetime) -> None:
+        """Mark alerts as told."""
+
+    def audit(self) -> pl.DataFrame:
+        """AUDIT_LOG rows, oldest first."""
+
+    def note(self, act: str, target: str, details: str, who: str, now: datetime) -> None:
+        """Keep an act that changes nothing in the ledger itself."""
+
+    def add_key(self, key: ApiKey, who: str) -> None:
+        """Keep a key of the query API."""
+
+    def revoke_key(self, key_id: str, who: str, now: datetime) -> bool:
+        """Revoke a key; False when there is none to revoke."""
+
+    def api_keys(self) -> list[ApiKey]:
+        """All keys, oldest first."""
+
+    def service_minutes(self, since: datetime, until: datetime) -> pl.DataFrame:
+        """SERVICE_MINUTES rows with `minute` in [since, until)."""
+
+    def check(self) -> dict[str, str]:
+        """Write nothing, but as a writer would: database and schema versions. Raises what the database says."""
+
+
+class Line(Protocol):
+    """One open connection of a transport; one message at a time."""
+
+    def hand_over(self, letter: Letter) -> Answer:
+        """Hand over once. Raises TransientRefusal when the message was surely not taken and may be tried again.
+
+        A connection that breaks after the content began to go out gives `in_doubt`. Reconnects by itself at the next
+        call.
+        """
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
 class Sender(Protocol):
-    """Hands one message to a transport."""
+    """A transport for messages."""
 
     @property
     def transport(self) -> str:
@@ -167,5 +403,13 @@ class Sender(Protocol):
     def leaves_machine(self) -> bool:
         """Whether messages may leave this machine; a declared clock is then refused."""
 
-    def hand_over(self, send_id: str, campaign_id: str, message: EmailMessage) -> str:
-        """Hand over; returns where it went (a path, or the provider's id). Idempotent by `send_id`."""
+    @property
+    def lines(self) -> int:
+        """Connections to keep open at once."""
+
+    @property
+    def per_second(self) -> float | None:
+        """Messages a second that the transport allows; None: no limit."""
+
+    def open(self) -> Line:
+        """A new line; nothing connects before its first message."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
@@ -105,6 +105,19 @@ class EventConfig(Spec):
     invite_lead_days: tuple[int, int] = (7, 13)
 
 
+class QuietHours(Spec):
+    """Hours on the recipient's clock in which nothing is sent: from (inclusive) to (exclusive), over midnight too."""
+
+    start: ClockTime = Field(alias="from", description='"HH:MM" on the recipient\'s clock.')
+    end: ClockTime = Field(alias="to", description='"HH:MM" on the recipient\'s clock.')
+
+    def covers(self, local: time) -> bool:
+        """Whether a local clock time is quiet."""
+        if self.start <= self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end
+
+
 class Cost(Spec):
     """What the program costs; figures of the company, never measured by us."""
 
@@ -154,6 +167,13 @@ class Program(Spec):
     )
     exploration_share: float = Field(0, ge=0, lt=1, description="Share of the list drawn at random among the eligible.")
     cost: Cost | None = None
+    approval: Literal["required"] | None = Field(
+        None, description="required: nothing is sent before a person approves the campaign's audience."
+    )
+    quiet_hours: QuietHours | None = Field(None, description="Local hours in which nothing is sent.")
+    minimum_volume: int = Field(
+        0, ge=0, description="Fewer input records than this need a person's approval before a delivery."
+    )
 
     @field_validator("batch_schedule")
     @classmethod

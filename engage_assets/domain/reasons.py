@@ -77,6 +77,32 @@ EXPLANATIONS: Final[dict[str, str]] = {
     LISTED: "on a channel's list",
 }
 
+SEND_REASONS: Final[dict[str, str]] = {
+    "SEND_WINDOW_MISSED": "its slot lay more than two hours back, or the transport's patience outlasted the window",
+    "REPLANNED": "a newer list planned the same question for another slot",
+    "SUPPRESSED": "a permanent bounce, a complaint or an imported list forbids the address",
+    "OPTED_OUT": "the customer opted out after the list was made",
+    "TEST_ACCOUNT": "a test account",
+    "UNKNOWN_CUSTOMER": "the customer is no longer in the customers table",
+    "CHANNEL_INELIGIBLE": "the customer has no address",
+    "ALREADY_ANSWERED": "the customer answered about the subject after the list was made",
+    "RETURNED": "the product was returned after the list was made",
+    "SUBJECT_CLOSED": "the subject takes no answers any more",
+    "CANDIDATE_ENDED": "the candidate's status takes no message any more (consumed, suppressed, expired, or gone)",
+    "FREQUENCY_CAP": "the customer's quota was used up by other sends of the cap scope, or is kept for a program of"
+    " higher priority",
+    "QUIET_HOURS": "it is night where the customer lives, by the program's quietHours",
+    "SHADOW": "the channel is in shadow mode: everything but the transport",
+    "MESSAGE_INVALID": "the message could not be built: an address that is none, or a line break in a header",
+    "TRANSPORT_REFUSED": "the transport refused the message for good",
+    "TRANSPORT_UNAVAILABLE": "the transport refused for the moment, five times over",
+    "NO_ANSWER": "the connection broke after the message began to go out: nobody can tell whether it arrived",
+    "OWNER_LOST": "the process that handed it over broke off before the answer: nobody can tell whether it arrived",
+    "RESOLVED": "a person said what became of it",
+    "PROVIDER_EVENT": "the provider's event said what became of it",
+}
+"""Reasons with which a send is skipped, fails, or is in doubt; one terminal reason each."""
+
 
 def stage_of(reason: str, stages: tuple[str, ...] = tuple(REASONS)) -> str:
     """The first stage among `stages` that knows `reason`."""

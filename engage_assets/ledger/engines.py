@@ -1,13 +1,31 @@
-"""Databases under the ledger: all that differs between them stands here. SQLite now."""
+"""Databases under the ledger: all that differs between them stands here."""
 
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Select,
+    String,
+    Table,
+    bindparam,
+    cast,
+    column,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
@@ -33,6 +51,8 @@ def open_engine(url: str, random: Random) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() not in _INSERTS:
         raise EngageError(f"ledger URL {parsed.render_as_string()}: the database must be one of {', '.join(_INSERTS)}")
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
     engine = create_engine(parsed)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
@@ -44,6 +64,27 @@ def open_engine(url: str, random: Random) -> Engine:
 def insert_new(connection: Connection, table: Table) -> Insert:
     """An INSERT into `table` that leaves rows alone whose key is there already."""
     return _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
+
+
+def listed(connection: Connection, name: str = "keys") -> Select[Any]:
+    """A SELECT of the texts that the parameter `name` holds as `as_list` wrote them: one parameter, any length."""
+    given = bindparam(name, type_=String)
+    if connection.dialect.name == "postgresql":
+        value = func.json_array_elements_text(cast(given, JSON(none_as_null=True))).table_valued("value", name=name)
+    else:
+        value = func.json_each(given).table_valued(column("value", String), name=name)
+    return select(value.c.value)
+
+
+def as_list(keys: Sequence[str]) -> str:
+    """The value of a parameter that `listed` reads."""
+    return json.dumps(list(keys))
+
+
+def later(connection: Connection, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The later of two instants."""
+    greatest = func.greatest if connection.dialect.name == "postgresql" else func.max
+    return greatest(one, other, type_=one.type)
 
 
 def _prepare_sqlite(engine: Engine, random: Random) -> None:

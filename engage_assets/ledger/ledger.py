@@ -1,187 +1,315 @@
-"""The operational record in a relational database: SQLite by default, another one by its URL."""
+"""The operational record of sends in a relational database: SQLite by default, PostgreSQL by its URL."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from functools import cached_property
+from itertools import groupby
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, Engine, Select, case, func, insert, inspect, select
+from sqlalchemy import Connection, Select, case, delete, func, insert, select, update
 
-from engage_assets.domain.errors import EngageError
-from engage_assets.domain.ports import Send
-from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG, Table, empty_frame
+from engage_assets.domain.ports import NO_RULES
+from engage_assets.domain.sends import ClaimRules, Claims, Move, Send
+from engage_assets.domain.tables import INTERACTIONS_LOG, OPT_OUT_LOG, RESPONSES_LOG, SENDS_LOG
 from engage_assets.ledger import tables
-from engage_assets.ledger.engines import WRITES, insert_new, open_engine
-from engage_assets.ledger.log import asked_already, enter, planned_row, present_states, stamp
-from engage_assets.ledger.states import CLAIMED, ORDER, PLANNED, refuse_illegal
-
-_ROWS_AT_ONCE: Final = 50_000
+from engage_assets.ledger.claims import judge
+from engage_assets.ledger.database import Database
+from engage_assets.ledger.engines import as_list, insert_new, listed
+from engage_assets.ledger.log import Present, asked_already, enter, planned_row, present_states, stamp
+from engage_assets.ledger.outbox import put_deliveries
+from engage_assets.ledger.states import CLAIMED, HANDED_OVER, IN_DOUBT, ORDER, PLANNED, refuse_illegal
 
 
 class SqlLedger:
-    """The ledger at a database `url`, whose tables are made on first use. Threads and processes may share it.
+    """Sends in the database at a URL, whose tables are made on first use. Threads and processes may share it.
 
-    **Time.** Callers state the time, and may wait for the lock after having read their clock. So whoever
-    reads the log up to an instant leaves that cut behind, and a write stamped at or before a cut is
-    stamped just after it: the same cut gives the same rows for ever. This holds for writers up to
-    SEND_WINDOW behind; a cut further ahead of a writer's clock was taken of the future and settles nothing.
     A state never begins before the one that it follows.
     """
 
-    def __init__(self, url: str, random: Random | None = None) -> None:
-        self.url = url
-        self._random = random or Random()  # noqa: S311 – spreads retries, guards nothing
+    def __init__(self, database: Database | str, random: Random | None = None) -> None:
+        self.database = database if isinstance(database, Database) else Database(database, random)
+        self.url = self.database.url
 
     def plan(self, sends: Sequence[Send], now: datetime) -> int:
         """See Ledger. All of them in one transaction. A plan for another slot is `skipped` as `REPLANNED`."""
         rows = {send.send_id: planned_row(send) for send in sends}
         if not rows:
             return 0
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             at = stamp(connection, now)
-            solicitations = [row for row in rows.values() if row["is_solicitation"]]
-            others = asked_already(connection, solicitations)
-            for send_id in [send_id for send_id, (_, state, _) in others.items() if state != PLANNED]:
-                del rows[send_id]
-            moved = {other: began for other, state, began in others.values() if state == PLANNED}
+            others = asked_already(connection, [row for row in rows.values() if row["is_solicitation"]])
+            # What it stands on is read again once it is locked: another process may have claimed it meanwhile.
+            locked = present_states(connection, [other for other, _ in others.values()])
+            for send_id, (other, _) in others.items():
+                if locked[other].state != PLANNED:
+                    del rows[send_id]
+            moved = [other for other, present in locked.items() if present.state == PLANNED]
             enter(connection, moved, "skipped", at, "REPLANNED")
-            stamps = {"state": PLANNED, "planned_at": at, "updated_at": at}
-            statement = insert_new(connection, tables.sends).returning(tables.sends.c.send_id)
-            given = [rows[send_id] | stamps for send_id in sorted(rows)]
-            new = sorted(connection.execute(statement, given).scalars()) if given else []
-            if new:
-                states = [{"send_id": send_id, "state": PLANNED, "at": at, "reason": None} for send_id in new]
-                connection.execute(insert(tables.send_states), states)
-        return len(new)
+            return len(_plan_new(connection, [rows[send_id] for send_id in sorted(rows)], at))
 
-    def claim(self, send_ids: Sequence[str], now: datetime) -> list[str]:
+    def is_planned(self, campaign_id: str, digest: str) -> bool:
+        """Whether the list with this digest is what was planned last for a campaign."""
+        table = tables.plans.c
+        with self.database.reading() as connection:
+            query = select(table.digest).where(table.campaign_id == campaign_id)
+            return connection.execute(query).scalar() == digest
+
+    def mark_planned(self, campaign_id: str, digest: str, now: datetime) -> None:
+        """Remember which list was planned last for a campaign."""
+        table = tables.plans
+        with self.database.writing() as connection:
+            connection.execute(delete(table).where(table.c.campaign_id == campaign_id))
+            row = {"campaign_id": campaign_id, "digest": digest, "at": stamp(connection, now)}
+            connection.execute(insert_new(connection, table), row)
+
+    def claim(self, send_ids: Sequence[str], now: datetime, rules: ClaimRules = NO_RULES) -> Claims:
         """See Ledger. In the order given; sends that are unknown or no longer planned are left out."""
-        with self._writing() as connection:
+        if not send_ids:
+            return Claims([], {})
+        with self.database.writing() as connection:
+            at = stamp(connection, now)
+            verdicts = judge(connection, send_ids, now, rules)
+            enter(connection, verdicts.won, CLAIMED, at, None, now + rules.lease)
+            by_reason = sorted(verdicts.refused.items(), key=lambda item: item[1])
+            for reason, group in groupby(by_reason, key=lambda item: item[1]):
+                enter(connection, [send_id for send_id, _ in group], "skipped", at, reason)
+        return Claims(verdicts.won, verdicts.refused)
+
+    def release(self, send_ids: Sequence[str], now: datetime) -> None:
+        """See Ledger."""
+        with self.database.writing() as connection:
             present = present_states(connection, send_ids)
-            won = {send_id: began for send_id, (state, began) in present.items() if state == PLANNED}
-            enter(connection, won, CLAIMED, stamp(connection, now), None)
-        return [send_id for send_id in dict.fromkeys(send_ids) if send_id in won]
+            mine = [send_id for send_id in present if present[send_id].state == CLAIMED]
+            enter(connection, mine, PLANNED, stamp(connection, now), None)
+
+    def renew(self, send_ids: Sequence[str], now: datetime, rules: ClaimRules = NO_RULES) -> None:
+        """Extend the lease of sends that are claimed or handed over."""
+        table = tables.sends
+        with self.database.writing() as connection:
+            present_states(connection, send_ids)
+            open_ones = table.c.send_id.in_(listed(connection)) & table.c.state.in_([CLAIMED, HANDED_OVER])
+            renewed = update(table).where(open_ones).values(lease_until=now + rules.lease)
+            connection.execute(renewed, {"keys": as_list(sorted(set(send_ids)))})
+
+    def settle(self, moves: Sequence[Move], now: datetime, rules: ClaimRules = NO_RULES) -> frozenset[str]:
+        """See Ledger. Sorted by key, so that processes cannot deadlock."""
+        if not moves:
+            return frozenset()
+        with self.database.writing() as connection:
+            present = present_states(connection, [move.send_id for move in moves])
+            lost = _lost(moves, present)
+            kept = [move for move in moves if not (move.state == HANDED_OVER and move.send_id in lost)]
+            # An owner who was given up for lost may still bring the answer; a person's word before it stands.
+            kept = [move for move in kept if not _said_already(move, present)]
+            refuse_illegal(kept, {send_id: one.state for send_id, one in present.items()})
+            at = stamp(connection, now)
+            order = sorted(kept, key=lambda move: (move.state, move.reason or ""))
+            for (state, reason), group in groupby(order, key=lambda move: (move.state, move.reason)):
+                ids = [move.send_id for move in group]
+                enter(connection, ids, state, at, reason, now + rules.lease if state == HANDED_OVER else None)
+                if state == "sent":
+                    put_deliveries(connection, ids, at)
+        return lost
 
     def move(self, send_ids: Sequence[str], state: str, now: datetime, reason: str | None = None) -> None:
         """See Ledger; planned sends may be moved to `skipped` and `held_out`. All of them or none.
 
         Raises EngageError, naming send and states, when a move is illegal, and when `skipped` has no reason.
         """
-        with self._writing() as connection:
-            present = present_states(connection, send_ids)
-            states = {send_id: state for send_id, (state, _) in present.items()}
-            refuse_illegal(list(dict.fromkeys(send_ids)), states, state, reason)
-            began = {send_id: began for send_id, (_, began) in present.items()}
-            enter(connection, began, state, stamp(connection, now), reason)
+        moves = [Move(send_id, state, reason) for send_id in dict.fromkeys(send_ids)]
+        with self.database.reading() as connection:
+            states = _states_of(connection, send_ids)
+        refuse_illegal(moves, states)
+        lost = self.settle(moves, now)
+        if lost:
+            raise_lost = dict.fromkeys(lost, "no longer claimed")
+            refuse_illegal([move for move in moves if move.send_id in lost], raise_lost)
+
+    def recover(self, program: str, now: datetime) -> tuple[int, list[str]]:
+        """See Ledger."""
+        table = tables.sends.c
+        with self.database.writing() as connection:
+            over = (table.program == program) & (table.lease_until < now)
+            query = select(table.send_id, table.state).where(over, table.state.in_([CLAIMED, HANDED_OVER]))
+            locked = query.order_by(table.send_id).with_for_update()
+            found = [(row.send_id, row.state) for row in connection.execute(locked)]
+            at = stamp(connection, now)
+            claimed = [send_id for send_id, state in found if state == CLAIMED]
+            enter(connection, claimed, PLANNED, at, "LEASE_OVER")
+            lost = [send_id for send_id, state in found if state == HANDED_OVER]
+            enter(connection, lost, IN_DOUBT, at, "OWNER_LOST")
+        return len(claimed), lost
+
+    def due(self, program: str, channel: str, since: datetime, until: datetime) -> list[str]:
+        """Planned sends of a channel whose slot lies in [since, until], by slot and key."""
+        table = tables.sends.c
+        waiting = (table.program == program) & (table.state == PLANNED) & (table.channel == channel)
+        query = select(table.send_id).where(waiting, table.slot_at.between(since, until))
+        with self.database.reading() as connection:
+            return list(connection.execute(query.order_by(table.slot_at, table.send_id)).scalars())
 
     def overdue(self, program: str, before: datetime) -> list[str]:
         """See Ledger. Sorted."""
         table = tables.sends.c
         late = (table.program == program) & (table.state == PLANNED) & (table.slot_at < before)
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             return list(connection.execute(select(table.send_id).where(late).order_by(table.send_id)).scalars())
+
+    def in_doubt(self, program: str | None = None) -> pl.DataFrame:
+        """See Ledger."""
+        table = tables.sends.c
+        doubtful = (tables.send_states.c.step == table.step) & (table.state == IN_DOUBT)
+        statement = _events().where(doubtful)
+        if program is not None:
+            statement = statement.where(table.program == program)
+        return self.database.frame(statement, SENDS_LOG).sort("at", "send_id")
 
     def states(self, campaign_id: str) -> dict[str, int]:
         """See Ledger. In the order of the states; those without sends are left out."""
-        statement = (
-            select(tables.sends.c.state, func.count())
-            .where(tables.sends.c.campaign_id == campaign_id)
-            .group_by(tables.sends.c.state)
-        )
-        with self._reading() as connection:
+        table = tables.sends.c
+        statement = select(table.state, func.count()).where(table.campaign_id == campaign_id).group_by(table.state)
+        with self.database.reading() as connection:
             counts = {row[0]: row[1] for row in connection.execute(statement)}
         return {state: counts[state] for state in ORDER if state in counts}
 
     def opt_out(self, customer_id: str, now: datetime, program: str | None = None, channel: str | None = None) -> None:
         """See Ledger."""
-        with self._writing() as connection:
-            row = {"customer_id": customer_id, "at": stamp(connection, now), "program": program, "channel": channel}
-            connection.execute(insert(tables.opt_outs), row)
+        from engage_assets.ledger.contacts import opt_out  # noqa: PLC0415 – contacts build on the ledger's words
+
+        with self.database.writing() as connection:
+            opt_out(connection, customer_id, stamp(connection, now), program, channel)
 
     def send_events(self, after: datetime | None, until: datetime) -> pl.DataFrame:
         """See Ledger. Sorted by at, send and order of the states; `after` None means from the beginning."""
-        both = {**tables.sends.c, **tables.send_states.c}
-        statement = (
-            select(*(both[name] for name in SENDS_LOG.names))
-            .join_from(tables.send_states, tables.sends, tables.send_states.c.send_id == tables.sends.c.send_id)
-            .where(tables.send_states.c.at <= until)
-        )
+        statement = _events().where(tables.send_states.c.at <= until)
         if after is not None:
             statement = statement.where(tables.send_states.c.at > after)
         place = pl.col("state").replace_strict(ORDER, return_dtype=pl.Int64)
-        return self._cut(until, statement, SENDS_LOG).sort("at", "send_id", place)
+        return self.database.cut(until, statement, SENDS_LOG).sort("at", "send_id", place)
 
     def opt_outs(self, until: datetime) -> pl.DataFrame:
         """See Ledger. Sorted by at, customer, program, channel, nulls first; later revocations are not seen."""
         table = tables.opt_outs.c
         revoked_at = case((table.revoked_at <= until, table.revoked_at)).label("revoked_at")
         columns = [revoked_at if name == "revoked_at" else table[name] for name in OPT_OUT_LOG.names]
-        opt_outs = self._cut(until, select(*columns).where(table.at <= until), OPT_OUT_LOG)
+        opt_outs = self.database.cut(until, select(*columns).where(table.at <= until), OPT_OUT_LOG)
         return opt_outs.sort("at", "customer_id", "program", "channel", "revoked_at")
+
+    def interactions(self, after: datetime | None, until: datetime) -> pl.DataFrame:
+        """See Ledger. Sorted by received_at and event."""
+        table = tables.interactions.c
+        statement = select(*(table[name] for name in INTERACTIONS_LOG.names)).where(table.received_at <= until)
+        if after is not None:
+            statement = statement.where(table.received_at > after)
+        return self.database.cut(until, statement, INTERACTIONS_LOG).sort("received_at", "event_id")
+
+    def responses(self, after: datetime | None, until: datetime) -> pl.DataFrame:
+        """See Ledger. Sorted by received_at and response."""
+        table = tables.responses.c
+        # A JSON list of plain file names: as many names as commas, and one more where it is not empty.
+        commas = func.length(table.photos) - func.length(func.replace(table.photos, ",", ""))
+        made = {
+            "has_text": table.body.is_not(None).label("has_text"),
+            "photos": case((table.photos == "[]", 0), else_=commas + 1).label("photos"),
+        }
+        columns = [made[name] if name in made else table[name] for name in RESPONSES_LOG.names]
+        statement = select(*columns).where(table.received_at <= until)
+        if after is not None:
+            statement = statement.where(table.received_at > after)
+        return self.database.cut(until, statement, RESPONSES_LOG).sort("received_at", "response_id")
+
+    def health(self, campaign_id: str) -> tuple[int, int, int]:
+        """See Ledger."""
+        table, events = tables.sends.c, tables.interactions.c
+        sent = select(func.count()).where(table.campaign_id == campaign_id, table.state == "sent")
+        bad = (
+            select(events.kind, func.count(events.send_id.distinct()))
+            .join_from(tables.interactions, tables.sends, events.send_id == table.send_id)
+            .where(events.kind.in_(["bounce", "complaint"]), table.campaign_id == campaign_id)
+            .group_by(events.kind)
+        )
+        with self.database.reading() as connection:
+            counts = {row[0]: row[1] for row in connection.execute(bad)}
+            return connection.execute(sent).scalar_one(), counts.get("bounce", 0), counts.get("complaint", 0)
+
+    def first_sent_on(self, program: str) -> date | None:
+        """See Ledger."""
+        table = tables.sends.c
+        sent = (table.program == program) & (table.state == "sent")
+        with self.database.reading() as connection:
+            first = connection.execute(select(func.min(table.slot_at)).where(sent)).scalar()
+        return first.date() if first else None
+
+    def last_event_at(self) -> datetime | None:
+        """See Ledger."""
+        with self.database.reading() as connection:
+            return connection.execute(select(func.max(tables.send_states.c.at))).scalar()
 
     def first_event_at(self) -> datetime | None:
         """The instant of the oldest event of any send; None when there is none."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             return connection.execute(select(func.min(tables.send_states.c.at))).scalar()
 
     def record_batch(self, program: str, partition: date, seconds: float, records: int, at: datetime) -> None:
         """See Ledger."""
         row = {"program": program, "partition_date": partition, "seconds": seconds, "records": records, "at": at}
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             connection.execute(insert_new(connection, tables.batches), row)
 
     def batch(self, program: str, partition: date) -> tuple[float, int] | None:
         """See Ledger."""
         table = tables.batches.c
         of_partition = (table.program == program) & (table.partition_date == partition)
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             found = connection.execute(select(table.seconds, table.records).where(of_partition)).first()
         return (found.seconds, found.records) if found else None
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
-        self._engine.dispose()
+        self.database.close()
 
-    @cached_property
-    def _engine(self) -> Engine:
-        engine = open_engine(self.url, self._random)
-        with engine.connect() as connection:
-            is_new = not inspect(connection).has_table(tables.gate.name)
-        if is_new:
-            with engine.connect().execution_options(**WRITES) as connection, connection.begin():
-                tables.metadata.create_all(connection)
-                connection.execute(
-                    insert_new(connection, tables.gate), {"id": 1, "schema_version": tables.SCHEMA_VERSION}
-                )
-        with engine.connect() as connection:
-            version = connection.execute(select(tables.gate.c.schema_version)).scalar_one()
-        if version != tables.SCHEMA_VERSION:
-            raise EngageError(
-                f"{engine.url.render_as_string()}: ledger of schema {version}, this version of engage_assets reads"
-                f" {tables.SCHEMA_VERSION}; use the version that wrote it"
-            )
-        return engine
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
-            yield connection
+def _plan_new(connection: Connection, rows: Sequence[dict[str, Any]], at: datetime) -> list[str]:
+    """Write the rows that are not there yet as planned; returns their keys."""
+    if not rows:
+        return []
+    stamps = {"state": PLANNED, "planned_at": at, "updated_at": at, "step": 0}
+    statement = insert_new(connection, tables.sends).returning(tables.sends.c.send_id)
+    new = sorted(connection.execute(statement, [row | stamps for row in rows]).scalars())
+    if new:
+        states = [{"send_id": send_id, "step": 0, "state": PLANNED, "at": at, "reason": None} for send_id in new]
+        connection.execute(insert(tables.send_states), states)
+    return new
 
-    @contextmanager
-    def _writing(self, *, alone: bool = False) -> Iterator[Connection]:
-        """A transaction past the gate. Writers pass together where the database can; a cut waits for all of them."""
-        with self._engine.connect().execution_options(**WRITES) as connection, connection.begin():
-            connection.execute(select(tables.gate.c.id).with_for_update(read=not alone))
-            yield connection
 
-    def _cut(self, until: datetime, statement: Select[Any], table: Table) -> pl.DataFrame:
-        """Rows of `statement` once every writer that stamped its time up to `until` has committed."""
-        with self._writing(alone=True) as connection:
-            connection.execute(insert_new(connection, tables.cuts), {"until": until})
-        with self._reading() as connection:
-            parts = connection.execute(statement).partitions(_ROWS_AT_ONCE)
-            frames = [pl.DataFrame(list(map(tuple, rows)), schema=table.schema, orient="row") for rows in parts]
-        return pl.concat([empty_frame(table), *frames])
+def _events() -> Select[Any]:
+    both = {**tables.sends.c, **tables.send_states.c}
+    return select(*(both[name] for name in SENDS_LOG.names)).join_from(
+        tables.send_states, tables.sends, tables.send_states.c.send_id == tables.sends.c.send_id
+    )
+
+
+def _states_of(connection: Connection, send_ids: Iterable[str]) -> dict[str, str]:
+    table = tables.sends.c
+    query = select(table.send_id, table.state).where(table.send_id.in_(listed(connection)))
+    found = connection.execute(query, {"keys": as_list(sorted(set(send_ids)))})
+    return {row.send_id: row.state for row in found}
+
+
+def _lost(moves: Sequence[Move], present: dict[str, Present]) -> frozenset[str]:
+    """Hand-overs whose claim is no longer there: another process may have made them meanwhile."""
+    return frozenset(
+        move.send_id
+        for move in moves
+        if move.state == HANDED_OVER and (move.send_id not in present or present[move.send_id].state != CLAIMED)
+    )
+
+
+def _said_already(move: Move, present: dict[str, Present]) -> bool:
+    """Whether an answer comes after a person or the provider's event already said what became of the send."""
+    ended = ("sent", "failed")
+    if move.send_id not in present:
+        return False
+    state = present[move.send_id].state
+    return (move.state in (*ended, IN_DOUBT) and state in ended) or move.state == state == IN_DOUBT

@@ -1,18 +1,29 @@
 """What a transaction of the ledger reads and writes of sends and their log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
+from sqlalchemy.types import DateTime
 
-from engage_assets.domain.ports import Send
+from engage_assets.domain.sends import Send
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.ledger import tables
-from engage_assets.ledger.states import ASKING
+from engage_assets.ledger.database import lock
+from engage_assets.ledger.engines import as_list, later, listed
+from engage_assets.ledger.states import ASKING, PLANNED
 
-_IDS_AT_ONCE: Final = 500
-_TICK: Final = timedelta(microseconds=1)
+TICK: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Where a send stands, its row being locked."""
+
+    state: str
+    began: datetime
 
 
 def planned_row(send: Send) -> dict[str, Any]:
@@ -27,57 +38,113 @@ def planned_row(send: Send) -> dict[str, Any]:
         "slot_at": send.slot_at,
         "cap_scope": send.cap_scope,
         "is_solicitation": send.is_solicitation,
+        "priority": send.priority,
+        "marketplace": send.marketplace,
+        "subject_type": send.subject_type,
+        "subject_name": send.subject_name,
+        "locale": send.locale,
     }
 
 
 def stamp(connection: Connection, now: datetime) -> datetime:
     """The time of a write: `now`, or just after a cut that was taken while the writer was on its way."""
     until = tables.cuts.c.until
-    passed = select(func.max(until)).where(until >= now, until <= now + SEND_WINDOW)
-    cut: datetime | None = connection.execute(passed).scalar()
-    return now if cut is None else cut + _TICK
+    passed = select(func.max(until)).where(until >= bindparam("now"), until <= bindparam("reach"))
+    cut: datetime | None = connection.execute(passed, {"now": now, "reach": now + SEND_WINDOW}).scalar()
+    return now if cut is None else cut + TICK
 
 
-def present_states(connection: Connection, send_ids: Sequence[str]) -> dict[str, tuple[str, datetime]]:
-    """Present state of each known send and when it began, locked in the order of the keys."""
-    keys = sorted(set(send_ids))
+def present_states(connection: Connection, send_ids: Iterable[str]) -> dict[str, Present]:
+    """Where each known send stands, locked in the order of the keys."""
     table = tables.sends.c
-    present = {}
-    for start in range(0, len(keys), _IDS_AT_ONCE):
-        some = table.send_id.in_(keys[start : start + _IDS_AT_ONCE])
-        statement = select(table.send_id, table.state, table.updated_at).where(some)
-        for row in connection.execute(statement.order_by(table.send_id).with_for_update()):
-            present[row.send_id] = (row.state, row.updated_at)
-    return present
+    statement = (
+        select(table.send_id, table.state, table.updated_at)
+        .where(table.send_id.in_(listed(connection)))
+        .order_by(table.send_id)
+        .with_for_update()
+    )
+    found = connection.execute(statement, {"keys": as_list(sorted(set(send_ids)))})
+    return {send_id: Present(state, began) for send_id, state, began in found}
 
 
-def asked_already(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str, datetime]]:
+def asked_already(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
     """By send_id of `rows`: another send by which the same program asks the same thing on the same channel.
 
-    Gives its send_id, its state and when that began. Sends that were not made (failed, skipped, held out) ask nobody.
+    Gives its send_id and its state. Sends that were not made (failed, skipped, held out) ask nobody. Rows that the
+    ledger knows ask nothing new. Transactions that ask this follow one another.
     """
+    lock(connection, tables.plans)
     wanted = {(row["program"], row["channel"], row["customer_id"], row["subject_id"]): row["send_id"] for row in rows}
-    customers = sorted({row["customer_id"] for row in rows})
     table = tables.sends.c
     key = (table.program, table.channel, table.customer_id, table.subject_id)
-    found = {}
-    for start in range(0, len(customers), _IDS_AT_ONCE):
-        theirs = table.customer_id.in_(customers[start : start + _IDS_AT_ONCE])
-        asking = table.state.in_(ASKING) & table.is_solicitation
-        statement = select(*key, table.send_id, table.state, table.updated_at).where(theirs, asking)
-        for *parts, send_id, state, began in connection.execute(statement):
-            own = wanted.get((parts[0], parts[1], parts[2], parts[3]))
-            if own is not None and own != send_id:
-                found[own] = (send_id, state, began)
-    return found
+    statement = select(*key, table.send_id, table.state).where(
+        table.customer_id.in_(listed(connection)), table.is_solicitation
+    )
+    found, known = {}, set()
+    customers = as_list(sorted({row["customer_id"] for row in rows}))
+    for *parts, send_id, state in connection.execute(statement, {"keys": customers}):
+        own = wanted.get((parts[0], parts[1], parts[2], parts[3]))
+        if own == send_id:
+            known.add(own)
+        elif own is not None and state in ASKING:
+            found[own] = (send_id, state)
+    return {own: other for own, other in found.items() if own not in known}
 
 
-def enter(connection: Connection, began: dict[str, datetime], state: str, at: datetime, reason: str | None) -> None:
-    """Let sends enter `state`, at `at` or when their present state began, whichever is later."""
-    if not began:
+def enter(
+    connection: Connection,
+    send_ids: Iterable[str],
+    state: str,
+    at: datetime,
+    reason: str | None,
+    lease_until: datetime | None = None,
+) -> None:
+    """Let sends, whose rows are locked, enter `state`, at `at` or when their present state began if that is later.
+
+    Two statements, however many sends. Who becomes planned again does so a moment after the state that he leaves, so
+    that the order of the log never depends on anything but its instants and a send's life.
+    """
+    keys = as_list(sorted(send_ids))
+    if keys == "[]":
         return
-    moves = [{"key": send_id, "began": max(at, began[send_id])} for send_id in sorted(began)]
-    changed = update(tables.sends).where(tables.sends.c.send_id == bindparam("key"))
-    connection.execute(changed.values(state=state, updated_at=bindparam("began")), moves)
-    events = [{"send_id": move["key"], "state": state, "at": move["began"], "reason": reason} for move in moves]
-    connection.execute(insert(tables.send_states), events)
+    table = tables.sends
+    # As text the instant of the present state would have to be counted up in SQL: few sends go back, so one by one.
+    if state == PLANNED:
+        _go_back(connection, keys, at, reason)
+        return
+    given = bindparam("at_least", at, type_=DateTime)
+    began = later(connection, table.c.updated_at, given)
+    changed = (
+        update(table)
+        .where(table.c.send_id.in_(listed(connection)))
+        .values(
+            state=bindparam("entered"),
+            updated_at=began,
+            step=table.c.step + 1,
+            lease_until=bindparam("lease", type_=DateTime),
+        )
+    )
+    connection.execute(changed, {"keys": keys, "at_least": at, "entered": state, "lease": lease_until})
+    _record(connection, keys, reason)
+
+
+def _go_back(connection: Connection, keys: str, at: datetime, reason: str | None) -> None:
+    table = tables.sends
+    rows = connection.execute(
+        select(table.c.send_id, table.c.updated_at).where(table.c.send_id.in_(listed(connection))), {"keys": keys}
+    )
+    moves = [{"key": send_id, "began": max(at, began + TICK)} for send_id, began in rows]
+    changed = update(table).where(table.c.send_id == bindparam("key"))
+    back = changed.values(state=PLANNED, updated_at=bindparam("began"), step=table.c.step + 1, lease_until=None)
+    connection.execute(back, moves)
+    _record(connection, keys, reason)
+
+
+def _record(connection: Connection, keys: str, reason: str | None) -> None:
+    """Add the present states of sends to the log."""
+    table = tables.sends.c
+    given = select(
+        table.send_id, table.step, table.state, table.updated_at, literal(reason, tables.send_states.c.reason.type)
+    ).where(table.send_id.in_(listed(connection)))
+    names = ["send_id", "step", "state", "at", "reason"]
+    connection.execute(insert(tables.send_states).from_select(names, given), {"keys": keys})

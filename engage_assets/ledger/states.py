@@ -1,21 +1,25 @@
 """The states of a send and the moves between them, planned to sent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from engage_assets.domain.errors import EngageError
+from engage_assets.domain.sends import Move
 
 PLANNED: Final = "planned"
 CLAIMED: Final = "claimed"
+HANDED_OVER: Final = "handed_over"
+IN_DOUBT: Final = "in_doubt"
 
 MOVES: Final[dict[str, frozenset[str]]] = {
     PLANNED: frozenset({CLAIMED, "skipped", "held_out"}),
-    # A sender that broke off leaves its sends claimed: nobody can tell whether they went out, hence in_doubt.
-    CLAIMED: frozenset({"handed_over", "failed", "in_doubt", "skipped"}),
-    "handed_over": frozenset({"sent", "failed", "in_doubt"}),
+    # Back to planned: a lease that ended, or a stop. Nothing was handed over yet.
+    CLAIMED: frozenset({PLANNED, HANDED_OVER, "failed", "skipped"}),
+    HANDED_OVER: frozenset({"sent", "failed", IN_DOUBT}),
+    # Only a person or the provider's event (or the owner itself, late) can say what became of it.
+    IN_DOUBT: frozenset({"sent", "failed"}),
     "sent": frozenset(),
     "failed": frozenset(),
-    "in_doubt": frozenset(),
     "skipped": frozenset(),
     "held_out": frozenset(),
 }
@@ -30,18 +34,27 @@ ORDER: Final[dict[str, int]] = {state: place for place, state in enumerate(MOVES
 _REASON_NEEDED: Final = frozenset({"skipped"})
 
 
-def refuse_illegal(send_ids: list[str], present: Mapping[str, str], to: str, reason: str | None) -> None:
-    """Raise EngageError unless each send is known and may move from its `present` state to `to`."""
-    if to not in MOVES or to in (PLANNED, CLAIMED):
-        movable = ", ".join(state for state in MOVES if state not in (PLANNED, CLAIMED))
-        raise EngageError(f"a send cannot be moved to {to!r}: one of {movable} (plan and claim are calls of their own)")
-    if to in _REASON_NEEDED and not reason:
-        raise EngageError(f"sends are moved to {to!r} without a reason; state why")
+SETTLED_ASKS: Final = ASKING - {PLANNED}
+"""States of a send that is on its way, or was."""
+
+
+def refuse_illegal(moves: Sequence[Move], present: Mapping[str, str]) -> None:
+    """Raise EngageError unless each send is known and may make its move from its `present` state."""
+    for to, reason in {(move.state, move.reason) for move in moves}:
+        if to not in MOVES or to in (PLANNED, CLAIMED):
+            movable = ", ".join(state for state in MOVES if state not in (PLANNED, CLAIMED))
+            raise EngageError(
+                f"a send cannot be moved to {to!r}: one of {movable} (plan, claim and release are calls of their own)"
+            )
+        if to in _REASON_NEEDED and not reason:
+            raise EngageError(f"sends are moved to {to!r} without a reason; state why")
     faults = [
-        f"send {send_id}: {present[send_id]} → {to}" if send_id in present else f"send {send_id}: unknown"
-        for send_id in send_ids
-        if to not in MOVES.get(present.get(send_id, ""), ())
+        f"send {move.send_id}: {present[move.send_id]} → {move.state}"
+        if move.send_id in present
+        else f"send {move.send_id}: unknown"
+        for move in moves
+        if move.state not in MOVES.get(present.get(move.send_id, ""), ())
     ]
     if faults:
         others = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
-        raise EngageError(f"{faults[0]}{others} cannot be moved; none of the {len(send_ids)} sends was")
+        raise EngageError(f"{faults[0]}{others} cannot be moved; none of the {len(moves)} sends was")

@@ -19,7 +19,7 @@ _LABEL_GAP: Final = 16
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of the funnel: what ended there and what went on."""
+    """One stage of the funnel: what ended there (or is shown beside it) and what went on."""
 
     name: str
     ended: int | None
@@ -28,7 +28,7 @@ class Step:
 
 @dataclass(frozen=True)
 class FunnelRow:
-    """A step as a bar: what goes on, then what ends here."""
+    """A step as a bar: what goes on, then what ends here (or is shown beside it)."""
 
     name: str
     figures: str

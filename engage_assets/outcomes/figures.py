@@ -7,7 +7,7 @@ from typing import Final, Self
 
 import polars as pl
 
-from engage_assets.outcomes.metrics import ALL
+from engage_assets.outcomes.rows import ALL
 
 UNMEASURED: Final = "–"
 """Stands where a value is null."""
@@ -72,6 +72,11 @@ def percent(part: float | None, whole: float | None = 1) -> str:
     if 99.95 <= share < 100:
         return ">99.9%"
     return f"{share:.1f}%"
+
+
+def signed_percent(share: float | None) -> str:
+    """A change with its sign: +28.6%."""
+    return UNMEASURED if share is None else f"{100 * share:+.1f}%"
 
 
 def duration(seconds: float | None) -> str:

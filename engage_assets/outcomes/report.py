@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from engage_assets.domain.program import Program
 from engage_assets.outcomes import charts
+from engage_assets.outcomes.contribution_section import contribution_section
 from engage_assets.outcomes.figures import Figures, instant, long_day, percent, thousands
 from engage_assets.outcomes.sections import (
     DELIVERIES,
@@ -92,6 +93,7 @@ def render_report(
                 if figures.value(metric) is not None
             ],
             no_delivery=figures.note("sends_planned"),
+            **contribution_section(figures, program, _CHART_WIDTH),
             not_evaluated=sorted(not_evaluated),
             unmeasured=unmeasured(figures),
             measured=[

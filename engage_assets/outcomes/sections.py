@@ -9,8 +9,9 @@ import polars as pl
 from engage_assets.domain.program import Program
 from engage_assets.domain.reasons import EXPLANATIONS, REASONS
 from engage_assets.outcomes import charts
-from engage_assets.outcomes.figures import Figures, duration, instant, percent, short_day, thousands
-from engage_assets.outcomes.metrics import ALL, BANDS, TENTHS, stages_of
+from engage_assets.outcomes.figures import Figures, duration, instant, percent, short_day, signed_percent, thousands
+from engage_assets.outcomes.metrics import BANDS, TENTHS, stages_of
+from engage_assets.outcomes.rows import ALL
 
 TREND_PARTITIONS: Final = 30
 
@@ -24,6 +25,27 @@ DELIVERIES: Final = {
     "skipped": "Skipped",
     "held_out": "Held out",
 }
+RATES: Final = {
+    "open_rate": "Open rate",
+    "click_through_rate": "Click-through rate",
+    "click_to_open_rate": "Click-to-open rate",
+    "conversion_rate": "Conversion rate",
+    "bounce_rate": "Bounce rate",
+    "complaint_rate": "Complaint rate",
+}
+BUSINESS: Final = {
+    "mean_rating": "Mean rating",
+    "responses_unsolicited": "Unsolicited answers",
+    "review_volume_increase": "Review volume increase",
+    "cost_per_message": "Cost per message",
+    "cost_per_response": "Cost per answer",
+}
+SERVICE: Final = {
+    "service_requests": "Requests to the service",
+    "service_p99_ms": "99th percentile latency of the service",
+    "service_error_rate": "Error rate of the service",
+    "service_availability": "Availability of the service",
+}
 LABELS: Final = {
     "input_records": "Input records",
     "accepted_records": "Accepted records",
@@ -33,15 +55,31 @@ LABELS: Final = {
     "high_score_rate": "High score rate",
     "listed_records": "Listed records",
     "mean_listed_score": "Mean score of the listed",
+    "cap_headroom": "Cap headroom",
     **DELIVERIES,
-    "open_rate": "Open rate",
-    "click_through_rate": "Click-through rate",
-    "conversion_rate": "Conversion rate",
+    "opens": "Opened",
+    "opens_raw": "Opened, machines included",
+    "clicks": "Clicked",
+    "clicks_raw": "Clicked, machines included",
+    "responses": "Answers",
+    **RATES,
+    "open_rate_raw": "Open rate, machines included",
+    "click_through_rate_raw": "Click-through rate, machines included",
+    **BUSINESS,
     "batch_duration_seconds": "Batch duration",
     "throughput_per_minute": "Records per minute",
-    "cost_per_message": "Cost per message",
+    **SERVICE,
 }
 SERIES: Final = {"input": "input_records", "accepted": "accepted_records", "listed": "listed_records"}
+_IMPLIED: Final = ("opens", "opens_raw", "clicks", "clicks_raw", "open_rate_raw", "click_through_rate_raw")
+"""Figures that are missing whenever the rates of people are, and need not be named beside them."""
+_FORMS: Final = {
+    "mean_listed_score": "{:.3f}",
+    "mean_rating": "{:.2f} of 5",
+    "cost_per_message": "{:,.4f}",
+    "cost_per_response": "{:,.4f}",
+    "service_p99_ms": "{:,.1f} ms",
+}
 _TREND_WIDTHS: Final = {"trend_wide": 1000, "trend_narrow": 360}
 
 
@@ -68,7 +106,7 @@ def origin(figures: Figures, program: Program, partition: date, as_of: date) -> 
 
 
 def key_figures(figures: Figures, program: Program) -> list[dict[str, str]]:
-    """The six figures to read first."""
+    """The nine figures to read first."""
     total, scored = figures.count("input_records"), figures.count("scored_records")
     accepted, high = figures.count("accepted_records"), figures.count("scored_records", "band", "high")
     measured = {metric: figures.value(metric) is not None for metric in LABELS}
@@ -83,6 +121,9 @@ def key_figures(figures: Figures, program: Program) -> list[dict[str, str]]:
         "sent": f"of {thousands(figures.value('sends_planned'))} planned; "
         f"{thousands(figures.value('pending'))} pending",
         "batch_duration_seconds": f"{thousands(figures.value('throughput_per_minute'))} records a minute; {deadline}",
+        "open_rate": f"people; {percent(figures.value('open_rate_raw'))} with machines",
+        "click_through_rate": f"people; {percent(figures.value('click_through_rate_raw'))} with machines",
+        "conversion_rate": f"{thousands(figures.value('responses'))} answers",
     }
     return [
         {
@@ -96,13 +137,14 @@ def key_figures(figures: Figures, program: Program) -> list[dict[str, str]]:
 
 def written(metric: str, value: float | None) -> str:
     """A value in the form that fits its metric."""
-    if metric.endswith("_rate"):
+    if metric.endswith(("_rate", "_rate_raw")) or metric in ("service_availability", "cap_headroom"):
         return percent(value)
     if metric == "batch_duration_seconds":
         return duration(value)
-    if value is not None and metric in ("mean_listed_score", "cost_per_message"):
-        return f"{value:.3f}" if metric == "mean_listed_score" else f"{value:,.4f}"
-    return thousands(value)
+    if metric == "review_volume_increase":
+        return signed_percent(value)
+    form = _FORMS.get(metric)
+    return form.format(value) if form and value is not None else thousands(value)
 
 
 def funnel_steps(figures: Figures, program: Program) -> list[charts.Step]:
@@ -144,7 +186,7 @@ def unmeasured(figures: Figures) -> list[tuple[str, str]]:
     """Figures that are null, those with the same cause together, and the cause."""
     causes: dict[str, list[str]] = {}
     for metric, label in LABELS.items():
-        if figures.value(metric) is None:
+        if figures.value(metric) is None and metric not in _IMPLIED:
             causes.setdefault(figures.note(metric), []).append(label)
     return [(", ".join(labels).capitalize(), cause) for cause, labels in causes.items()]
 

@@ -1,23 +1,22 @@
 """What crosses rows when a partition is measured, counted on the engine that holds the rows."""
 
 from datetime import date, datetime
-from functools import reduce
 from typing import Any, Final
 
 import narwhals as nw
 import polars as pl
 
-from engage_assets.domain.keys import campaign_id
 from engage_assets.domain.program import Program
+from engage_assets.outcomes.states import last_states, of_partition
+
+Frame = nw.LazyFrame[Any]
 
 UNKNOWN: Final = "unknown"
 """Member for records whose marketplace is not known."""
 MILLION: Final = 1_000_000
 
-_STATES: Final = ("planned", "claimed", "handed_over", "in_doubt", "held_out", "skipped", "failed", "sent")
 
-
-def count_records(decisions: nw.LazyFrame[Any]) -> pl.DataFrame:
+def count_records(decisions: Frame) -> pl.DataFrame:
     """Records and the sum of their scores in millionths by everything that figures are broken down by."""
     # Scores have 6 decimals: as integers their sum does not depend on the order of rows.
     micros = (nw.col("score") * MILLION).round(0).cast(nw.Int64)
@@ -34,25 +33,44 @@ def count_records(decisions: nw.LazyFrame[Any]) -> pl.DataFrame:
     )
 
 
-def latest_states(sends: nw.LazyFrame[Any], program: Program, partition: date, until: datetime) -> dict[str, int]:
+def latest_states(sends: Frame, program: Program, partition: date, until: datetime) -> dict[str, int]:
     """Sends of the partition's campaigns by their latest state at `until`."""
-    campaigns = "^" + campaign_id(program.program_id, "[^:]+", partition) + "(:|$)"
-    # States of one instant are told apart by their place in a send's life.
-    place = reduce(
-        lambda otherwise, at: nw.when(nw.col("state") == _STATES[at]).then(nw.lit(at)).otherwise(otherwise),
-        range(len(_STATES)),
-        nw.lit(0),
-    )
-    counted = (
-        sends.filter(nw.col("campaign_id").str.contains(campaigns), nw.col("at") <= until)
-        .with_columns(age=nw.col("at").rank("dense", descending=True).over("send_id"))
-        .filter(nw.col("age") == 1)
-        .with_columns(place=place)
-        .group_by("send_id")
-        .agg(place=nw.col("place").max())
-        .group_by("place")
+    own = last_states(sends.filter(of_partition(program, partition)), until)
+    counted = own.group_by("state").agg(sends=nw.len()).collect("polars").to_polars()
+    return {str(state): int(sends) for state, sends in counted.select("state", "sends").iter_rows()}
+
+
+def count_outcomes(outcomes: Frame) -> pl.DataFrame:
+    """Sends by everything that figures of OUTCOMES are broken down by, and by what people and machines did.
+
+    The flags `opened`, `clicked`: a person did; with `_raw`: anybody did, machines included. `is_reported`: the
+    provider said something of the send.
+    """
+    reported = [nw.col(name).is_null() for name in ("delivered_at", "bounced_at", "complained_at")]
+    return (
+        outcomes.with_columns(
+            opened=nw.col("human_opens") > 0,
+            opened_raw=nw.col("human_opens") + nw.col("machine_opens") > 0,
+            clicked=nw.col("human_clicks") > 0,
+            clicked_raw=nw.col("human_clicks") + nw.col("machine_clicks") > 0,
+            bounced=~nw.col("bounced_at").is_null(),
+            complained=~nw.col("complained_at").is_null(),
+            is_reported=~(reported[0] & reported[1] & reported[2]),
+        )
+        .group_by(
+            *("marketplace", "channel", "outcome", "reason", "rating", "opened", "opened_raw", "clicked"),
+            *("clicked_raw", "bounced", "complained", "is_reported"),
+        )
         .agg(sends=nw.len())
         .collect("polars")
         .to_polars()
+        .cast({"sends": pl.Int64, "rating": pl.Int64})
+        .with_columns(pl.col("marketplace").fill_null(UNKNOWN))
     )
-    return {_STATES[place]: sends for place, sends in counted.iter_rows()}
+
+
+def count_headroom(verdicts: Frame) -> dict[int | None, int]:
+    """Customers by the requests that the cap still allows them (null: no limit)."""
+    each = verdicts.group_by("customer_id").agg(quota_left=nw.col("quota_left").min())
+    counted = each.group_by("quota_left").agg(customers=nw.len()).collect("polars").to_polars()
+    return {quota: int(customers) for quota, customers in counted.select("quota_left", "customers").iter_rows()}

@@ -1,4 +1,4 @@
-"""A batch in plain text: the funnel of a day, a customer's history, a range of days."""
+"""A batch in plain text: the funnel of a day, what came back, a customer's history, a range of days."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -7,6 +7,8 @@ import polars as pl
 
 from engage_assets.domain.program import Program
 from engage_assets.domain.reasons import EXPLANATIONS, LISTED, REASONS
+from engage_assets.outcomes.figures import UNMEASURED, Figures
+from engage_assets.outcomes.sections import BUSINESS, RATES, written
 
 
 def funnel(program: Program, partition: date, decisions: pl.LazyFrame) -> str:
@@ -29,6 +31,33 @@ def funnel(program: Program, partition: date, decisions: pl.LazyFrame) -> str:
     lines += [_line(f"  {row['reason']}", -row["records"], total) for row in _in_order(ended, "list")]
     listed = int(counts.filter(pl.col("reason") == LISTED)["records"].sum())
     return "\n".join([*lines, _line("listed", listed, total)])
+
+
+def contribution(metrics: pl.DataFrame) -> str:
+    """Sends, opens, clicks, answers and rates out of METRICS rows of one partition and night, aligned as the funnel.
+
+    Shares are of the sends planned down to `sent`, from there on of the messages sent. What was not measured is
+    named with its cause.
+    """
+    figures = Figures.of(metrics)
+    if figures.value("sends_planned") is None:
+        return f"sends: {figures.note('sends_planned')}"
+    planned, sent = figures.count("sends_planned"), figures.count("sent")
+    lines = [_line("sends planned", planned, planned)]
+    others = {fate: figures.count(fate) for fate in ("skipped", "held_out", "failed", "in_doubt", "pending")}
+    lines += [_line(f"  {fate.replace('_', ' ')}", -sends, planned) for fate, sends in others.items() if sends]
+    lines.append(_line("sent", sent, planned))
+    for name, metric in {"opened": "opens", "clicked": "clicks"}.items():
+        if figures.value(metric) is not None:
+            people, anybody = figures.count(metric), figures.count(f"{metric}_raw")
+            lines += [_line(name, people, sent), _line("  by machines only", anybody - people, sent)]
+    if figures.value("responses") is not None:
+        lines.append(_line("answered", figures.count("responses"), sent))
+    labels = RATES | BUSINESS
+    measured = {label: written(metric, figures.value(metric)) for metric, label in labels.items()}
+    lines += ["", *(f"{label.lower():<28}{value:>19}" for label, value in measured.items() if value != UNMEASURED)]
+    causes = sorted({figures.note(metric) for metric in RATES if figures.value(metric) is None})
+    return "\n".join([*lines, *(f"not measured: {cause}" for cause in causes)])
 
 
 def _in_order(ended: pl.DataFrame, stage: str) -> list[dict[str, int]]:

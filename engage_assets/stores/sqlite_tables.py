@@ -1,54 +1,29 @@
-"""The candidate table in SQLite: its columns, indexes and statements. Text only; `sqlite.py` runs them.
+"""The candidate table in SQLite: its columns, indexes, and the statements that write. Text only.
 
 Instants are integers, microseconds since 1970 UTC; dates are ISO text; flags are 0, 1 or null.
 """
 
+from collections.abc import Collection
 from typing import Final
 
-from engage_assets.domain.channel_specs import CHANNEL_TYPES
+from engage_assets.domain.statuses import SERVED
 from engage_assets.domain.tables import Kind
+from engage_assets.stores.columns import (
+    ELIGIBILITY,
+    FILLED,
+    GIVEN,
+    KEY,
+    KEY_GIVEN,
+    LANE,
+    REPLACED,
+    STORED,
+    flag_of,
+    listed,
+)
+from engage_assets.stores.queries import BY_SCORE, BY_STATUS
 
-SCHEMA_VERSION: Final = 1
-
-
-def flag_of(channel: str) -> str:
-    """The column that says whether a candidate may be reached through `channel`: `in_app_eligible`."""
-    return f"{channel.replace('-', '_')}_eligible"
-
-
-ELIGIBILITY: Final = tuple(flag_of(channel) for channel in CHANNEL_TYPES)
-GIVEN: Final[dict[str, Kind]] = {
-    "customer_id": "key",
-    "marketplace": "text",
-    "subject_type": "text",
-    "subject_id": "key",
-    "record_id": "key",
-    "event_at": "instant",
-    "time_zone": "text",
-    "locale": "text",
-    "connector_id": "text",
-    "created_at": "instant",
-    "expires_at": "instant",
-    **dict.fromkeys(ELIGIBILITY, "flag"),
-    "probability": "number",
-    "score": "number",
-    "band": "text",
-    "model_version": "text",
-}
-"""What a put takes out of each frame, by name and kind. A change here is a new SCHEMA_VERSION."""
-
-_KEY = ("customer_id", "program", "marketplace", "subject_type", "subject_id")
-KEY_GIVEN: Final = tuple(name for name in _KEY if name != "program")
-
-STORED: Final[dict[str, Kind]] = {
-    **{name: GIVEN.get(name, "key") for name in _KEY},
-    **{name: kind for name, kind in GIVEN.items() if name not in _KEY},
-    "partition_date": "date",
-    "status": "text",
-    "version": "integer",
-    "updated_at": "instant",
-}
-"""Every column of the table, in order."""
+SCHEMA_VERSION: Final = 2
+PAGE_BYTES: Final = 8192
 
 _SQL_TYPES: Final[dict[Kind, str]] = {
     "key": "TEXT",
@@ -59,87 +34,122 @@ _SQL_TYPES: Final[dict[Kind, str]] = {
     "integer": "INTEGER",
     "flag": "INTEGER",
 }
-_FILLED = {*_KEY, "record_id", "created_at", "expires_at", "partition_date", "status", "version", "updated_at"}
-# created_at is the first batch's; all else that a batch gives may change, its partition included.
-_REPLACED = tuple(name for name in (*GIVEN, "partition_date") if name not in (*_KEY, "created_at"))
 
 
-def _columns(kinds: dict[str, Kind]) -> str:
-    filled = {name: " NOT NULL" if name in _FILLED else "" for name in kinds}
-    return ", ".join(f"{name} {_SQL_TYPES[kind]}{filled[name]}" for name, kind in kinds.items())
+def _columns(names: Collection[str]) -> str:
+    kinds = {**GIVEN, **STORED}
+    return ", ".join(f"{name} {_SQL_TYPES[kinds[name]]}{' NOT NULL' if name in FILLED else ''}" for name in names)
 
 
-def _list(names: tuple[str, ...], of: str = "") -> str:
-    return ", ".join(f"{of}.{name}" if of else name for name in names)
-
-
+_STATUS_AT: Final = "status_at INTEGER"
+_LANE: Final = f"lane INTEGER GENERATED ALWAYS AS ({LANE}) VIRTUAL"
+_NEW_INDEXES: Final = (
+    f"""CREATE INDEX {BY_SCORE} ON candidates (program, lane, score DESC, event_at DESC, subject_id, customer_id)
+        WHERE lane IS NOT NULL""",
+    f"CREATE INDEX {BY_STATUS} ON candidates (program, status, event_at DESC) WHERE status <> 'active'",
+)
+_SEAL: Final = f"PRAGMA user_version = {SCHEMA_VERSION}"
 CREATE: Final = (
-    f"CREATE TABLE candidates ({_columns(STORED)}, PRIMARY KEY ({_list(_KEY)})) WITHOUT ROWID",
-    *(
-        f"CREATE INDEX candidates_by_{flag} ON candidates (program, score DESC, event_at DESC, subject_id, customer_id)"
-        f" WHERE {flag} = 1 AND status = 'active'"
-        for flag in ELIGIBILITY
-    ),
+    f"CREATE TABLE candidates ({_columns(STORED)}, {_STATUS_AT}, {_LANE}, PRIMARY KEY ({listed(KEY)})) WITHOUT ROWID",
     "CREATE INDEX candidates_by_partition ON candidates (program, partition_date)",
     "CREATE INDEX candidates_by_expiry ON candidates (expires_at)",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
+    *_NEW_INDEXES,
+    _SEAL,
 )
+MIGRATE: Final[dict[int, tuple[str, ...]]] = {
+    1: (
+        f"ALTER TABLE candidates ADD COLUMN {_STATUS_AT}",
+        f"ALTER TABLE candidates ADD COLUMN {_LANE}",
+        *(f"DROP INDEX candidates_by_{flag}" for flag in ELIGIBILITY),
+        *_NEW_INDEXES,
+        _SEAL,
+    ),
+}
+"""From an earlier schema to this one."""
 
+STAGED: Final = ("customer_id", "subject_id", "record_id", "event_at", "probability", "score")
+"""What differs from row to row. The rest is much alike in many rows: it is staged once a combination, as a profile."""
+PROFILE: Final = tuple(name for name in GIVEN if name not in STAGED)
 CREATE_INCOMING: Final = (
-    f"CREATE TEMP TABLE incoming ({_columns(GIVEN)}, PRIMARY KEY ({_list(KEY_GIVEN)})) WITHOUT ROWID"
+    f"CREATE TEMP TABLE staged ({_columns(STAGED)}, profile INTEGER NOT NULL)",
+    f"CREATE TEMP TABLE profiles (profile INTEGER PRIMARY KEY, {_columns(PROFILE)})",
+    f"""CREATE TEMP VIEW incoming AS SELECT {listed(GIVEN)}
+        FROM staged CROSS JOIN profiles ON profiles.profile = staged.profile""",  # noqa: S608 – our own names
 )
-STAGE: Final = f"INSERT INTO incoming VALUES ({', '.join('?' * len(GIVEN))}) ON CONFLICT DO NOTHING"  # noqa: S608 – our own names
+STAGE: Final = f"INSERT INTO staged VALUES ({', '.join('?' * (len(STAGED) + 1))})"  # noqa: S608 – our own names
+STAGE_PROFILE: Final = f"INSERT INTO profiles VALUES ({', '.join('?' * (len(PROFILE) + 1))})"  # noqa: S608 – as above
+REPEATED: Final = f"""
+    SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM incoming GROUP BY {listed(KEY_GIVEN)})
+"""  # noqa: S608 – our own names
 
-_INCOMING = f"{_list(tuple(name for name in _REPLACED if name != 'partition_date'), 'incoming')}, :partition"
+_JOINED: Final = f"""
+    FROM incoming LEFT JOIN candidates AS stored
+        ON stored.program = :program AND ({listed(KEY_GIVEN, "stored")}) = ({listed(KEY_GIVEN, "incoming")})
+"""
+_OFFERED: Final = {name: f"incoming.{name}" for name in REPLACED} | {"partition_date": ":partition"}
 COMPARE: Final = f"""
-    SELECT count(*), count(*) FILTER (WHERE stored.customer_id IS NULL),
+    SELECT count(*) FILTER (WHERE stored.customer_id IS NULL),
         count(*) FILTER (WHERE stored.partition_date > :partition),
         count(*) FILTER (WHERE stored.partition_date <= :partition
-            AND ({_list(_REPLACED, "stored")}) IS NOT ({_INCOMING}))
-    FROM incoming LEFT JOIN candidates AS stored
-        ON stored.program = :program AND ({_list(KEY_GIVEN, "stored")}) = ({_list(KEY_GIVEN, "incoming")})
+            AND ({listed(REPLACED, "stored")}) IS NOT ({", ".join(_OFFERED.values())})),
+        count(*) FILTER (WHERE stored.partition_date = :partition),
+        (SELECT count(*) FROM candidates WHERE program = :program AND partition_date = :partition)
+    {_JOINED}
 """  # noqa: S608 – our own names
-"""Rows given; those new, those of an older partition than the stored row, those changed."""
+"""Rows that are new, of an older partition than the stored row, changed, of this partition already; and how many
+rows of this partition are stored."""
 
-UPSERT: Final = f"""
-    INSERT INTO candidates ({_list((*GIVEN, "program", "partition_date", "status", "version", "updated_at"))})
-    SELECT {_list(tuple(GIVEN))}, :program, :partition, 'active', 1, :now FROM incoming WHERE true
-    ORDER BY {_list(KEY_GIVEN)}
-    ON CONFLICT DO UPDATE SET ({_list(_REPLACED)}) = ({_list(_REPLACED, "excluded")}),
-        version = version + 1, updated_at = excluded.updated_at
-    WHERE candidates.partition_date <= excluded.partition_date
-        AND ({_list(_REPLACED, "candidates")}) IS NOT ({_list(_REPLACED, "excluded")})
+DIFFERING: Final = f"""
+    SELECT {", ".join(f"max(stored.{name} IS NOT {offered})" for name, offered in _OFFERED.items())}
+    {_JOINED} WHERE stored.partition_date <= :partition
+"""
+"""For each of REPLACED whether any row changes it."""
+
+
+def upsert(differing: Collection[str]) -> str:
+    """Insert what is new, and replace the columns `differing` of what has changed.
+
+    Only these columns are set: an index over others is then left alone.
+    """
+    clause = "DO NOTHING"
+    if differing:
+        clause = f"""DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in differing)},
+            version = version + 1, updated_at = excluded.updated_at
+        WHERE candidates.partition_date <= excluded.partition_date
+            AND ({listed(differing, "candidates")}) IS NOT ({listed(differing, "excluded")})"""
+    return f"""
+    INSERT INTO candidates ({listed((*GIVEN, "program", "partition_date", "status", "version", "updated_at"))})
+    SELECT {listed(GIVEN)}, :program, :partition, 'active', 1, :now FROM incoming WHERE true
+    ON CONFLICT {clause}
 """  # noqa: S608 – our own names
 
+
+INDEX_STAGED: Final = "CREATE INDEX temp.staged_by_key ON staged (customer_id, subject_id)"
 REMOVE_LEFT: Final = f"""
     DELETE FROM candidates
     WHERE program = :program AND partition_date = :partition AND status = 'active' AND expires_at > :now
         AND NOT EXISTS (
-        SELECT 1 FROM incoming WHERE ({_list(KEY_GIVEN, "incoming")}) = ({_list(KEY_GIVEN, "candidates")})
+        SELECT 1 FROM incoming WHERE ({listed(KEY_GIVEN, "incoming")}) = ({listed(KEY_GIVEN, "candidates")})
     )
 """  # noqa: S608 – our own names
 """What an earlier build of the partition stored and this one no longer has, as long as nothing came of it."""
 
-OF_CUSTOMER: Final = f"""
-    SELECT {_list(tuple(STORED))} FROM candidates
-    WHERE customer_id = :customer AND (:program IS NULL OR program = :program) AND expires_at > :now
-    ORDER BY score DESC, event_at DESC, subject_id, program, marketplace, subject_type
+_THIS: Final = " AND ".join(f"{name} = :{name}" for name in KEY)
+STANDING: Final = f"SELECT status, status_at FROM candidates WHERE {_THIS}"  # noqa: S608 – our own names
+SET_STATUS: Final = f"""
+    UPDATE candidates SET status = :status, status_at = :at, version = version + 1, updated_at = max(updated_at, :at)
+    WHERE {_THIS}
+"""  # noqa: S608 – our own names
+_OF_CUSTOMER: Final = "customer_id = :customer_id AND (:program IS NULL OR program = :program)"
+REMOVE_WAITING: Final = f"""
+    DELETE FROM candidates WHERE {_OF_CUSTOMER} AND status IN ({", ".join(f"'{status}'" for status in sorted(SERVED))})
 """  # noqa: S608 – our own names
 
-TOP: Final[dict[str, str]] = {
-    channel: f"""
-    SELECT {_list(tuple(STORED))} FROM candidates
-    WHERE program = :program AND {flag_of(channel)} = 1 AND status = 'active' AND score >= :min_score
-        AND expires_at > :now
-    ORDER BY score DESC, event_at DESC, subject_id, customer_id, marketplace, subject_type LIMIT :limit
+
+def bar(channel: str) -> str:
+    """Take a channel's eligibility from a customer's candidates. Raises EngageError for an unknown channel."""
+    flag = flag_of(channel)
+    return f"""
+    UPDATE candidates SET {flag} = 0, version = version + 1, updated_at = max(updated_at, :now)
+    WHERE {_OF_CUSTOMER} AND {flag} = 1
 """  # noqa: S608 – our own names
-    for channel in CHANNEL_TYPES
-}
-"""By channel, best first: served from that channel's partial index alone, without sorting."""
-
-OF_PARTITION: Final = """
-    SELECT customer_id, marketplace, subject_id, score FROM candidates
-    WHERE program = ? AND partition_date = ? ORDER BY customer_id, marketplace, subject_type, subject_id
-"""
-
-DELETE_EXPIRED: Final = "DELETE FROM candidates WHERE expires_at <= ?"

@@ -3,8 +3,11 @@
 import polars as pl
 
 from engage_assets.channels.email import render
+from engage_assets.channels.links import Links
+from engage_assets.channels.message import Letterpress
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.tables import LIST_COLUMNS, frame_schema
+from engage_assets.domain.tokens import Signer
 from engage_assets_tests.builders import a_program, instant
 
 ADDRESS = "person@example.invalid"
@@ -25,6 +28,8 @@ MARKETPLACE = Marketplace(
     site_url="https://shop.example.invalid/de/",
 )
 
+SIGNER = Signer({7: bytes(range(32))}, signing=7)
+LINKS = Links("https://reviews.example.invalid/r", SIGNER)
 
 QUESTIONS = {
     "en": ("How was your Kettle?", "How was your recent purchase?"),
@@ -62,3 +67,14 @@ def rendered(marketplace=MARKETPLACE, **changes):
     """The rendered campaign row of a list of one row."""
     frame = render(listed(**changes), program=PROGRAM, channel=CHANNEL, marketplaces={"DE": marketplace})
     return frame.row(0, named=True)
+
+
+def letter(row=None, *, name="Ada", address=ADDRESS, marketplace=MARKETPLACE, links=None):
+    """The letter of one campaign row."""
+    return Letterpress({"DE": marketplace}, links).letter(row or rendered(), name=name, address=address)
+
+
+def parts(row, *, name="Ada", links=None):
+    """Its text and its HTML, merged."""
+    sent = links.of(row["send_id"], row["slot_at"]) if links else None
+    return Letterpress({"DE": MARKETPLACE}).parts(row, name=name, links=sent)

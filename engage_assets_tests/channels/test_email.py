@@ -1,5 +1,6 @@
 """What a list becomes: subjects, texts and pages in the person's language, closed to injected data."""
 
+import re
 from html.parser import HTMLParser
 
 import polars as pl
@@ -9,11 +10,20 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from engage_assets.channels.email import SUBJECT_NAME_LENGTH, languages, render, template_ids
-from engage_assets.channels.message import GREETING, NAME
+from engage_assets.channels.merge import GREETING, NAME
 from engage_assets.domain.errors import EngageError
-from engage_assets.domain.ports import Send
+from engage_assets.domain.sends import Send
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
-from engage_assets_tests.channels.letters import CHANNEL, MARKETPLACE, PROGRAM, QUESTIONS, listed, rendered
+from engage_assets_tests.channels.letters import (
+    CHANNEL,
+    LINKS,
+    MARKETPLACE,
+    PROGRAM,
+    QUESTIONS,
+    listed,
+    parts,
+    rendered,
+)
 
 
 class Page(HTMLParser):
@@ -21,7 +31,7 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.links, self.words, self.tags, self.lang = [], [], [], None
+        self.links, self.hidden, self.images, self.words, self.tags, self.lang = [], [], [], [], [], None
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
@@ -29,6 +39,8 @@ class Page(HTMLParser):
         attributes = dict(attrs)
         self.lang = attributes["lang"] if tag == "html" else self.lang
         self.links += [attributes["href"]] if tag == "a" else []
+        self.hidden += [attributes] if tag == "a" and "display:none" in attributes["style"] else []
+        self.images += [attributes] if tag == "img" else []
 
     def handle_data(self, data):
         self.words += data.split()
@@ -44,16 +56,36 @@ def test_every_language_is_pinned_here():
 
 @pytest.mark.parametrize("language", QUESTIONS)
 @pytest.mark.parametrize("product", ["Kettle", None, " \u200b"])
-def test_subject_text_and_page_say_the_same_in_each_language(language, product):
+@pytest.mark.parametrize("links", [None, LINKS], ids=["alone", "with a service"])
+def test_subject_text_and_page_say_the_same_in_each_language(language, product, links):
     row = rendered(locale=language, subject_name=product)
-    page = Page(row["html"])
+    text, html = parts(row, links=links)
+    page = Page(html)
     assert row["subject"] == QUESTIONS[language][0 if product == "Kettle" else 1]
     assert row["locale"] == page.lang == language
-    for line in row["text"].splitlines():
+    for line in text.splitlines():
         if not line.startswith(("https:", "mailto:", "-- ")):
             assert " ".join(line.split()) in page.text
-    assert ("Kettle" in row["text"]) == ("Kettle" in page.text) == (product == "Kettle")
-    assert "None" not in row["text"] + row["html"]
+    assert ("Kettle" in text) == ("Kettle" in page.text) == (product == "Kettle")
+    assert "None" not in text + html
+    assert "%%" not in text + html
+
+
+STOP_WORDS = {"en": "unsubscribe", "de": "abmelden", "fr": "désinscri", "ja": "配信", "pt": "descadastr"}
+
+
+@pytest.mark.parametrize("language", QUESTIONS)
+def test_footer_tells_how_to_stop_by_link_or_else_by_mail(language):
+    row = rendered(locale=language)
+    alone, linked = parts(row)[0], parts(row, links=LINKS)[0]
+    assert len(alone.splitlines()) == len(linked.splitlines())
+    changed = [pair for pair in zip(alone.splitlines(), linked.splitlines(), strict=True) if pair[0] != pair[1]]
+    (_, review), (by_mail, by_link), (_, label), (mailto, preferences) = changed
+    assert mailto.startswith("mailto:help@shop.example.invalid?")
+    assert review.startswith("https://reviews.example.invalid/r/c/")
+    assert preferences.startswith("https://reviews.example.invalid/r/preferences/")
+    for words in (by_mail, by_link, label):
+        assert STOP_WORDS[language] in words.lower()
 
 
 @pytest.mark.parametrize("language", QUESTIONS)
@@ -89,19 +121,43 @@ def test_marketplace_whose_language_no_template_has_writes_english():
 
 def test_footer_names_the_sender_and_links_lead_to_the_review_and_out():
     row = rendered(subject_id="a/b c?ä")
+    text, html = parts(row)
     review = "https://shop.example.invalid/de/review/a%2Fb%20c%3F%C3%A4"
     stop = f"mailto:help@shop.example.invalid?subject=unsubscribe%20{row['send_id']}"
-    assert Page(row["html"]).links == [review, stop]
-    assert review in row["text"]
-    assert stop in row["text"]
-    for part in (row["text"], Page(row["html"]).text):
+    assert Page(html).links == [review, stop]
+    assert review in text
+    assert stop in text
+    for part in (text, Page(html).text):
         assert "Müller & Söhne, Marktstraße 1, 10115 Berlin" in part
 
 
-def test_page_loads_nothing_from_elsewhere():
-    page = Page(rendered()["html"])
-    assert not {"img", "link", "script", "style", "iframe"} & set(page.tags)
-    assert "url(" not in rendered()["html"]
+def test_with_a_service_links_are_the_sends_one_is_hidden_and_one_pixel_ends_the_page():
+    row = rendered()
+    links = LINKS.of(row["send_id"], row["slot_at"])
+    text, html = parts(row, links=LINKS)
+    page = Page(html)
+    assert page.links == [links.review, links.preferences, links.hidden]
+    (hidden,), (pixel,) = page.hidden, page.images
+    assert (hidden["href"], hidden["tabindex"], hidden["aria-hidden"]) == (links.hidden, "-1", "true")
+    assert (pixel["src"], pixel["alt"], pixel["width"], pixel["height"]) == (links.pixel, "", "1", "1")
+    assert html.rstrip().endswith("</body>\n</html>")
+    assert html.index(links.pixel) > html.rindex("</table>")
+    assert links.review in text
+    assert links.preferences in text
+    assert links.hidden not in text
+
+
+def test_without_a_service_the_page_loads_nothing_from_elsewhere():
+    _, html = parts(rendered())
+    assert not {"img", "link", "script", "style", "iframe"} & set(Page(html).tags)
+    assert "url(" not in html
+
+
+def test_rendering_knows_no_host_and_no_key():
+    row = rendered()
+    assert "https://" not in row["text"] + row["html"]
+    assert "mailto:" not in row["text"] + row["html"]
+    assert row["send_id"] not in row["text"] + row["html"]
 
 
 def test_product_name_cannot_bring_markup():
@@ -110,6 +166,7 @@ def test_product_name_cannot_bring_markup():
     assert "<b onclick=x>&amp;</b>{{ 7*7 }}" in row["text"]
 
 
+FIELDS = re.compile(r"%%[a-z_]+%%")
 HOSTILE = st.lists(
     st.sampled_from([*"%{}<>&\"' abe\n\r\t\x00\x0b\x1c\x85\u2028\u2029\u202e\u200b", NAME, GREETING])
 ).map("".join)
@@ -119,7 +176,9 @@ HOSTILE = st.lists(
 def test_data_bring_no_merge_field_no_markup_and_no_line_break(product, shop):
     marketplace = MARKETPLACE.model_copy(update={"sender_name": shop, "postal_address": shop})
     row = rendered(marketplace, subject_name=product)
-    assert row["text"].count("%%") == row["html"].count("%%") == 2
+    for part in ("text", "html"):
+        assert FIELDS.findall(row[part]) == FIELDS.findall(rendered()[part])
+        assert not FIELDS.sub("", row[part]).count("%%")
     assert "%%" not in row["subject"]
     assert len(row["subject"].splitlines()) == 1
     assert Page(row["html"]).tags == Page(rendered()["html"]).tags
@@ -150,7 +209,15 @@ def test_result_has_the_tables_schema_the_lists_order_and_the_ledgers_keys():
         cap_scope="any",
     )
     assert first["send_id"] == send.send_id
+    assert (first["subject_type"], first["subject_name"], first["time_zone"]) == ("product", "Kettle", "Europe/Berlin")
     assert made["send_id"].n_unique() == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("  Tea\x00\nkettle\u202e ", "Tea kettle"), ("\u200b ", None), (None, None)]
+)
+def test_the_subjects_name_is_kept_on_one_line_or_not_at_all(name, kept):
+    assert rendered(subject_name=name)["subject_name"] == kept
 
 
 def test_slices_make_what_the_whole_makes():

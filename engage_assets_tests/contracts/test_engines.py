@@ -6,7 +6,7 @@ the engines are compared with; Polars itself then reads the same rows from files
 
 import random
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,27 @@ from engage_assets.decisions import count_reasons, decide
 from engage_assets.defs import list_stages, stages
 from engage_assets.domain.facts import latest_known, stated_once
 from engage_assets.domain.sources import SOURCES
-from engage_assets.domain.tables import INPUT_TABLES, LIST_VERDICTS, OPT_OUT_LOG, SENDS_LOG, declared
+from engage_assets.domain.tables import (
+    INPUT_TABLES,
+    INTERACTIONS_LOG,
+    LIST_VERDICTS,
+    OPT_OUT_LOG,
+    RESPONSES_LOG,
+    SENDS_LOG,
+    declared,
+)
 from engage_assets.filters import judge
 from engage_assets.filters.facts import Asking, join_facts
+from engage_assets.outcomes.attribution import outcomes, unsolicited
 from engage_assets.outcomes.metrics import measure
+from engage_assets.outcomes.volume import review_volume
 from engage_assets.scoring.bands import band, histogram
 from engage_assets_tests.sample.worlds import FIRST_DAY, MARKETPLACES, small_world
 from engage_assets_tests.test_decisions import FLAGS, PROGRAM, FakeScorer, a_batch, a_history, run
 
 PARTITION = FIRST_DAY + timedelta(days=6)
 NOW = PROGRAM.cadence.batch_instant(PARTITION)
+NIGHT = PARTITION + timedelta(days=1)
 TICK = timedelta(microseconds=1)
 CHANNELS = ["email", "banner"]
 STANDING = ["account_status", "fraud_score", "trust_score"]
@@ -129,16 +140,24 @@ def decided(to: ToEngine, day: Day) -> Frame:
     )
 
 
-def measured(to: ToEngine, day: Day) -> pl.DataFrame:
-    night = PARTITION + timedelta(days=1)
-    return measure(
-        to(day["decisions"]),
-        program=PROGRAM,
-        partition=PARTITION,
-        as_of=night,
-        sends=to(day["send_events"]),
-        batch=(12.5, 40),
-    )
+def came_of_sends(to: ToEngine, day: Day) -> Frame:
+    logs = [to(day[name]) for name in ("send_events", "interactions", "responses")]
+    return outcomes(*logs, program=PROGRAM, partition=PARTITION, as_of=NIGHT)
+
+
+def asked_by_nobody(to: ToEngine, day: Day) -> Frame:
+    logs = [to(day[name]) for name in ("send_events", "responses")]
+    return unsolicited(*logs, program=PROGRAM, partition=PARTITION, as_of=NIGHT)
+
+
+def measured(to: ToEngine, day: Day, **came: Any) -> pl.DataFrame:
+    sends, how = to(day["send_events"]), {"program": PROGRAM, "partition": PARTITION, "as_of": NIGHT}
+    return measure(to(day["decisions"]), sends=sends, batch=(12.5, 40), **how, **came)
+
+
+def measured_with_outcomes(to: ToEngine, day: Day) -> pl.DataFrame:
+    volume = review_volume(to(day["reviews"]), to(day["responses"]), first_send=PARTITION, day=NIGHT)
+    return measured(to, day, outcomes=to(day["outcomes"]), headroom=to(day["verdicts"]), unsolicited=1, volume=volume)
 
 
 FUNCTIONS: dict[str, Callable[[ToEngine, Day], Frame | pl.DataFrame]] = {
@@ -153,7 +172,10 @@ FUNCTIONS: dict[str, Callable[[ToEngine, Day], Frame | pl.DataFrame]] = {
     "band": lambda to, day: to(day["scored"]).with_columns(band=band("score")),
     "histogram": lambda to, day: histogram(to(day["scored"])),
     "histogram by marketplace": lambda to, day: histogram(to(day["scored"]), by=["marketplace"]),
+    "outcomes": came_of_sends,
+    "unsolicited": asked_by_nobody,
     "measure": measured,
+    "measure with outcomes": measured_with_outcomes,
     "stated_once": lambda to, day: stated_once(to(day["orders"]), "order_id"),
     "stated_once by two keys": lambda to, day: stated_once(to(day["order_items"]), "order_id", "product_id"),
     "latest_known": lambda to, day: latest_known(to(day["customer_trust"]), "customer_id", "known_at", STANDING),
@@ -177,6 +199,8 @@ def test_the_day_holds_what_engines_could_see_differently(day):
     assert {"OPTED_OUT", "FREQUENCY_CAP", "NOT_SCORED", "LISTED"} <= ends
     assert day["decisions"]["reason"].null_count() == 0
     assert day["decisions"].height == day["raw"].height
+    assert set(day["outcomes"]["outcome"]) == {"responded", "sent", "failed", "held_out", "skipped", "pending"}
+    assert day["outcomes"].height == day["send_events"].filter(program=PROGRAM.program_id)["send_id"].n_unique()
 
 
 # --- the inputs -------------------------------------------------------------------------------------
@@ -197,6 +221,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     log = list(a_history(first.verdicts, NOW, random.Random(1)))
     campaign = f"product-reviews:email:{PARTITION}:DE"
     day["send_events"] = pl.DataFrame(log, schema=SENDS_LOG.schema).with_columns(campaign_id=pl.lit(campaign))
+    day |= what_came_back(log, random.Random(2))
     opt_outs = [{**dict.fromkeys(OPT_OUT_LOG.names), "customer_id": row["customer_id"]} for row in log[::40]]
     day["given_opt_outs"] = pl.DataFrame(opt_outs, schema=OPT_OUT_LOG.schema)
 
@@ -209,7 +234,28 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     day["scored"] = pl.concat([accepted, FakeScorer(5).score(accepted)], how="horizontal")
     day["list_verdicts"] = over_two_channels(list_stages.fill_lists(batch, day["scored"].lazy()))
     day["decisions"] = rows(decided(on_polars, day))
+    day["outcomes"] = rows(came_of_sends(on_polars, day))
     return day
+
+
+def what_came_back(log: list[dict[str, Any]], rng: random.Random) -> Day:
+    """Interactions with the sends of a log, and answers, with instants around every limit."""
+    night = datetime.combine(NIGHT, time(23, 59))
+    touched, answers = [], {}
+    for place, event in enumerate(rng.sample(log, len(log) // 2)):
+        at = event["at"] + rng.choice([-TICK, timedelta(), TICK, timedelta(days=14), timedelta(days=14) + TICK])
+        known = {"send_id": event["send_id"], "at": at, "received_at": rng.choice([at, night, night + TICK])}
+        touch = {"kind": rng.choice(["open", "click", "bounce", "complaint", "delivered"]), "event_id": f"e-{place}"}
+        touch |= {"machine_rule": rng.choice([None, *STRANGE]), "is_permanent": rng.choice([None, True, False])}
+        touched += [known | touch] * rng.choice([1, 2])
+        key = (event["program"], event["customer_id"], event["subject_id"])
+        answer = {"response_id": f"r-{place}", "rating": rng.randint(1, 5), "photos": 0, "has_text": True}
+        answers[key] = known | answer | dict(zip(("program", "customer_id", "subject_id"), key, strict=True))
+    given = list(answers.values()) * 2
+    return {
+        "interactions": pl.DataFrame(touched, schema=INTERACTIONS_LOG.schema),
+        "responses": pl.DataFrame(given, schema=RESPONSES_LOG.schema),
+    }
 
 
 def over_two_channels(verdicts: pl.DataFrame) -> pl.DataFrame:

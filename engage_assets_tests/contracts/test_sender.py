@@ -1,73 +1,86 @@
 """What every `Sender` keeps to, whatever carries the messages."""
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
-from email import message_from_bytes, policy
+from pathlib import Path
 
 import pytest
 
 from engage_assets.channels.dry_run import DryRunSender
-from engage_assets.channels.message import build_message
-from engage_assets.domain.ports import Sender
-from engage_assets_tests.channels.letters import ADDRESS, MARKETPLACE, rendered
+from engage_assets.channels.smtp import smtp_sender
+from engage_assets.domain.ports import Line, Sender
+from engage_assets_tests.channels.letters import ADDRESS, LINKS, letter, rendered
+from engage_assets_tests.channels.mail_servers import mail_server
 
 
 @dataclass
 class Carrier:
-    """A sender and the raw messages that arrived at the other end."""
+    """A sender, one line of it, and the contents that arrived at the other end."""
 
     sender: Sender
+    line: Line
     arrived: Callable[[], list[bytes]]
 
 
-def dry_run(tmp_path):
-    return Carrier(DryRunSender(tmp_path), lambda: [path.read_bytes() for path in sorted(tmp_path.rglob("*.eml"))])
+@contextmanager
+def dry_run(outbox: Path):
+    sender = DryRunSender(outbox)
+    yield Carrier(sender, sender.open(), lambda: [path.read_bytes() for path in sorted(outbox.rglob("*.eml"))])
 
 
-CARRIERS = {"dry_run": dry_run}
-LEAVES_MACHINE = {"dry_run": False}
+@contextmanager
+def smtp(_):
+    with mail_server() as (port, inbox):
+        sender = smtp_sender(f"smtp://127.0.0.1:{port}", None, lines=3, per_second=100)
+        yield Carrier(sender, sender.open(), lambda: [content for _, _, content in inbox.letters])
+
+
+CARRIERS = {"dry_run": dry_run, "smtp": smtp}
 
 
 @pytest.fixture(params=CARRIERS)
 def carrier(request, tmp_path):
-    return CARRIERS[request.param](tmp_path)
-
-
-def hand_over(carrier, *, name="Ada", **changes):
-    row = rendered(**changes)
-    message = build_message(row, marketplace=MARKETPLACE, name=name, address=ADDRESS)
-    return message, carrier.sender.hand_over(row["send_id"], row["campaign_id"], message)
+    with CARRIERS[request.param](tmp_path) as carrier:
+        yield carrier
+        carrier.line.close()
 
 
 def test_it_says_what_it_is(carrier):
     assert carrier.sender.transport in CARRIERS
-    assert carrier.sender.leaves_machine is LEAVES_MACHINE[carrier.sender.transport]
+    assert carrier.sender.leaves_machine is False
+    assert carrier.sender.lines >= 1
+    assert carrier.sender.per_second is None or carrier.sender.per_second > 0
 
 
 @pytest.mark.parametrize("locale", ["en", "ja"])
-def test_what_arrives_is_what_was_handed_over(carrier, locale):
-    message, _ = hand_over(carrier, locale=locale, subject_name="湯沸かし – " * 12)
-    (raw,) = carrier.arrived()
-    mail = message_from_bytes(raw, policy=policy.default)
-    assert {name: mail[name] for name in message} == {name: message[name] for name in message}
-    for kind in ("plain", "html"):
-        assert mail.get_body((kind,)).get_content() == message.get_body((kind,)).get_content()
+@pytest.mark.parametrize("links", [None, LINKS], ids=["alone", "with a service"])
+def test_what_arrives_is_what_was_handed_over_byte_for_byte(carrier, locale, links):
+    made = letter(rendered(locale=locale, subject_name="湯沸かし – " * 12), links=links)
+    assert carrier.line.hand_over(made).state == "sent"
+    assert carrier.arrived() == [made.content]
 
 
-def test_the_same_send_arrives_once(carrier):
-    _, first = hand_over(carrier)
-    arrived = carrier.arrived()
-    _, again = hand_over(carrier, name="Bea")
-    assert first == again
-    assert carrier.arrived() == arrived
-
-
-def test_different_sends_arrive_each(carrier):
-    places = {hand_over(carrier, customer_id=f"c{i}")[1] for i in range(3)}
-    assert len(places) == len(carrier.arrived()) == 3
+def test_different_sends_arrive_each_and_the_line_may_be_closed_between(carrier):
+    made = [letter(rendered(customer_id=f"c{i}")) for i in range(3)]
+    receipts = set()
+    for one in made:
+        receipts.add(carrier.line.hand_over(one).receipt)
+        carrier.line.close()
+    assert len(receipts) == 3
+    assert sorted(carrier.arrived()) == sorted(one.content for one in made)
 
 
 def test_where_it_went_tells_nothing_of_the_person(carrier):
-    _, where = hand_over(carrier)
-    assert where
-    assert not {"c1", "Ada", ADDRESS} & set(where.replace("/", ":").removesuffix(".eml").split(":"))
+    answer = carrier.line.hand_over(letter())
+    assert answer.receipt
+    assert answer.reason is None
+    for told in ("c1", "Ada", ADDRESS):
+        assert told not in answer.receipt.replace("/", " ").split()
+
+
+def test_the_outbox_takes_a_send_once(tmp_path):
+    line = DryRunSender(tmp_path).open()
+    first, again = line.hand_over(letter()), line.hand_over(letter(name="Bea"))
+    assert first == again
+    assert (tmp_path / first.receipt).read_bytes() == letter().content

@@ -237,7 +237,7 @@ def test_what_was_sent_counts_in_the_next_days_cap(fresh):
     run(fresh)
     listed = decisions(fresh).filter(reason="LISTED")
     launcher = at(fresh, batch_instant())
-    from engage_assets.domain.ports import Send
+    from engage_assets.domain.sends import Send
     from engage_assets.ledger.ledger import SqlLedger
 
     ledger = SqlLedger(launcher.home.ledger_url)

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from engage_assets.defs.build import build_definitions
-from engage_assets.defs.resources import resources
+from engage_assets.deployment import resources
 from engage_assets.domain.errors import EngageError
 from engage_assets.programs import ProgramFolder, load_folder
 from engage_assets_tests.builders import a_program

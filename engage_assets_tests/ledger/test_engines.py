@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from engage_assets.domain.errors import EngageError
-from engage_assets.domain.ports import Send
+from engage_assets.domain.sends import Send
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.tables import gate, sends
 from engage_assets_tests.builders import instant
@@ -27,7 +27,7 @@ def ledger(tmp_path):
 
 
 def test_commits_are_durable_and_readers_are_not_in_the_way(ledger):
-    with ledger._reading() as connection:
+    with ledger.database.reading() as connection:
         pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
 
     assert pragmas == ["wal", 2]
@@ -41,7 +41,7 @@ def test_a_cut_waits_for_the_writer_who_came_first(ledger, tmp_path):
         cut = pool.submit(ledger.send_events, None, NOW)
         with pytest.raises(TimeoutError):
             cut.result(timeout=0.1)
-        writer.execute("INSERT INTO send_states VALUES (?, 'claimed', ?, NULL)", (send_id, f"{NOW}.000000"))
+        writer.execute("INSERT INTO send_states VALUES (?, 1, 'claimed', ?, NULL)", (send_id, f"{NOW}.000000"))
         writer.execute("COMMIT")
 
         assert cut.result(timeout=10)["state"].to_list() == ["planned", "claimed"]
@@ -60,7 +60,7 @@ def test_threads_that_meet_at_a_new_file_share_it(tmp_path):
 
 def test_a_write_that_fails_leaves_nothing(ledger):
     def break_off():
-        with ledger._writing() as connection:
+        with ledger.database.writing() as connection:
             connection.execute(gate.update().values(schema_version=99))
             raise RuntimeError("the writer broke off")
 
@@ -68,8 +68,8 @@ def test_a_write_that_fails_leaves_nothing(ledger):
         break_off()
 
     assert ledger.plan([a_send("c-1")], NOW) == 1
-    with ledger._reading() as connection:
-        assert connection.execute(gate.select()).all() == [(1, 1)]
+    with ledger.database.reading() as connection:
+        assert connection.execute(gate.select()).all() == [(1, 2)]
         assert connection.execute(sends.select()).one().state == "planned"
 
 

@@ -113,16 +113,23 @@ def test_a_send_counts_with_its_latest_state_up_to_the_night():
 def test_what_cannot_be_measured_is_null_and_says_why():
     metrics = measured(empty_frame(DECISIONS))
     unmeasured = {row["metric"]: row["note"] for row in metrics.filter(pl.col("value").is_null()).iter_rows(named=True)}
-    no_delivery = "no delivery has run"
+    fates = ("sends_planned", "sent", "pending", "failed", "in_doubt", "skipped", "held_out")
+    counts = ("opens", "opens_raw", "clicks", "clicks_raw", "responses", "responses_unsolicited")
+    rates = ("open_rate", "open_rate_raw", "click_through_rate", "click_through_rate_raw", "click_to_open_rate")
+    others = ("conversion_rate", "bounce_rate", "complaint_rate", "mean_rating")
+    service = ("service_requests", "service_p99_ms", "service_error_rate", "service_availability")
+    costs = ("cost_per_message", "cost_per_response")
     assert unmeasured == {
         "filter_pass_rate": "no input records",
         "high_score_rate": "no record was scored",
         "mean_listed_score": "no record is listed",
-        **dict.fromkeys(("sends_planned", "sent", "pending", "failed", "in_doubt", "skipped", "held_out"), no_delivery),
-        **dict.fromkeys(("open_rate", "click_through_rate", "conversion_rate"), "no interactions are recorded yet"),
+        "cap_headroom": "no verdicts were read",
+        **dict.fromkeys((*fates, *counts, *rates, *others), "no delivery has run"),
         "batch_duration_seconds": "no completed batch is recorded for the partition",
         "throughput_per_minute": "no completed batch is recorded for the partition",
-        "cost_per_message": "the program file has no cost section",
+        **dict.fromkeys(costs, "the program file has no cost section"),
+        **dict.fromkeys(service, "the service measured nothing in this time"),
+        "review_volume_increase": "reviews, or the day of the first send, are not known",
     }
     assert values(metrics, "input_records") == {"all": 0}
 

@@ -10,15 +10,35 @@ from engage_assets.outcomes.charts import trend
 from engage_assets.outcomes.figures import compact, duration, percent, thousands
 from engage_assets.outcomes.metrics import measure
 from engage_assets.outcomes.report import render_report, report_pictures
+from engage_assets.outcomes.service import ServiceFigures
+from engage_assets.outcomes.volume import ReviewVolume
 from engage_assets_tests.builders import a_program, instant
-from engage_assets_tests.outcomes.frames import A_DAY, NIGHT, PARTITION, on_polars, sends
+from engage_assets_tests.outcomes.frames import A_DAY, NIGHT, PARTITION, on_polars, outcome_rows, sends
 
-PROGRAM = a_program(programName="Reviews & <friends>")
-SENDS = sends(("s-1", "sent", "2026-11-21 10:00"), ("s-2", "planned", "2026-11-21 02:30"))
+PROGRAM = a_program(programName="Reviews & <friends>", cost={"currency": "EUR", "perBatch": 3})
+PLANNED = sends(("s-2", "planned", "2026-11-21 02:30"))
+OPENED = {"human_opens": 1}
+CAME = outcome_rows(
+    {"outcome": "responded", "rating": 5, "human_clicks": 1, **OPENED},
+    {"outcome": "responded", "rating": 4, "human_clicks": 1, "marketplace": "DE", **OPENED},
+    {"bounced_at": instant("2026-11-21 16:00"), "is_hard_bounce": True},
+    OPENED,
+    {"machine_opens": 4},
+    {"outcome": "pending", "marketplace": "JP"},
+    {"outcome": "in_doubt", "reason": "OWNER_LOST"},
+    {"outcome": "skipped", "reason": "OPTED_OUT"},
+)
+CONTRIBUTION = {
+    "outcomes": on_polars(CAME),
+    "unsolicited": 7,
+    "headroom": on_polars(pl.DataFrame({"customer_id": ["a", "b"], "quota_left": [3, 0]})),
+    "service": ServiceFigures(1000, 2, 0.0123, (0.01, 0.015), 1430, 1439),
+    "volume": ReviewVolume(NIGHT, 9, (6, 7, 8, 7), NIGHT - timedelta(days=28), NIGHT - timedelta(days=40)),
+}
 MISSING = [("trust: FRAUD_SCORE_HIGH", "customer_trust.fraud_score")]
 
 
-def measured(frame, log=None):
+def measured(frame, log=None, **came):
     return measure(
         on_polars(frame),
         program=PROGRAM,
@@ -26,10 +46,11 @@ def measured(frame, log=None):
         as_of=NIGHT,
         sends=None if log is None else on_polars(log),
         batch=(11.8, frame.height),
+        **came,
     )
 
 
-DAY = measured(pl.concat([A_DAY] * 1234), SENDS)
+DAY = measured(pl.concat([A_DAY] * 1234), **CONTRIBUTION)
 EMPTY = measured(empty_frame(DECISIONS))
 
 
@@ -72,7 +93,7 @@ def test_the_page_shows_the_figures_with_their_words():
         "declared clock, which stood at 21 November 2026, 12:00 UTC",
         "Input records 12,340 of them 1,234 duplicates",
         "Filter pass rate 50.0% 6,170 of 12,340 input records",
-        "Sent 1 of 2 planned; 1 pending",
+        "Sent 5 of 8 planned; 1 pending",
         "Batch duration 11.8 s 62,746 records a minute; deadline 2 h",
         "RETURNED the product was returned 1,234 10.0%",
         "All input records 12,340 100.0%",
@@ -80,10 +101,44 @@ def test_the_page_shows_the_figures_with_their_words():
         "0.7–0.8 high 2,468 50.0%",
         "email list from 0.7",
         "trust: FRAUD_SCORE_HIGH customer_trust. fraud_score",
-        "Open rate, click-through rate, conversion rate no interactions are recorded yet",
-        "Cost per message the program file has no cost section",
+        "1 send is in doubt. Nobody can tell whether it went out",
+        "Sent 5 · 100.0% Opened 3 · 60.0% Clicked 2 · 40.0% Answered 2 · 40.0%",
+        "Open rate 60.0% 80.0%",
+        "Click-through rate 40.0% 40.0%",
+        "Conversion rate 40.0% Bounce rate 20.0% Complaint rate 0.0%",
+        "2 answers by rating Rating Answers Share 5 1 50.0% 4 1 50.0% 3 0 0.0%",
+        "Mean rating sum of the answers&#39; ratings ÷ answers 4.50 of 5",
+        "that belong to no send 7",
+        "before the first send − 1 +28.6%",
+        "÷ answers, from the program&#39;s cost section 1.5000",
+        "In doubt OWNER_LOST the process that handed it over broke off",
+        "Skipped OPTED_OUT the customer opted out after the list was made 1 12.5%",
+        "DE 1 100.0% 100.0% 100.0%",
+        "JP 0 – – – all by email 5 60.0% 40.0% 40.0%",
+        "Requests left Customers 0 1 3 1",
+        "between 10 and 15 ms, the bounds of its bucket 12.3 ms",
+        "÷ requests 0.2%",
+        "÷ minutes expected 99.4%",
     ):
         assert expected in text
+
+
+def test_machines_stand_apart_in_the_funnel_and_in_its_words():
+    html = rendered()
+    assert "Sent: 5; Opened: 3 and 1 by machines only; Clicked: 2; Answered: 2" in html
+    opened = re.findall(r'<rect class="machines" x="([\d.]+)" y="70" width="([\d.]+)"', html)
+    assert opened == [("264.0", "88.0")]
+
+
+def test_before_anything_came_back_the_page_says_so():
+    text = words(rendered(measured(A_DAY, PLANNED)))
+    assert "From send to answer There are no rates: no outcomes are made yet." in text
+    assert "in doubt." not in text
+    assert "The service What" not in text
+    missing = "Click-through rate, click-to-open rate, conversion rate, bounce rate, complaint rate"
+    assert (
+        f"Answers, open rate, {missing.lower()}, mean rating, unsolicited answers, cost per answer no outcomes" in text
+    )
 
 
 def test_the_page_loads_nothing_and_escapes_what_it_is_given():
@@ -109,7 +164,8 @@ def test_an_empty_day_says_what_there_is_not():
         "There are no earlier partitions to compare with.",
         "Every clause of every filter was evaluated.",
         "Filter pass rate – not measured: no input records",
-        "Sends planned, sent, pending, failed, in doubt, skipped, held out no delivery has run",
+        "There are no rates: no delivery has run.",
+        "Sends planned, sent, pending, failed, in doubt, skipped, held out, answers, open rate",
     ):
         assert expected in text
 
@@ -154,6 +210,7 @@ def test_numbers_are_written_for_people():
 
 @pytest.mark.browser
 def test_the_page_opens_offline_and_fits_wide_and_narrow_screens(chromium_path, tmp_path):
+    from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import sync_playwright
 
     quiet = (
@@ -173,7 +230,9 @@ def test_the_page_opens_offline_and_fits_wide_and_narrow_screens(chromium_path, 
             page.goto(page_file.as_uri())
             assert page.evaluate("document.documentElement.scrollWidth") == width
             assert page.get_by_role("img", name="Records left after each stage").is_visible()
+            assert page.get_by_role("img", name="Messages sent, opened, clicked and answered").is_visible()
             assert page.locator("svg[aria-labelledby^=trend]:visible").count() == 1
+        barriers = [(scheme, found["id"]) for scheme in ("light", "dark") for found in _barriers(page, Axe(), scheme)]
         headings = page.get_by_role("heading").all_inner_texts()
         figure = page.get_by_text("12,340", exact=True).first.is_visible()
         captions = page.locator("table:not(:has(caption))").count()
@@ -184,7 +243,10 @@ def test_the_page_opens_offline_and_fits_wide_and_narrow_screens(chromium_path, 
         "From input to list",
         "Why records ended where they did",
         "Scores",
+        "From send to answer",
+        "Why sends were not made",
         "Marketplaces and channels",
+        "The service",
         "The last 30 partitions",
         "What this report does not know",
     ]
@@ -192,3 +254,10 @@ def test_the_page_opens_offline_and_fits_wide_and_narrow_screens(chromium_path, 
     assert captions == 0
     assert set(requests) == {page_file.as_uri()}
     assert faults == []
+    assert barriers == []
+
+
+def _barriers(page, axe, scheme):
+    """What axe-core finds in a colour scheme."""
+    page.emulate_media(color_scheme=scheme)
+    return axe.run(page).response["violations"]

@@ -2,9 +2,10 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from engage_assets.outcomes.words import funnel, history, range_table
+from engage_assets.outcomes.metrics import measure
+from engage_assets.outcomes.words import contribution, funnel, history, range_table
 from engage_assets_tests.builders import a_program
-from engage_assets_tests.outcomes.frames import A_DAY, PARTITION, decisions
+from engage_assets_tests.outcomes.frames import A_DAY, NIGHT, PARTITION, decisions, on_polars, outcome_rows
 
 
 def figures(text: str) -> list[tuple[str, int]]:
@@ -48,6 +49,41 @@ def test_the_funnel_of_an_empty_day_has_no_shares():
     assert text.splitlines()[0] == f"E-Commerce Product Reviews, {PARTITION}"
     assert {count for _, count in figures(text)} == {0}
     assert "%" not in text
+
+
+def measured(came):
+    log = None if came is None else on_polars(came)
+    how = {"partition": PARTITION, "as_of": NIGHT, "sends": None, "batch": None, "outcomes": log, "unsolicited": 1}
+    return measure(on_polars(A_DAY), program=a_program(), **how)
+
+
+def test_the_funnel_goes_on_with_what_came_back():
+    came = outcome_rows(
+        {"outcome": "responded", "rating": 5, "human_opens": 1, "human_clicks": 1},
+        {"human_opens": 1},
+        {"machine_opens": 1},
+        {},
+        {"outcome": "skipped", "reason": "OPTED_OUT"},
+    )
+    assert contribution(measured(came)).splitlines() == [
+        "sends planned                          5 100.0%",
+        "  skipped                             -1  20.0%",
+        "sent                                   4  80.0%",
+        "opened                                 2  50.0%",
+        "  by machines only                     1  25.0%",
+        "clicked                                1  25.0%",
+        "  by machines only                     0   0.0%",
+        "answered                               1  25.0%",
+        "",
+        "open rate                                 50.0%",
+        "click-through rate                        25.0%",
+        "click-to-open rate                        50.0%",
+        "conversion rate                           25.0%",
+        "mean rating                           5.00 of 5",
+        "unsolicited answers                           1",
+        "not measured: no provider event (delivered, bounce, complaint) of the partition's sends is recorded",
+    ]
+    assert contribution(measured(None)) == "sends: no delivery has run"
 
 
 def test_a_history_tells_each_record_in_words():

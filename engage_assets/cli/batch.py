@@ -1,108 +1,20 @@
-"""The command line: thin words over programs, the sample world, and Dagster's jobs."""
+"""Commands around the batch: sample, train, run, backfill, show, why."""
 
-import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from engage_assets.domain.channel_specs import CHANNEL_TYPES
+from engage_assets.cli.desk import DAY, launcher, plain_errors
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.sources import SOURCES
 
 if TYPE_CHECKING:
     from engage_assets.defs.launch import Launcher
 
-DAY = click.DateTime(formats=["%Y-%m-%d"])
 
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Show a mistake as its message, without a traceback."""
-    try:
-        yield
-    except EngageError as error:
-        for line in error.args:
-            click.echo(click.style("error: ", fg="red") + str(line), err=True)
-        sys.exit(1)
-
-
-def launcher(**changes: str) -> "Launcher":
-    """The deployment of this environment, with some variables changed."""
-    from engage_assets.defs.launch import Launcher  # noqa: PLC0415 - --help and validate need no Dagster
-
-    return Launcher({**os.environ, **changes})
-
-
-@click.group()
-@click.version_option(package_name="engage-assets")
-def main() -> None:
-    """Decide whom to contact about what, when, through which channel; prove it; measure it."""
-
-
-@main.group()
-def programs() -> None:
-    """Program files."""
-
-
-@programs.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-def validate(files: tuple[Path, ...]) -> None:
-    """Report every fault of program files (default: the whole folder) with file, line, key and remedy."""
-    from engage_assets.defs.abilities import load_programs  # noqa: PLC0415 - as in launcher
-
-    with plain_errors():
-        if not files:
-            loaded = load_programs(Path(os.environ.get("ENGAGE_PROGRAMS") or "programs"))
-            click.echo(f"valid: {', '.join(loaded.programs)} (marketplaces: {', '.join(loaded.marketplaces)})")
-            return
-        found = [_faults(path) for path in files]
-        for path, (faults, beyond) in zip(files, found, strict=True):
-            if not faults:
-                click.echo(f"{path}: valid{', but beyond what this version can run:' if beyond else ''}")
-            for note in beyond:
-                click.echo(f"  {note}")
-        if any(faults for faults, _ in found):
-            raise EngageError(*(fault for faults, _ in found for fault in faults))
-
-
-def _faults(path: Path) -> tuple[list[str], list[str]]:
-    """The faults of one program file, and what it asks of a source that this version does not know.
-
-    Its marketplaces are checked where their file stands beside it.
-    """
-    from engage_assets import programs as reader  # noqa: PLC0415 - as in launcher
-    from engage_assets.defs.abilities import abilities  # noqa: PLC0415 - as in launcher
-
-    beside = path.parent / reader.MARKETPLACES_FILE
-    try:
-        marketplaces = reader.read_marketplaces(beside) if beside.is_file() else None
-        reader.read_program(path, marketplaces, abilities())
-    except EngageError as error:
-        try:
-            program = reader.read_program(path)
-        except EngageError:
-            return list(map(str, error.args)), []
-        # A well-formed program of a source that a later version may know is no mistake of its author.
-        notes = list(map(str, error.args))
-        return ([], notes) if program.source_table not in SOURCES else (notes, [])
-    return [], []
-
-
-@programs.command()
-def schema() -> None:
-    """Print the JSON schema of program files."""
-    from engage_assets.programs import json_schema  # noqa: PLC0415 - as in launcher
-
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
-
-
-@main.command()
+@click.command()
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same world.")
 @click.option("--first-day", type=DAY, default="2026-10-01", show_default=True, help="First partition.")
 @click.option("--days", default=30, show_default=True, help="Partitions.")
@@ -111,10 +23,11 @@ def schema() -> None:
 def sample(**options: Any) -> None:
     """Write a synthetic warehouse into ENGAGE_HOME."""
     with plain_errors():
-        _sample(launcher(), **{**options, "first_day": options["first_day"].date()})
+        write_sample(launcher(), **{**options, "first_day": options["first_day"].date()})
 
 
-def _sample(desk: "Launcher", **options: Any) -> None:
+def write_sample(desk: "Launcher", **options: Any) -> None:
+    """Write the world, and say how many rows."""
     from engage_assets.sample.world import generate  # noqa: PLC0415 - as in launcher
 
     summary = generate(desk.home.warehouse, marketplaces=desk.folder.marketplaces, **options)
@@ -123,16 +36,17 @@ def _sample(desk: "Launcher", **options: Any) -> None:
     click.echo(f"  in {desk.home.warehouse}")
 
 
-@main.command()
+@click.command()
 @click.argument("program_id")
 @click.option("--as-of", type=DAY, help="Learn only from what was known by this day; default: today.")
 def train(program_id: str, as_of: datetime | None) -> None:
     """Train a program's model and make it the current one."""
     with plain_errors():
-        _train(launcher(), program_id, as_of.date() if as_of else None)
+        train_model(launcher(), program_id, as_of.date() if as_of else None)
 
 
-def _train(desk: "Launcher", program_id: str, as_of: date | None) -> None:
+def train_model(desk: "Launcher", program_id: str, as_of: date | None) -> None:
+    """Train, and say how good the model is."""
     from engage_assets.defs.launch import progress  # noqa: PLC0415 - as in launcher
 
     program = desk.program(program_id)
@@ -155,7 +69,7 @@ def _train(desk: "Launcher", program_id: str, as_of: date | None) -> None:
         )
 
 
-@main.command()
+@click.command()
 @click.argument("program_id")
 @click.option("--date", "day", type=DAY, help="Partition; default: the newest whose batch instant has come.")
 @click.option("--with-report/--batch-only", default=True, show_default=True, help="Measure, report and export too.")
@@ -164,13 +78,14 @@ def run(program_id: str, day: datetime | None, with_report: bool) -> None:
     with plain_errors():
         desk = launcher()
         partition = day.date() if day else desk.program(program_id).cadence.partition_of(desk.clock.now())
-        _run(desk, program_id, partition, with_report=with_report)
-        _show(desk, program_id, partition)
+        run_partition(desk, program_id, partition, with_report=with_report)
+        show_partition(desk, program_id, partition)
         if not desk.lake.rows((desk.program(program_id).key, "decisions"), partition.isoformat()):
             click.echo(f"\nThe source has no records of {partition}; name a day that has with --date.")
 
 
-def _run(desk: "Launcher", program_id: str, partition: date, *, with_report: bool) -> None:
+def run_partition(desk: "Launcher", program_id: str, partition: date, *, with_report: bool) -> None:
+    """Run one partition's jobs, and say how long each took."""
     from engage_assets.defs.launch import progress  # noqa: PLC0415 - as in launcher
 
     program = desk.program(program_id)
@@ -179,7 +94,7 @@ def _run(desk: "Launcher", program_id: str, partition: date, *, with_report: boo
             desk.run_partition(program, partition, jobs=[job])
 
 
-@main.command()
+@click.command()
 @click.argument("program_id")
 @click.option("--from", "first", type=DAY, required=True, help="First partition.")
 @click.option("--to", "last", type=DAY, required=True, help="Last partition.")
@@ -219,31 +134,7 @@ def _show_range(desk: "Launcher", program_id: str, days: list[date]) -> None:
     click.echo("\n" + reason_table([decisions for _, decisions in decided.values()]))
 
 
-@main.command()
-@click.argument("program_id")
-@click.option("--confirm", is_flag=True, help="You mean it: without the schedule, a delivery needs a person's word.")
-def deliver(program_id: str, confirm: bool) -> None:
-    """Hand over the messages whose slot has come."""
-    with plain_errors():
-        _deliver(launcher(), program_id, confirm=confirm)
-
-
-def _deliver(desk: "Launcher", program_id: str, *, confirm: bool) -> None:
-    from engage_assets.defs.launch import progress  # noqa: PLC0415 - as in launcher
-
-    program = desk.program(program_id)
-    now = desk.clock.now()
-    declared = " (declared clock)" if desk.clock.is_declared else ""
-    with progress(f"delivery at {now:%Y-%m-%d %H:%M} UTC{declared}"):
-        result = desk.run(f"{program.key}_delivery", tags={"engage/deliver": "confirmed"} if confirm else {})
-    events = result.get_asset_materialization_events()
-    for event in events:
-        click.echo(f"  {event.materialization.partition}: {event.materialization.description}")
-    if not events:
-        click.echo("  nothing was due")
-
-
-@main.command()
+@click.command()
 @click.argument("program_id")
 @click.option("--date", "day", type=DAY, help="Partition; default: the newest that was decided.")
 @click.option("--from", "first", type=DAY, help="With --to: a table over a range of partitions instead.")
@@ -260,7 +151,7 @@ def show(program_id: str, day: datetime | None, first: datetime | None, last: da
         elif first or last:
             raise EngageError("give both --from and --to, or neither")
         else:
-            _show(desk, program_id, day.date() if day else date.fromisoformat(decided[-1]))
+            show_partition(desk, program_id, day.date() if day else date.fromisoformat(decided[-1]))
 
 
 def _days(first: datetime, last: datetime) -> list[date]:
@@ -270,7 +161,8 @@ def _days(first: datetime, last: datetime) -> list[date]:
     return [first.date() + timedelta(days=step) for step in range((last - first).days + 1)]
 
 
-def _show(desk: "Launcher", program_id: str, partition: date) -> None:
+def show_partition(desk: "Launcher", program_id: str, partition: date) -> None:
+    """Print a partition's funnel, its campaigns, and where its files lie."""
     from engage_assets.outcomes.words import funnel  # noqa: PLC0415 - as in launcher
 
     program = desk.program(program_id)
@@ -287,7 +179,7 @@ def _show(desk: "Launcher", program_id: str, partition: date) -> None:
             click.echo(f"  {found}")
 
 
-@main.command()
+@click.command()
 @click.argument("program_id")
 @click.argument("customer_id")
 def why(program_id: str, customer_id: str) -> None:
@@ -300,51 +192,3 @@ def why(program_id: str, customer_id: str) -> None:
         if decided is None:
             raise EngageError(f"no partition of {program_id} was decided yet; run `engage run {program_id}`")
         click.echo(history(customer_id, decided))
-
-
-@main.command(name="opt-out")
-@click.argument("customer_id")
-@click.option("--program", "program_id", help="Only of this program; default: of all.")
-@click.option("--channel", type=click.Choice(CHANNEL_TYPES), help="Only of this channel; default: of all.")
-def opt_out(customer_id: str, program_id: str | None, channel: str | None) -> None:
-    """Record that a customer opted out: from the next batch instant on nobody asks him."""
-    from engage_assets.ledger.ledger import SqlLedger  # noqa: PLC0415 - as in launcher
-
-    with plain_errors():
-        desk = launcher()
-        if program_id:
-            desk.program(program_id)
-        desk.home.root.mkdir(parents=True, exist_ok=True)
-        SqlLedger(desk.home.ledger_url).opt_out(customer_id, desk.clock.now(), program_id, channel)
-        click.echo(f"recorded at {desk.clock.now():%Y-%m-%d %H:%M} UTC")
-
-
-@main.command()
-@click.option("--seed", default=1, show_default=True, help="The same seed gives the same world.")
-def demo(seed: int) -> None:
-    """Generate a world, train, run the last partition, deliver to the outbox in dry-run, and show it all."""
-    first_day, days, program_id = date(2026, 10, 1), 30, "product-reviews"
-    partition = first_day + timedelta(days=days - 1)
-    with plain_errors():
-        desk = launcher()
-        click.echo(f"1. a synthetic warehouse: seed {seed}, {days} days from {first_day}")
-        _sample(desk, seed=seed, first_day=first_day, days=days)
-        click.echo("2. a model, from what was known on the first day")
-        _train(desk, program_id, first_day)
-        instant = desk.program(program_id).cadence.batch_instant(partition)
-        click.echo(f"3. the batch of {partition} on a declared clock: it is {instant:%Y-%m-%d %H:%M} UTC")
-        _run(launcher(ENGAGE_NOW=instant.isoformat()), program_id, partition, with_report=False)
-        click.echo("4. delivery to the outbox, at each slot on the declared clock; nothing leaves this machine")
-        key = desk.program(program_id).key
-        slots = desk.lake.scan((key, "email_campaigns"), partition.isoformat()).select("slot_at").unique().collect()
-        for slot in sorted(slots["slot_at"].to_list()):
-            _deliver(launcher(ENGAGE_NOW=slot.isoformat()), program_id, confirm=True)
-        click.echo("5. figures, report and export, at 23:59 UTC of the next day on the declared clock")
-        night = datetime.combine(partition + timedelta(days=1), datetime.max.time()).replace(microsecond=0, second=0)
-        evening = launcher(ENGAGE_NOW=night.isoformat())
-        evening.run_partition(evening.program(program_id), partition, jobs=["metrics", "export"])
-        _show(desk, program_id, partition)
-        click.echo(f"  {desk.home.outbox}  (messages, one .eml each)")
-        click.echo(f"  {desk.home.export}  (warehouse export)")
-        click.echo("\nAll times after step 2 were declared (ENGAGE_NOW), and the people are invented.")
-        click.echo("Open the UI on the same home: make ui, then http://localhost:3000")

@@ -1,0 +1,33 @@
+"""The command line: thin words over programs, the sample world, Dagster's jobs and the service."""
+
+import click
+
+from engage_assets.cli.batch import backfill, run, sample, show, train, why
+from engage_assets.cli.demo import demo, simulate_responses
+from engage_assets.cli.operate import (
+    approve,
+    audit,
+    deliver,
+    ledger,
+    opt_out,
+    preview,
+    resume,
+    sends,
+    stop,
+    suppress,
+)
+from engage_assets.cli.program_files import programs
+from engage_assets.cli.service import keys, serve
+
+
+@click.group()
+@click.version_option(package_name="engage-assets")
+def main() -> None:
+    """Decide whom to contact about what, when, through which channel; prove it; measure it."""
+
+
+for command in (
+    programs, sample, train, run, backfill, deliver, show, why, preview, approve, stop, resume, sends, opt_out,
+    suppress, ledger, audit, serve, keys, demo, simulate_responses,
+):  # fmt: skip
+    main.add_command(command)

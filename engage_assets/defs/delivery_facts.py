@@ -1,0 +1,126 @@
+"""What is looked up at the send and kept nowhere: recipients, and facts outside the ledger that bar a send now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+
+from engage_assets.defs.batch import Batch, as_frame
+from engage_assets.dispatch.pace import is_quiet
+from engage_assets.domain.channel_specs import EmailChannel
+from engage_assets.domain.operations import address_hash
+from engage_assets.domain.ports import CandidateKey, CandidateReader
+from engage_assets.domain.statuses import ASKED_BY
+from engage_assets.filters.facts import Asking, join_facts, opted_out_of
+from engage_assets.lake import Lake
+
+_PERSON: Final = ("customer_id", "name", "email", "is_test")
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A person as he stands in the customers table now. Never logged."""
+
+    name: str | None = field(repr=False)
+    address: str | None = field(repr=False)
+    is_test: bool
+
+
+def recipients(batch: Batch, rows: pl.DataFrame, *, rehearses: bool) -> dict[str, Recipient]:
+    """Name and address of the recipients of `rows` by customer_id, read now.
+
+    `rehearses`: where the deployment declares no addresses, a key stands for one, so that the outbox can be filled.
+    """
+    customers = batch.tables["customers"]
+    there = customers.collect_schema().names()
+    wanted = rows.lazy().select("customer_id").unique()
+    found = customers.select(name for name in _PERSON if name in there).join(wanted, on="customer_id", how="semi")
+    people = {}
+    for row in found.collect().iter_rows(named=True):
+        address = (row.get("email") or "").strip() or None
+        if address is None and rehearses and "email" not in there:
+            address = f"{row['customer_id']}@example.invalid"
+        people[row["customer_id"]] = Recipient(row.get("name"), address, bool(row.get("is_test")))
+    return people
+
+
+def hashes(people: Mapping[str, Recipient]) -> dict[str, str]:
+    """Hash of the address by customer, where it is known."""
+    return {customer: address_hash(one.address) for customer, one in people.items() if one.address}
+
+
+def barred(
+    batch: Batch,
+    rows: pl.DataFrame,
+    people: Mapping[str, Recipient],
+    *,
+    channel: EmailChannel,
+    store: CandidateReader,
+    lake: Lake,
+    now: datetime,
+) -> dict[str, str]:
+    """By send_id: why facts outside the ledger bar a send of `rows` (EMAIL_CAMPAIGNS) now; see SEND_REASONS."""
+    facts = {row["send_id"]: row for row in _facts_now(batch, rows, lake, now).iter_rows(named=True)}
+    reasons = {}
+    for row in rows.iter_rows(named=True):
+        reason = (
+            _of_person(people.get(row["customer_id"]))
+            or _of_facts(facts[row["send_id"]], channel)
+            or _of_candidate(row, batch, store, channel, now)
+            or _of_program(row, batch, channel, now)
+        )
+        if reason:
+            reasons[row["send_id"]] = reason
+    return reasons
+
+
+def _of_person(person: Recipient | None) -> str | None:
+    if person is None:
+        return "UNKNOWN_CUSTOMER"
+    if person.is_test:
+        return "TEST_ACCOUNT"
+    return None if person.address else "CHANNEL_INELIGIBLE"
+
+
+def _of_facts(facts: Mapping[str, Any], channel: EmailChannel) -> str | None:
+    """What the filters' facts say as of now; a fact that the deployment lacks bars nobody here, as in the chain."""
+    if facts.get("was_returned"):
+        return "RETURNED"
+    if facts.get("was_answered"):
+        return "ALREADY_ANSWERED"
+    if "is_reviewable" in facts and not facts["is_reviewable"]:
+        return "SUBJECT_CLOSED"
+    return "OPTED_OUT" if facts.get(opted_out_of(channel.type)) else None
+
+
+def _of_candidate(
+    row: Mapping[str, Any], batch: Batch, store: CandidateReader, channel: EmailChannel, now: datetime
+) -> str | None:
+    key = CandidateKey(
+        row["customer_id"], batch.program.program_id, row["marketplace"], row["subject_type"], row["subject_id"]
+    )
+    candidate = store.get(key, now)
+    return None if candidate and candidate["status"] in ASKED_BY[channel.type] else "CANDIDATE_ENDED"
+
+
+def _of_program(row: Mapping[str, Any], batch: Batch, channel: EmailChannel, now: datetime) -> str | None:
+    zone = row["time_zone"] or batch.marketplaces[row["marketplace"]].time_zone
+    if is_quiet(batch.program.quiet_hours, now, zone):
+        return "QUIET_HOURS"
+    return "SHADOW" if channel.shadow else None
+
+
+def _facts_now(batch: Batch, rows: pl.DataFrame, lake: Lake, now: datetime) -> pl.DataFrame:
+    """`rows` by send_id with the filters' facts as of now, out of the warehouse's tables."""
+    keys = rows.lazy().select("send_id", "record_id", "customer_id", "subject_id")
+    partition = batch.partition.isoformat()
+    path = lake.path((batch.program.key, "candidates"), partition)
+    if path.is_file():
+        carried = pl.scan_parquet(path).select("record_id", *batch.source.carried)
+        keys = keys.join(carried, on="record_id", how="left")
+    given = keys.collect().lazy()
+    tables = {name: as_frame(frame) for name, frame in batch.tables.items() if name != "customer_trust"}
+    facts: pl.DataFrame = join_facts(as_frame(given), tables, Asking(batch.program, now)).to_native().collect()
+    return facts

@@ -1,0 +1,91 @@
+"""Watching a running delivery: stops of people, and pauses where too much bounces or too many complain."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Self
+
+from engage_assets.dispatch.pause import verdict
+from engage_assets.dispatch.pump import Pump
+from engage_assets.domain.ports import Clock, Ledger, Operations, Sender
+
+WATCH_SECONDS: Final = 2.0
+"""How often a running delivery looks whether it was stopped."""
+ITSELF: Final = "engage"
+"""Who did it, where the system did."""
+
+
+class Watched:
+    """A pump that a stop, or a pause, halts: looked at every two seconds, and before each claim."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        operations: Operations,
+        sender: Sender,
+        clock: Clock,
+        program: str,
+        campaigns: Sequence[str],
+    ) -> None:
+        self._ledger = ledger
+        self._operations = operations
+        self._clock = clock
+        self._program = program
+        self._campaigns = list(campaigns)
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="delivery-watch", daemon=True)
+        self._paused: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+        self.pump = Pump(
+            ledger,
+            sender,
+            clock,
+            random=random.random,
+            sleep=time.sleep,
+            monotonic=time.monotonic,
+        )
+
+    def __enter__(self) -> Self:
+        self._look()
+        self._watcher.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        self._over.set()
+        self._watcher.join()
+        if error is None:
+            self.counts = self.pump.finish()
+        else:
+            self.pump.__exit__(kind, error, None)
+
+    def held_campaigns(self) -> list[str]:
+        """Campaigns that are paused."""
+        return sorted(self._paused)
+
+    def _watch(self) -> None:
+        while not self._over.wait(WATCH_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        """Pause campaigns whose bounces or complaints are too many; halt where the program or a running one is held."""
+        for campaign in self._campaigns:
+            pause_if_bad(self._ledger, self._operations, campaign, self._clock.now())
+        stops = self._operations.stopped([self._program, *self._campaigns])
+        whole = [stop for stop in stops if stop.target == self._program]
+        new = {stop.target: stop.reason for stop in stops if stop.target not in {*self._paused, self._program}}
+        self._paused |= new
+        if whole:
+            self.pump.halt(f"{whole[0].target} was stopped by {whole[0].who}: {whole[0].reason}")
+        elif new and self._watcher.is_alive():
+            # Letters of the paused campaign may wait in the queue: all go back, the next tick sends the others.
+            self.pump.halt(f"paused: {', '.join(sorted(new))}")
+
+
+def pause_if_bad(ledger: Ledger, operations: Operations, campaign: str, now: datetime) -> None:
+    """Pause a campaign whose bounce or complaint rate is too high, and say so once."""
+    why = verdict(*ledger.health(campaign))
+    if why and operations.stop(campaign, why, ITSELF, now):
+        operations.raise_alert(f"pause:{campaign}", f"{campaign} was paused: {why}", now)

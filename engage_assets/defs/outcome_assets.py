@@ -1,0 +1,125 @@
+"""Outcomes of a partition as of one night: what became of each send, and what people did."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import narwhals as nw
+import polars as pl
+
+from engage_assets.defs.batch import Batch
+from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
+from engage_assets.defs.desk import Desk, Result
+from engage_assets.defs.sheets import asset_specs, program_sheets
+from engage_assets.domain.ports import Clock, Ledger
+from engage_assets.domain.program import Program
+from engage_assets.domain.tables import OUTCOMES
+from engage_assets.lake import Lake
+from engage_assets.outcomes.attribution import ANSWER_DAYS, outcomes, unsolicited
+from engage_assets.outcomes.volume import ReviewVolume, review_volume
+
+NIGHT: Final = time(23, 59)
+
+
+class NightConfig(dg.Config):
+    """The night on which a partition is measured."""
+
+    as_of: str | None = None
+    """ISO date; 23:59 UTC of that day is meant. Default: the first night, the day after the partition."""
+
+
+def night_of(config: NightConfig, partition: date) -> date:
+    """The night that is asked for."""
+    return date.fromisoformat(config.as_of) if config.as_of else partition + timedelta(days=1)
+
+
+def night_path(lake: Lake, program: Program, name: str, partition: date, as_of: date, suffix: str) -> Path:
+    """The file of one partition and night."""
+    return lake.path((program.key, name, partition.isoformat()), as_of.isoformat(), suffix)
+
+
+def outcomes_asset(program: Program) -> dg.AssetsDefinition:
+    """`outcomes` of `program`."""
+    key = program_sheets(program)[OUTCOMES.name].asset_key
+
+    @dg.multi_asset(name=f"{program.key}__outcomes", specs=asset_specs(program, OUTCOMES.name))
+    def follow_sends(
+        context: dg.AssetExecutionContext,
+        config: NightConfig,
+        lake: dg.ResourceParam[Lake],
+        ledger: dg.ResourceParam[Ledger],
+        clock: dg.ResourceParam[Clock],
+    ) -> Iterator[Result]:
+        desk = Desk(context, lake, program)
+        with mistakes_as_failures():
+            as_of = night_of(config, desk.partition)
+            logs = Logs(program, desk.partition, as_of, ledger, clock)
+            found: pl.DataFrame = (
+                outcomes(
+                    nw.from_native(logs.sends.lazy()),
+                    nw.from_native(logs.interactions.lazy()),
+                    nw.from_native(logs.responses.lazy()),
+                    program=program,
+                    partition=desk.partition,
+                    as_of=as_of,
+                )
+                .to_native()
+                .sort("slot_at", "send_id")
+                .collect()
+            )
+            path = night_path(lake, program, OUTCOMES.name, desk.partition, as_of, ".parquet")
+            rows = lake.write((program.key, OUTCOMES.name, desk.partition.isoformat()), as_of.isoformat(), found)
+        counts = found.group_by("outcome").agg(sends=pl.len()).sort("sends", descending=True)
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                **file_metadata(path, rows),
+                "as_of": as_of.isoformat(),
+                "outcomes": markdown_table(counts),
+                "reasons": markdown_table(_reasons(found)),
+                **{row["outcome"]: row["sends"] for row in counts.iter_rows(named=True)},
+            },
+        )
+
+    return follow_sends
+
+
+def _reasons(found: pl.DataFrame) -> pl.DataFrame:
+    named = found.filter(pl.col("reason").is_not_null())
+    return named.group_by("outcome", "reason").agg(sends=pl.len()).sort("sends", "reason", descending=[True, False])
+
+
+class Logs:
+    """The ledger's logs that the outcomes of one partition and night need; a night ahead knows what is known now."""
+
+    def __init__(self, program: Program, partition: date, as_of: date, ledger: Ledger, clock: Clock) -> None:
+        # Sends of a partition are planned after its batch instant; an answer may belong to an earlier one.
+        since = program.cadence.batch_instant(partition) - program.cadence.step - timedelta(days=ANSWER_DAYS)
+        until = min(datetime.combine(as_of, NIGHT), clock.now())
+        own = pl.col("program") == program.program_id
+        self.program, self.partition, self.as_of = program, partition, as_of
+        self.sends = ledger.send_events(since, until).filter(own)
+        self.interactions = ledger.interactions(since, until)
+        self.responses = ledger.responses(None, until).filter(own)
+
+    def unsolicited(self) -> int:
+        """Answers of the partition that belong to no send."""
+        strangers = unsolicited(
+            nw.from_native(self.sends.lazy()),
+            nw.from_native(self.responses.lazy()),
+            program=self.program,
+            partition=self.partition,
+            as_of=self.as_of,
+        )
+        return int(strangers.select(nw.len()).collect("polars").item())
+
+    def volume(self, batch: Batch, first_send: date | None) -> ReviewVolume | None:
+        """Reviews of the partition's day and before the first send; None where there are none to count."""
+        reviews = batch.tables.get("reviews")
+        if reviews is None or first_send is None:
+            return None
+        given = nw.from_native(reviews.select("customer_id", "product_id", "reviewed_at"))
+        answers = nw.from_native(self.responses.lazy())
+        return review_volume(given, answers, first_send=first_send, day=self.partition)

@@ -1,0 +1,112 @@
+"""Which implementation stands behind each port, by deployment and environment: one table."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from engage_assets.channels.dry_run import DryRunSender
+from engage_assets.channels.links import Links
+from engage_assets.channels.smtp import smtp_sender
+from engage_assets.clocks import read_clock
+from engage_assets.connectors.duckdb import DuckDBConnector
+from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.domain.errors import EngageError
+from engage_assets.domain.ports import Sender
+from engage_assets.home import Home
+from engage_assets.lake import Lake
+from engage_assets.ledger.contacts import SqlContacts
+from engage_assets.ledger.database import Database
+from engage_assets.ledger.ledger import SqlLedger
+from engage_assets.ledger.operations import SqlOperations
+from engage_assets.ledger.outbox import SqlOutbox
+from engage_assets.signing_keys import read_signer
+from engage_assets.stores.opening import open_store
+from engage_assets.watermark import Watermark
+
+
+def _local(home: Home, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Everything in one folder, but for what a URL in the environment names."""
+    warehouse = Warehouse(home.warehouse)
+    database = Database(environment.get("ENGAGE_LEDGER_URL") or home.ledger_url, Random())  # noqa: S311 – spreads retries
+    store = open_store(environment.get("ENGAGE_STORE_URL") or f"sqlite:///{home.candidates}")
+    return {
+        "home": home,
+        "clock": read_clock(environment),
+        "warehouse": warehouse,
+        "connector": DuckDBConnector(warehouse),
+        "lake": Lake(home.lake),
+        "models": home.models,
+        "store": store,
+        "ledger": SqlLedger(database),
+        "contacts": SqlContacts(database),
+        "operations": SqlOperations(database),
+        "outbox": SqlOutbox(database),
+        "sender": _sender(home, environment),
+        "links": _links(home, environment),
+        "watermark": Watermark(home.watermark),
+    }
+
+
+def _dry_run(home: Home, environment: Mapping[str, str]) -> Sender:  # noqa: ARG001 – transports are made alike
+    return DryRunSender(home.outbox)
+
+
+def _smtp(home: Home, environment: Mapping[str, str]) -> Sender:  # noqa: ARG001 – transports are made alike
+    url = environment.get("ENGAGE_SMTP_URL")
+    if not url:
+        raise EngageError(
+            "ENGAGE_TRANSPORT is smtp, but ENGAGE_SMTP_URL is not set; write for example"
+            " ENGAGE_SMTP_URL='smtp://user@mail.example.com:587?starttls=required' and its password into"
+            " ENGAGE_SMTP_PASSWORD"
+        )
+    rate = environment.get("ENGAGE_SMTP_PER_SECOND")
+    return smtp_sender(
+        url,
+        environment.get("ENGAGE_SMTP_PASSWORD"),
+        lines=int(_number("ENGAGE_SMTP_LINES", environment.get("ENGAGE_SMTP_LINES") or "4")),
+        per_second=_number("ENGAGE_SMTP_PER_SECOND", rate) if rate else None,
+    )
+
+
+TRANSPORTS: Final[Mapping[str, Callable[[Home, Mapping[str, str]], Sender]]] = {"dry_run": _dry_run, "smtp": _smtp}
+"""Transports of messages by the name in `ENGAGE_TRANSPORT`."""
+DEPLOYMENTS: Final[Mapping[str, Callable[[Home, Mapping[str, str]], dict[str, Any]]]] = {"local": _local}
+"""Resources by the name of the deployment, `ENGAGE_DEPLOYMENT`."""
+
+
+def resources(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The resources of the deployment that `environment` names. Raises EngageError for an unknown one."""
+    name = environment.get("ENGAGE_DEPLOYMENT") or "local"
+    if name not in DEPLOYMENTS:
+        raise EngageError(f"ENGAGE_DEPLOYMENT={name!r} is not known; known: {', '.join(DEPLOYMENTS)}")
+    return DEPLOYMENTS[name](home_of(environment), environment)
+
+
+def home_of(environment: Mapping[str, str]) -> Home:
+    """The folder `ENGAGE_HOME`, default `.engage` in the working directory."""
+    return Home(Path(environment.get("ENGAGE_HOME") or ".engage").absolute())
+
+
+def _sender(home: Home, environment: Mapping[str, str]) -> Sender:
+    name = environment.get("ENGAGE_TRANSPORT") or "dry_run"
+    if name not in TRANSPORTS:
+        raise EngageError(f"ENGAGE_TRANSPORT={name!r} is not known; known: {', '.join(TRANSPORTS)}")
+    return TRANSPORTS[name](home, environment)
+
+
+def _links(home: Home, environment: Mapping[str, str]) -> Links | None:
+    """Signed links, where the service's address is known; keys are made on first use in the home."""
+    url = environment.get("ENGAGE_PUBLIC_URL")
+    return Links(url, read_signer(home.signing_keys, environment)) if url else None
+
+
+def _number(name: str, text: str) -> float:
+    """A positive number. Raises EngageError naming the variable."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if number <= 0:
+        raise EngageError(f"{name}={text!r} is no positive number")
+    return number

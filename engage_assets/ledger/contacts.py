@@ -1,0 +1,232 @@
+"""What people and providers answer, kept in the operational database: each call is one transaction."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, delete, insert, select, update
+
+from engage_assets.domain.errors import EngageError
+from engage_assets.domain.responses import (
+    INTERACTION_KINDS,
+    ApiKey,
+    Interaction,
+    KnownSend,
+    Preferences,
+    Response,
+    ServiceMinute,
+)
+from engage_assets.ledger import tables
+from engage_assets.ledger.database import Database, lock
+from engage_assets.ledger.engines import as_list, insert_new, listed
+from engage_assets.ledger.log import enter, present_states, stamp
+from engage_assets.ledger.outbox import put, put_deliveries
+from engage_assets.ledger.states import HANDED_OVER, IN_DOUBT
+
+_PROOF: Final = ("delivered", "bounce", "complaint")
+"""Interactions that only a message which went out can have."""
+
+
+class SqlContacts:
+    """Interactions, responses and preferences in the operational database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def send(self, send_id: str) -> KnownSend | None:
+        """See Contacts."""
+        table, states = tables.sends.c, tables.send_states.c
+        handed = select(states.at).where(states.send_id == send_id, states.state == HANDED_OVER).scalar_subquery()
+        names = [name for name in KnownSend.__dataclass_fields__ if name != "handed_over_at"]
+        query = select(*(table[name] for name in names), handed.label("handed_over_at")).where(table.send_id == send_id)
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return KnownSend(**row) if row else None
+
+    def record(self, interactions: Sequence[Interaction], now: datetime) -> int:
+        """See Contacts. Raises EngageError for a kind or an event id that is none."""
+        for one in interactions:
+            if one.kind not in INTERACTION_KINDS or not 1 <= len(one.event_id) <= 200:
+                raise EngageError(
+                    f"interaction of send {one.send_id}: kind {one.kind!r} must be one of"
+                    f" {', '.join(INTERACTION_KINDS)}, and the event id 1 to 200 characters long"
+                )
+        if not interactions:
+            return 0
+        with self._database.writing() as connection:
+            at = stamp(connection, now)
+            customers = _customers(connection, [one.send_id for one in interactions])
+            known = {one.event_id: one for one in interactions if one.send_id in customers}
+            rows = [_interaction_row(known[event_id], at) for event_id in sorted(known)]
+            if not rows:
+                return 0
+            statement = insert_new(connection, tables.interactions).returning(tables.interactions.c.event_id)
+            new = [known[event_id] for event_id in connection.execute(statement, rows).scalars()]
+            _suppress(connection, new, customers, at)
+            _resolve(connection, [one.send_id for one in known.values() if one.kind in _PROOF], at)
+        return len(new)
+
+    def respond(self, response: Response, now: datetime) -> bool:
+        """See Contacts. Raises EngageError for a rating outside 1 to 5."""
+        if not 1 <= response.rating <= 5:
+            raise EngageError(f"response about {response.subject_type} {response.subject_id}: rating must be 1 to 5")
+        with self._database.writing() as connection:
+            at = stamp(connection, now)
+            statement = insert_new(connection, tables.responses).returning(tables.responses.c.response_id)
+            if not connection.execute(statement, _response_row(response, at)).first():
+                return False
+            _rate(connection, response)
+            subject = {"subject_type": response.subject_type, "subject_id": response.subject_id}
+            place = {"program": response.program, "marketplace": response.marketplace, **subject}
+            status = {"customer_id": response.customer_id, **place, "status": "consumed", "at": at.isoformat()}
+            put(connection, "candidate_status", [status], at)
+            put(connection, "response", [{**place, "at": at.isoformat()}], at)
+        return True
+
+    def answered(self, program: str, customer_id: str, subject_type: str, subject_id: str) -> bool:
+        """See Contacts."""
+        key = response_id(program, customer_id, subject_type, subject_id)
+        query = select(tables.responses.c.response_id).where(tables.responses.c.response_id == key)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
+
+    def preferences(self, customer_id: str) -> Preferences:
+        """See Contacts. Opt-outs of one channel of one program are no preference of these pages, and stay."""
+        with self._database.reading() as connection:
+            return _preferences(connection.execute(_in_force(customer_id)).all())
+
+    def set_preferences(self, customer_id: str, wanted: Preferences, now: datetime) -> None:
+        """See Contacts."""
+        with self._database.writing() as connection:
+            lock(connection, tables.opt_outs)
+            at = stamp(connection, now)
+            rows = connection.execute(_in_force(customer_id)).all()
+            goals = _goals(wanted)
+            kept = {(row.program, row.channel) for row in rows}
+            for program, channel in sorted(goals - kept, key=str):
+                opt_out(connection, customer_id, at, program, channel)
+            gone = [row.id for row in rows if (row.program, row.channel) in kept - goals and not _is_narrow(row)]
+            table = tables.opt_outs
+            connection.execute(update(table).where(table.c.id.in_(gone)).values(revoked_at=at))
+
+    def rating(self, subject_type: str, subject_id: str) -> tuple[int, int]:
+        """See Contacts."""
+        table = tables.ratings.c
+        of_subject = (table.subject_type == subject_type) & (table.subject_id == subject_id)
+        with self._database.reading() as connection:
+            found = connection.execute(select(table.answers, table.total).where(of_subject)).first()
+        return (found.answers, found.total) if found else (0, 0)
+
+    def api_key(self, key_id: str) -> ApiKey | None:
+        """See Contacts."""
+        table = tables.api_keys
+        with self._database.reading() as connection:
+            row = connection.execute(select(table).where(table.c.key_id == key_id)).mappings().first()
+        return ApiKey(**{**row, "scopes": frozenset(row["scopes"].split())}) if row else None
+
+    def measured(self, minutes: Sequence[ServiceMinute]) -> None:
+        """See Contacts."""
+        table = tables.service_minutes
+        with self._database.writing() as connection:
+            for one in minutes:
+                mine = (table.c.minute == one.minute) & (table.c.instance == one.instance)
+                connection.execute(delete(table).where(mine))
+                connection.execute(insert(table), {**vars(one), "buckets": json.dumps(dict(one.buckets))})
+
+
+def response_id(program: str, customer_id: str, subject_type: str, subject_id: str) -> str:
+    """What makes two responses the same: 32 hex digits of SHA-256 over their key."""
+    parts = f"{program}\x1f{customer_id}\x1f{subject_type}\x1f{subject_id}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def opt_out(connection: Connection, customer_id: str, at: datetime, program: str | None, channel: str | None) -> None:
+    """Record an opt-out, and that the customer's waiting candidates must go."""
+    row = {"customer_id": customer_id, "at": at, "program": program, "channel": channel}
+    connection.execute(insert(tables.opt_outs), row)
+    said = {name: value for name, value in row.items() if isinstance(value, str)}
+    put(connection, "customer_opted_out", [{**said, "at": at.isoformat()}], at)
+
+
+def _customers(connection: Connection, send_ids: Iterable[str]) -> dict[str, str]:
+    """The customer of each known send."""
+    table = tables.sends.c
+    query = select(table.send_id, table.customer_id).where(table.send_id.in_(listed(connection)))
+    rows = connection.execute(query, {"keys": as_list(sorted(set(send_ids)))})
+    return {row.send_id: row.customer_id for row in rows}
+
+
+def _interaction_row(one: Interaction, at: datetime) -> dict[str, Any]:
+    return {**vars(one), "received_at": at}
+
+
+def _response_row(response: Response, at: datetime) -> dict[str, Any]:
+    row = {name: value for name, value in vars(response).items() if name not in ("text", "photos")}
+    key = response_id(response.program, response.customer_id, response.subject_type, response.subject_id)
+    kept = {"response_id": key, "body": response.text or None, "photos": json.dumps(list(response.photos))}
+    return {**row, **kept, "received_at": at}
+
+
+def _suppress(connection: Connection, new: Sequence[Interaction], customers: dict[str, str], at: datetime) -> None:
+    """Nobody is written to again after a permanent bounce or a complaint."""
+    reasons = {
+        (customers[one.send_id], "complaint" if one.kind == "complaint" else "hard_bounce")
+        for one in new
+        if one.kind == "complaint" or (one.kind == "bounce" and one.is_permanent)
+    }
+    rows = [{"customer_id": customer, "reason": reason, "at": at} for customer, reason in sorted(reasons)]
+    if rows:
+        connection.execute(insert_new(connection, tables.suppressions), rows)
+
+
+def _resolve(connection: Connection, send_ids: Sequence[str], at: datetime) -> None:
+    """Sends of which an event shows that they went out are sent: those in doubt, and those whose answer is awaited.
+
+    The event comes but once, and may be here before the owner's answer, or before anyone knows that the owner is lost.
+    """
+    present = present_states(connection, send_ids)
+    doubtful = [send_id for send_id, one in present.items() if one.state in (HANDED_OVER, IN_DOUBT)]
+    enter(connection, doubtful, "sent", at, "PROVIDER_EVENT")
+    if doubtful:
+        put_deliveries(connection, doubtful, at)
+
+
+def _rate(connection: Connection, response: Response) -> None:
+    """Add a rating to its subject's."""
+    table = tables.ratings
+    subject = {"subject_type": response.subject_type, "subject_id": response.subject_id}
+    connection.execute(insert_new(connection, table), {**subject, "answers": 0, "total": 0})
+    mine = (table.c.subject_type == response.subject_type) & (table.c.subject_id == response.subject_id)
+    counted = {"answers": table.c.answers + 1, "total": table.c.total + response.rating}
+    connection.execute(update(table).where(mine).values(**counted))
+
+
+def _in_force(customer_id: str) -> Select[Any]:
+    table = tables.opt_outs.c
+    return select(table.id, table.program, table.channel).where(
+        table.customer_id == customer_id, table.revoked_at.is_(None)
+    )
+
+
+def _is_narrow(row: Any) -> bool:
+    """Whether an opt-out is of one channel of one program."""
+    return row.program is not None and row.channel is not None
+
+
+def _preferences(rows: Sequence[Any]) -> Preferences:
+    return Preferences(
+        everything=any(row.program is None and row.channel is None for row in rows),
+        programs=frozenset(row.program for row in rows if row.program is not None and row.channel is None),
+        channels=frozenset(row.channel for row in rows if row.channel is not None and row.program is None),
+    )
+
+
+def _goals(wanted: Preferences) -> set[tuple[str | None, str | None]]:
+    """The opt-outs that preferences mean."""
+    return {
+        *([(None, None)] if wanted.everything else []),
+        *((program, None) for program in wanted.programs),
+        *((None, channel) for channel in wanted.channels),
+    }

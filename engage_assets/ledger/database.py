@@ -1,0 +1,155 @@
+"""The operational database: opened once, migrated on first use, shared by the parts of the ledger."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from threading import Lock
+from typing import Any, Final
+
+import polars as pl
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, Select, inspect, select, text
+from sqlalchemy import Table as SqlTable
+
+from engage_assets.domain.errors import EngageError
+from engage_assets.domain.tables import Table, empty_frame
+from engage_assets.ledger import tables
+from engage_assets.ledger.engines import WRITES, insert_new, open_engine
+
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+_ROWS_AT_ONCE: Final = 50_000
+_MIGRATION_LOCK: Final = 7_316_240_911  # any number that nobody else locks in the same database
+_ALEMBIC: Final = Lock()  # it keeps what it works on in its module, whatever the thread
+
+
+class Database:
+    """The database at `url`: SQLite by default, PostgreSQL by its URL. Threads and processes may share it.
+
+    **Time.** Callers state the time, and may wait for the lock after having read their clock. So whoever
+    reads the log up to an instant leaves that cut behind, and a write stamped at or before a cut is
+    stamped just after it: the same cut gives the same rows for ever. This holds for writers up to
+    SEND_WINDOW behind; a cut further ahead of a writer's clock was taken of the future and settles nothing.
+    """
+
+    def __init__(self, url: str, random: Random | None = None) -> None:
+        self.url = url
+        self._random = random or Random()  # noqa: S311 – spreads retries, guards nothing
+        self._lock = Lock()
+        self._engine: Engine | None = None
+
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        if self._engine:
+            self._engine.dispose()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, its schema being that of this version; threads that meet here share it."""
+        with self._lock:
+            if self._engine is None:
+                engine = open_engine(self.url, self._random)
+                try:
+                    _bring_up_to_date(engine)
+                except BaseException:
+                    engine.dispose()
+                    raise
+                self._engine = engine
+            return self._engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that writes nothing."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, alone: bool = False) -> Iterator[Connection]:
+        """A transaction past the gate. Writers pass together where the database can; a cut waits for all of them."""
+        with self.engine.connect().execution_options(**WRITES) as connection, connection.begin():
+            # A table lock is fair: one on the gate's row lets new writers pass a cut that waits, for as long as they come.
+            lock(connection, tables.gate, "EXCLUSIVE" if alone else "ROW SHARE")
+            yield connection
+
+    def cut(self, until: datetime, statement: Select[Any], table: Table) -> pl.DataFrame:
+        """Rows of `statement` once every writer that stamped its time up to `until` has committed."""
+        with self.writing(alone=True) as connection:
+            connection.execute(insert_new(connection, tables.cuts), {"until": until})
+        return self.frame(statement, table)
+
+    def frame(self, statement: Select[Any], table: Table) -> pl.DataFrame:
+        """Rows of `statement` as a frame of `table`."""
+        with self.reading() as connection:
+            parts = connection.execute(statement).partitions(_ROWS_AT_ONCE)
+            frames = [pl.DataFrame(list(map(tuple, rows)), schema=table.schema, orient="row") for rows in parts]
+        return pl.concat([empty_frame(table), *frames])
+
+
+def lock(connection: Connection, table: SqlTable, mode: str = "SHARE ROW EXCLUSIVE") -> None:
+    """Lock a table until the end of the transaction where writers do not wait for each other anyway.
+
+    By the default mode transactions that read `table` and then write it follow one another.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE {table.name} IN {mode} MODE"))
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    """Make or migrate the schema, once, however many processes meet at the database.
+
+    Raises EngageError where it is of a later version.
+    """
+    version = _version(engine)
+    if version != tables.SCHEMA_VERSION:
+        with engine.connect().execution_options(**WRITES) as connection, connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            version = _version(connection)
+            if version is None:
+                _make(connection)
+            elif version < tables.SCHEMA_VERSION:
+                # Writers of the earlier version hold the gate first, then rows: so do we, or both wait for ever.
+                lock(connection, tables.gate, "EXCLUSIVE")
+                migrate(connection, version)
+        version = _version(engine)
+    if version != tables.SCHEMA_VERSION:
+        raise EngageError(
+            f"{engine.url.render_as_string()}: ledger of schema {version}, this version of engage_assets reads"
+            f" {tables.SCHEMA_VERSION}; use the version that wrote it"
+        )
+
+
+def _version(where: Engine | Connection) -> int | None:
+    if not inspect(where).has_table(tables.gate.name):
+        return None
+    query = select(tables.gate.c.schema_version)
+    if isinstance(where, Connection):
+        return int(where.execute(query).scalar_one())
+    with where.connect() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def _make(connection: Connection) -> None:
+    """A new schema at once; the migrations are marked as done."""
+    tables.metadata.create_all(connection)
+    connection.execute(insert_new(connection, tables.gate), {"id": 1, "schema_version": tables.SCHEMA_VERSION})
+    with _ALEMBIC:
+        command.stamp(_alembic(connection), "head")
+
+
+def migrate(connection: Connection, version: int, to: str = "head") -> None:
+    """Bring a schema of an earlier version up to date, in the caller's transaction; version 1 bears no mark."""
+    settings = _alembic(connection)
+    with _ALEMBIC:
+        if version == 1:
+            command.stamp(settings, "0001")
+        command.upgrade(settings, to)
+
+
+def _alembic(connection: Connection) -> Config:
+    settings = Config()
+    settings.set_main_option("script_location", str(MIGRATIONS))
+    settings.attributes["connection"] = connection
+    return settings

@@ -1,0 +1,60 @@
+"""The outbox: what must happen outside the ledger, written in the transaction that causes it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from engage_assets.domain.responses import OutboxEntry
+from engage_assets.ledger import tables
+from engage_assets.ledger.database import Database
+from engage_assets.ledger.engines import as_list, listed
+
+
+class SqlOutbox:
+    """The outbox in the operational database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def waiting(self, topics: Sequence[str], limit: int) -> list[OutboxEntry]:
+        """See Outbox."""
+        table = tables.outbox.c
+        open_ones = table.topic.in_(list(topics)) & table.done_at.is_(None)
+        query = select(table.entry_id, table.topic, table.payload, table.created_at).where(open_ones)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(table.entry_id).limit(limit))
+            return [OutboxEntry(row.entry_id, row.topic, json.loads(row.payload), row.created_at) for row in rows]
+
+    def done(self, entry_ids: Sequence[int], now: datetime) -> None:
+        """See Outbox."""
+        if not entry_ids:
+            return
+        table = tables.outbox
+        with self._database.writing() as connection:
+            waiting = (table.c.entry_id == bindparam("entry")) & table.c.done_at.is_(None)
+            marked = update(table).where(waiting).values(done_at=now)
+            connection.execute(marked, [{"entry": entry_id} for entry_id in sorted(entry_ids)])
+
+
+def put(connection: Connection, topic: str, payloads: Sequence[Mapping[str, str]], at: datetime) -> None:
+    """Leave entries behind, to be applied in this order."""
+    rows = [{"topic": topic, "payload": json.dumps(dict(one)), "created_at": at} for one in payloads]
+    if rows:
+        connection.execute(insert(tables.outbox), rows)
+
+
+def put_deliveries(connection: Connection, send_ids: Sequence[str], at: datetime) -> None:
+    """The candidates of solicitations that were sent become `delivered`."""
+    table = tables.sends.c
+    query = select(
+        table.customer_id, table.program, table.marketplace, table.subject_type, table.subject_id, table.channel
+    ).where(table.send_id.in_(listed(connection)), table.is_solicitation)
+    rows = connection.execute(query.order_by(table.send_id), {"keys": as_list(sorted(send_ids))}).mappings()
+    put(
+        connection,
+        "candidate_status",
+        [{**row, "status": "delivered", "at": at.isoformat()} for row in rows],
+        at,
+    )

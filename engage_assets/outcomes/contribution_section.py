@@ -1,0 +1,113 @@
+"""What the report shows of sends and of what came back: a funnel, rates, ratings, reasons, the service."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from engage_assets.domain.program import Program
+from engage_assets.domain.reasons import SEND_REASONS
+from engage_assets.outcomes import charts
+from engage_assets.outcomes.contribution import RATINGS
+from engage_assets.outcomes.figures import Figures, percent, thousands
+from engage_assets.outcomes.sections import BUSINESS, DELIVERIES, RATES, SERVICE, in_order, written
+
+_STEPS: Final = {"Opened": ("opens", "opens_raw"), "Clicked": ("clicks", "clicks_raw"), "Answered": ("responses", None)}
+_BY: Final = ("open_rate", "click_through_rate", "conversion_rate")
+
+
+def contribution_section(figures: Figures, program: Program, width: int) -> dict[str, Any]:
+    """What the template `contribution.html.j2` shows; where nothing was sent only the cause."""
+    steps = _steps(figures)
+    return {
+        "in_doubt": figures.count("in_doubt"),
+        "nothing_back": _cause(figures),
+        "returns": steps,
+        "returns_chart": charts.funnel(steps, width),
+        "returns_description": _words(steps),
+        "rates": [
+            (label, written(metric, figures.value(metric)), _with_machines(figures, metric))
+            for metric, label in RATES.items()
+        ],
+        "business": [
+            (label, figures.note(metric), written(metric, figures.value(metric)))
+            for metric, label in BUSINESS.items()
+            if figures.value(metric) is not None
+        ],
+        "responses": figures.count("responses"),
+        "ratings": [(rating, figures.count("responses", "rating", rating)) for rating in reversed(RATINGS)],
+        "planned": figures.count("sends_planned"),
+        "unsent": _unsent(figures),
+        "slices": _slices(figures, program),
+        "headroom": _headroom(figures),
+        "service": [
+            (label, figures.note(metric), written(metric, figures.value(metric)))
+            for metric, label in SERVICE.items()
+            if figures.value("service_requests") is not None
+        ],
+    }
+
+
+def _cause(figures: Figures) -> str | None:
+    """Why there is no funnel of what came back; None where there is one."""
+    if figures.value("opens") is not None or figures.value("responses") is not None:
+        return None
+    return figures.note("open_rate")
+
+
+def _steps(figures: Figures) -> list[charts.Step]:
+    """Sent, then what people did; beside it what only machines did. A step that was not measured is left out."""
+    steps = [charts.Step("Sent", None, figures.count("sent"))]
+    for name, (people, anybody) in _STEPS.items():
+        if figures.value(people) is not None:
+            machines = figures.count(anybody) - figures.count(people) if anybody else None
+            steps.append(charts.Step(name, machines, figures.count(people)))
+    return steps
+
+
+def _words(steps: Sequence[charts.Step]) -> str:
+    """The funnel for those who cannot see it."""
+    return "; ".join(
+        f"{step.name}: {thousands(step.went_on)}"
+        + (f" and {thousands(step.ended)} by machines only" if step.ended else "")
+        for step in steps
+    )
+
+
+def _with_machines(figures: Figures, metric: str) -> str:
+    """The rate with machines; empty where machines cannot matter."""
+    raw = f"{metric}_raw"
+    return written(raw, figures.value(raw)) if raw in ("open_rate_raw", "click_through_rate_raw") else ""
+
+
+def _unsent(figures: Figures) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Reasons of what was not sent or is in doubt, by fate, the most frequent first."""
+    groups: list[tuple[str, list[dict[str, Any]]]] = []
+    for fate in ("in_doubt", "failed", "skipped"):
+        sends = {code: figures.count(fate, "send_reason", code) for code in figures.members(fate, "send_reason")}
+        ranked = sorted(sends.items(), key=lambda item: (-item[1], item[0]))
+        rows = [{"code": code, "explanation": SEND_REASONS.get(code, ""), "sends": number} for code, number in ranked]
+        if rows:
+            groups.append((DELIVERIES[fate], rows))
+    return groups
+
+
+def _slices(figures: Figures, program: Program) -> list[list[tuple[str, ...]]]:
+    """Sent messages and rates, a row for each marketplace, then for each channel."""
+    channels = [channel.channel_id for channel in program.list_channels]
+    slices = []
+    for dimension, known in {"marketplace": program.marketplaces, "channel": channels}.items():
+        rows = [
+            (
+                member if dimension == "marketplace" else f"all by {member}",
+                thousands(figures.value("sent", dimension, member)),
+                *(percent(figures.value(metric, dimension, member)) for metric in _BY),
+            )
+            for member in in_order(figures.members("sent", dimension), known)
+        ]
+        slices += [rows] if rows else []
+    return slices
+
+
+def _headroom(figures: Figures) -> list[tuple[str, int]]:
+    """Customers by requests left, fewest first."""
+    left = sorted(figures.members("cap_headroom", "headroom"), key=int)
+    return [(quota, figures.count("cap_headroom", "headroom", quota)) for quota in left]

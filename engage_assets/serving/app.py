@@ -1,0 +1,85 @@
+"""The web service: query API, tracking addresses, pages, webhooks, probes. Made from what it works with."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.telemetry import TelemetryConfig
+from starlette.middleware import Middleware
+
+from engage_assets.domain.ports import Contacts
+from engage_assets.serving import problems
+from engage_assets.serving.access import Gate
+from engage_assets.serving.changes import changes_router
+from engage_assets.serving.documents import ProblemDetails
+from engage_assets.serving.health import Readiness, health_router
+from engage_assets.serving.limits import Guard
+from engage_assets.serving.observe import Measures, Observe, registry
+from engage_assets.serving.pages import pages_router
+from engage_assets.serving.query import query_router
+from engage_assets.serving.services import Services
+from engage_assets.serving.tracking import tracking_router
+from engage_assets.serving.webhooks import webhook_router
+
+TITLE: Final = "engage_assets: candidates, responses, preferences"
+VERSION: Final = "1"
+DESCRIPTION: Final = (
+    "Who may be contacted about what, through which channel; pages and addresses of messages."
+    " Routes under `/v1` need a key. Faults are problem details (RFC 9457). Instants are UTC."
+)
+# Its logs would hold messages of exceptions, and those may hold personal data.
+_NO_TELEMETRY: Final = TelemetryConfig(
+    tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False
+)
+
+
+def create_app(services: Services, seconds: Callable[[], float] = time.monotonic) -> FastAPI:
+    """The application. `seconds` is a clock that never goes back: for limits and remembered keys, never for dates."""
+    measures = Measures(services.clock, services.instance)
+    readiness = Readiness(services)
+    gate = Gate(services.contacts, services.clock, seconds)
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
+        lifespan=_lifespan(readiness, measures, services.contacts),
+        middleware=[Middleware(Observe, measures=measures), Middleware(Guard, limits=services.limits)],
+    )
+    problems.register(app)
+    app.include_router(query_router(services, gate))
+    app.include_router(changes_router(services, gate))
+    app.include_router(tracking_router(services))
+    app.include_router(pages_router(services))
+    app.include_router(webhook_router(services))
+    app.include_router(health_router(readiness, gate, registry(measures, lambda: readiness.is_ready)))
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(readiness: Readiness, measures: Measures, contacts: Contacts) -> Any:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        readiness.begin()
+        flushing = asyncio.create_task(measures.flush_for_ever(contacts))
+        yield
+        flushing.cancel()
+        await measures.flush(contacts)
+
+    return lifespan
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, made once."""
+    if not app.openapi_schema:
+        made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        made["components"]["schemas"]["ProblemDetails"] = ProblemDetails.model_json_schema()
+        app.openapi_schema = made
+    return app.openapi_schema

@@ -1,0 +1,158 @@
+"""What the API promises, for its OpenAPI document. Answers are written from rows directly, not through these models."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from engage_assets.serving.problems import PROBLEM_TYPE
+
+
+class Document(BaseModel):
+    """Keys in camelCase; unknown keys of a request are refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid")
+
+
+Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A key out of the input tables: no control characters."""
+
+
+class Candidate(Document):
+    """Whom to contact about what. Scores are absent where `includeScores` is false."""
+
+    customer_id: str = Field(examples=["c-1042"])
+    program: str = Field(examples=["product-reviews"])
+    marketplace: str = Field(examples=["DE"])
+    subject_type: str = Field(examples=["product"])
+    subject_id: str = Field(examples=["p-77"])
+    record_id: str = Field(description="The input record that it comes from.")
+    event_at: datetime | None = Field(description="When it happened: the newest is first among equal scores.")
+    time_zone: str | None = Field(examples=["Europe/Berlin"])
+    locale: str | None = Field(examples=["de-DE"])
+    connector_id: str | None = Field(examples=["athena-deliveries"])
+    created_at: datetime
+    expires_at: datetime = Field(description="Not served from then on.")
+    email_eligible: bool | None = Field(description="Whether the channel may be used.")
+    in_app_eligible: bool | None
+    push_eligible: bool | None
+    voice_eligible: bool | None
+    probability: float | None = Field(None, description="Calibrated probability of an answer.")
+    score: float | None = Field(None, ge=0, le=1, description="Share of the model's reference population below it.")
+    band: str | None = Field(None, examples=["high"])
+    model_version: str | None = None
+    partition_date: date
+    status: str = Field(examples=["active"])
+    version: int = Field(ge=1, description="Rises by 1 with every change.")
+    updated_at: datetime
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Answer(Document):
+    """What every answer says."""
+
+    as_of: datetime = Field(description="The instant as of which it holds, UTC.", examples=["2026-11-20T12:00:00Z"])
+
+
+class ChannelPage(Answer):
+    """One page of a channel's candidates, best first."""
+
+    items: list[Candidate]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null: this is the last.")
+
+
+class CustomerCandidates(Answer):
+    """A customer's candidates, best first; none is an empty list."""
+
+    customer_id: str
+    items: list[Candidate]
+    total_count: int = Field(description="Stored candidates that match channel and program, in any status.")
+    filtered_count: int = Field(description="Those of them that may not be contacted now and are left out.")
+    eligibility_refreshed: bool = Field(description="Whether opt-outs and answers were checked just now.")
+    degraded: bool = Field(
+        description="A check was asked for and could not be made: no candidate is given, as none is on a guess."
+    )
+
+
+class BatchQuery(Document):
+    """Several customers at once."""
+
+    customers: list[Key] = Field(min_length=1, examples=[["c-1042", "c-1043"]])
+    channel: Key | None = Field(None, examples=["email"])
+    program: Key | None = Field(None, examples=["product-reviews"])
+    limit: int = Field(10, ge=1, le=1000, description="Candidates at most of each customer.")
+    include_scores: bool = True
+    refresh_eligibility: bool = False
+
+
+class BatchAnswer(Answer):
+    """One result for each different customer, in the order asked."""
+
+    results: list[CustomerCandidates]
+
+
+class Registrations(Answer):
+    """Registered candidates."""
+
+    items: list[Candidate]
+    total_count: int = Field(description="Length of `items`.")
+    is_complete: bool = Field(description="Whether there are no more than `limit`.")
+
+
+class StatusNow(Answer):
+    """A candidate's status after the request."""
+
+    status: str = Field(examples=["consumed"])
+    changed: bool = Field(description="False: it was so before.")
+
+
+class Rechecked(Answer):
+    """A customer's waiting candidates of a program after the check."""
+
+    customer_id: str
+    items: list[Candidate]
+    checked_count: int = Field(description="Waiting candidates that were checked.")
+    removed_count: int = Field(description="Those that wait no longer.")
+
+
+class Health(Document):
+    """Whether a process lives, or may be asked."""
+
+    status: str = Field(examples=["ready"])
+
+
+class ProblemDetails(Document):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["no such channel; known: email"])
+
+    model_config = ConfigDict(extra="allow")
+
+
+_MEANINGS: Final = {
+    400: "A parameter that does not go with the others, or a cursor that is not ours",
+    401: "No key, or none that is good",
+    403: "The key lacks the scope",
+    404: "No such program, channel or candidate; `known` lists what there is",
+    406: "None of the media types that are offered",
+    409: "The candidate's status does not allow it",
+    413: "The body is too large",
+    422: "Not the documented form; `faults` lists place and rule",
+    429: "Too many requests with this key; see Retry-After",
+    503: "A database does not answer, or too many streams are open; see Retry-After",
+}
+
+
+KEYED: Final = (401, 403, 422, 429, 503)
+"""What a route that needs a key may always answer."""
+
+
+def problems(*statuses: int, of_all: tuple[int, ...] = KEYED) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that may answer `of_all` and `statuses`."""
+    content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    return {status: {"description": _MEANINGS[status], "content": content} for status in sorted({*of_all, *statuses})}

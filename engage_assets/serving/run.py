@@ -1,0 +1,60 @@
+"""Runs the service: uvicorn on uvloop and httptools. Each process is one service; many stand behind a balancer."""
+
+import gc
+import logging
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from engage_assets.serving.app import create_app
+from engage_assets.serving.services import Services
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than a balancer keeps idle connections, so that it never writes into a closed one."""
+SHUTDOWN_SECONDS: Final = 20
+"""Requests that are being answered when the process is told to end get so long."""
+
+
+def serve(services: Callable[[], Services], host: str, port: int, workers: int = 1) -> None:
+    """Serve until told to end (SIGTERM, SIGINT); requests under way are answered first.
+
+    `services` is called once in each process; with several `workers` it must be a function of a module, or a partial
+    of one. Log lines go to standard error, one JSON object each; no addresses of requests.
+    """
+    config = uvicorn.Config(
+        partial(_application, services),
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    if workers == 1:
+        uvicorn.Server(config).run()
+    else:
+        Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+def _application(services: Callable[[], Services]) -> FastAPI:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    app = create_app(services())
+    app.openapi()
+    # What is there now stays: the collector need not walk through it again and again.
+    gc.collect()
+    gc.freeze()
+    return app

@@ -1,0 +1,46 @@
+"""What the web service works with: ports and settings, handed in by whoever starts it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.ports import CandidateReader, CandidateWriter, Clock, Contacts
+from engage_assets.domain.program import Program
+from engage_assets.domain.tokens import Signer
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for or bring."""
+
+    body_bytes: int = 64 * 1024
+    """Of requests without photos."""
+    photo_bytes: int = 5 * 1024 * 1024
+    photos: int = 3
+    text_length: int = 5_000
+    page_rows: int = 1_000
+    stream_rows: int = 100_000
+    customers: int = 1_000
+    """In one batch query."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """One running service."""
+
+    programs: Mapping[str, Program]
+    """By programId."""
+    marketplaces: Mapping[str, Marketplace]
+    store: CandidateReader
+    writer: CandidateWriter
+    contacts: Contacts
+    signer: Signer
+    clock: Clock
+    photos: Path
+    """The folder of uploaded photos."""
+    webhook_secrets: Mapping[str, bytes] = field(default_factory=dict)
+    """Secret of each form of provider events (`ses`, `generic`); a form without one is not there."""
+    limits: Limits = field(default_factory=Limits)
+    instance: str = "service"
+    """Name of this process in what it measures."""
