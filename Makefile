@@ -39,6 +39,7 @@ parts: ## system parts that some tests need, where they can be installed (root a
 	  need=""; \
 	  command -v chromium >/dev/null || need="$$need chromium"; \
 	  command -v java >/dev/null || need="$$need default-jre-headless"; \
+	  command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need="$$need postgresql"; \
 	  if [ -n "$$need" ]; then echo "installing$$need"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$need >/dev/null; fi; \
 	fi
 
@@ -63,6 +64,14 @@ format: .venv/.installed ## format and mend what the linter can
 .PHONY: bench
 bench: .venv/.installed ## figures against rivals, as ratios of one run (about 5 minutes; .bench/ holds its data)
 	@$(BIN)/python bench/run.py
+
+.PHONY: soak
+soak: .venv/.installed parts ## the long crash test: 50,000 messages, 200 kills (about 15 minutes)
+	@$(BIN)/pytest -m soak -s
+
+.PHONY: serve
+serve: .venv/.installed ## the serving service on the same home: http://localhost:8080/docs
+	@$(BIN)/engage serve
 
 .PHONY: lock
 lock: .venv/.installed ## resolve the dependencies again into requirements*.lock

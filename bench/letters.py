@@ -31,7 +31,7 @@ def campaign(messages: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     folder = load_folder(Path("programs"))
     program = folder.programs["product-reviews"]
     channel = next(channel for channel in program.channels if channel.type == "email")
-    at = datetime(2026, 11, 20, 9)
+    at = datetime.fromisoformat("2026-11-20T09:00")
     rows = [
         {
             "record_id": f"r{n}",

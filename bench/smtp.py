@@ -27,7 +27,7 @@ def send(line: Any, press: Any, rows: list[dict[str, Any]]) -> int:
     return taken
 
 
-def main(where: str, messages: int, lines: int) -> None:
+def main(where: str, messages: int = 5_000, lines: int = 4) -> None:
     """Send, and report the rate."""
     from engage_assets.channels.links import Links
     from engage_assets.channels.message import Letterpress
@@ -59,5 +59,4 @@ def main(where: str, messages: int, lines: int) -> None:
 
 
 if __name__ == "__main__":
-    name, *numbers = sys.argv[1:]
-    main(name, *(int(number) for number in [*numbers, *("5000", "4")[len(numbers) :]]))
+    main(sys.argv[1], *(int(number) for number in sys.argv[2:]))

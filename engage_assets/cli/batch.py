@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
+import polars as pl
 
 from engage_assets.cli.desk import DAY, launcher, plain_errors
 from engage_assets.domain.errors import EngageError
@@ -163,10 +164,14 @@ def _days(first: datetime, last: datetime) -> list[date]:
 
 def show_partition(desk: "Launcher", program_id: str, partition: date) -> None:
     """Print a partition's funnel, its campaigns, and where its files lie."""
-    from engage_assets.outcomes.words import funnel  # noqa: PLC0415 - as in launcher
+    from engage_assets.outcomes.words import contribution, funnel  # noqa: PLC0415 - as in launcher
 
     program = desk.program(program_id)
     click.echo("\n" + funnel(program, partition, desk.lake.scan((program.key, "decisions"), partition.isoformat())))
+    measured = (program.key, "daily_metrics", partition.isoformat())
+    nights = desk.lake.partitions(measured)
+    if nights:
+        click.echo(f"\nas of {nights[-1]}\n" + contribution(pl.read_parquet(desk.lake.path(measured, nights[-1]))))
     campaigns = desk.lake.scan((program.key, "email_list"), partition.isoformat()).collect()
     click.echo(f"\ncampaigns{'' if campaigns.height else ': none'}")
     for campaign in sorted(campaigns["campaign_id"].unique()):

@@ -131,11 +131,14 @@ def simulate(desk: "Launcher", program_id: str, partition: date, seed: int, unti
     tables = {name: pl.read_parquet(desk.home.warehouse / f"{path}.parquet") for name, path in _TABLES.items()}
     people = draw_people(seed, tables["customers"].height)
     answers = respond(people, tables["products"], sent, seed)
-    with running_service(desk):
-        done = pay(visits(answers, until), read_outbox(desk.home.outbox), desk.clock.set)  # type: ignore[attr-defined]
+    secret = desk.environment.get("ENGAGE_WEBHOOK_SECRET_GENERIC") or secrets.token_hex(32)
+    told = {"events_url": f"{desk.environment['ENGAGE_PUBLIC_URL']}/v1/events/generic", "secret": secret.encode()}
+    mails = read_outbox(desk.home.outbox)
+    with running_service(desk, secret):
+        done = pay(visits(sent, answers, until), mails, desk.clock.set, **told)  # type: ignore[attr-defined, arg-type]
     click.echo(
-        f"  of {sent.height} messages: {done.scan} opened by machines; people: {done.open} opens, {done.click} clicks,"
-        f" {done.answer} answers"
+        f"  of {sent.height} messages {done.delivered} arrived and {done.bounce} bounced; {done.scan} were opened by"
+        f" machines; people: {done.open} opens, {done.click} clicks, {done.answer} answers"
     )
 
 
@@ -143,13 +146,13 @@ _TABLES: Final = {"customers": "crm/customers", "products": "ecommerce/products"
 
 
 @contextmanager
-def running_service(desk: "Launcher") -> Iterator[None]:
+def running_service(desk: "Launcher", secret: str) -> Iterator[None]:
     """`engage serve` in a process of its own at ENGAGE_PUBLIC_URL. Raises EngageError where it cannot start."""
     import httpx  # noqa: PLC0415 - as in launcher
 
     url = desk.environment["ENGAGE_PUBLIC_URL"]
     port = httpx.URL(url).port or 80
-    environment = {"ENGAGE_WEBHOOK_SECRET_GENERIC": secrets.token_hex(32), **desk.environment}
+    environment = {**desk.environment, "ENGAGE_WEBHOOK_SECRET_GENERIC": secret}
     log = Path(desk.home.root / "service.log")
     with log.open("wb") as said:
         command = [sys.executable, "-m", "engage_assets.cli", "serve", "--port", str(port)]

@@ -9,7 +9,7 @@ from engage_assets.defs.campaign_assets import campaign_assets
 from engage_assets.defs.decision_assets import decision_assets
 from engage_assets.defs.delivery_job import delivery_checks, delivery_job, sends_asset
 from engage_assets.defs.intake_assets import intake_assets
-from engage_assets.defs.jobs import asset_jobs, clean_up, program_schedules
+from engage_assets.defs.jobs import asset_jobs, clean_up, opt_out_sweep, program_schedules
 from engage_assets.defs.ledger_assets import ledger_assets
 from engage_assets.defs.model_assets import model_assets
 from engage_assets.defs.report_assets import report_assets
@@ -21,10 +21,11 @@ from engage_assets.programs import ProgramFolder
 def build_definitions(folder: ProgramFolder, resources: Mapping[str, Any]) -> dg.Definitions:
     """All programs of `folder` with what they share."""
     clean_up_job, clean_up_schedule = clean_up()
+    sweep_job, sweep_schedule = opt_out_sweep(folder.programs)
     shared = dg.Definitions(
         assets=ledger_assets(folder.programs),
-        jobs=[clean_up_job],
-        schedules=[clean_up_schedule],
+        jobs=[clean_up_job, sweep_job],
+        schedules=[clean_up_schedule, sweep_schedule],
         resources=resources,
         executor=dg.in_process_executor,
     )

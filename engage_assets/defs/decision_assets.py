@@ -15,7 +15,7 @@ from engage_assets.defs.batch import not_evaluated
 from engage_assets.defs.describe import markdown_table, mistakes_as_failures, not_evaluated_words, reason_counts
 from engage_assets.defs.desk import Desk, Result
 from engage_assets.defs.intake_assets import RETRIES
-from engage_assets.defs.sheets import GIVEN_OPT_OUTS, SEND_EVENTS, asset_specs, program_sheets
+from engage_assets.defs.sheets import GIVEN_OPT_OUTS, GIVEN_RESPONSES, SEND_EVENTS, asset_specs, program_sheets
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import CandidateStore, Clock, Ledger
 from engage_assets.domain.program import Program
@@ -49,7 +49,8 @@ def _judge_candidates(program: Program, marketplaces: Mapping[str, Marketplace])
         with mistakes_as_failures():
             batch = desk.batch(warehouse, marketplaces)
             sends, opt_outs = desk.history(SEND_EVENTS), desk.read_shared(GIVEN_OPT_OUTS)
-            judged = stages.judge_candidates(batch, desk.read("candidates"), sends, opt_outs)
+            responses = desk.history(GIVEN_RESPONSES)
+            judged = stages.judge_candidates(batch, desk.read("candidates"), sends, opt_outs, responses)
             with desk.open("filter_verdicts") as all_candidates, desk.open("filtered_candidates") as kept:
                 for part in judged:
                     all_candidates.add(part)

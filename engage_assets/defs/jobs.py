@@ -5,16 +5,21 @@ an hour, metrics at 23:59 UTC, clean-up on Sunday.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import dagster as dg
+import polars as pl
 
+from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import delivery
-from engage_assets.defs.sheets import GIVEN_OPT_OUTS, SEND_EVENTS, Key
-from engage_assets.domain.ports import CandidateStore, Clock
+from engage_assets.defs.describe import mistakes_as_failures
+from engage_assets.defs.sheets import GIVEN_OPT_OUTS, GIVEN_RESPONSES, SEND_EVENTS, Key
+from engage_assets.dispatch.relay import relay
+from engage_assets.domain.ports import CandidateWriter, Clock, Outbox
 from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES
+from engage_assets.domain.tables import INPUT_TABLES
 
 METRIC_NIGHTS: Final = 14
 """Nights after that of its last slot on which a partition is measured again."""
@@ -39,7 +44,7 @@ def batch_keys(program: Program) -> list[Key]:
         "decisions",
         "email_campaigns",
     )
-    return [SEND_EVENTS, GIVEN_OPT_OUTS, *((program.key, name) for name in names)]
+    return [SEND_EVENTS, GIVEN_OPT_OUTS, GIVEN_RESPONSES, *((program.key, name) for name in names)]
 
 
 def asset_jobs(program: Program) -> dict[str, AssetJob]:
@@ -123,21 +128,31 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
 
 
 def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
-    """Sunday 01:00 UTC: delete expired candidates and verify that none is left."""
+    """Sunday 01:00 UTC: delete expired candidates, and verify that none is left or served."""
 
     @dg.op
     def delete_expired(
-        context: dg.OpExecutionContext, store: dg.ResourceParam[CandidateStore], clock: dg.ResourceParam[Clock]
+        context: dg.OpExecutionContext, store: dg.ResourceParam[Any], clock: dg.ResourceParam[Clock]
     ) -> None:
-        deleted = store.delete_expired(clock.now())
-        left = store.delete_expired(clock.now())
-        context.log.info("deleted %s expired candidates", deleted)
-        if left:
+        now = clock.now()
+        expiring = store.expired(now, 1_000)
+        deleted = store.delete_expired(now)
+        left = store.delete_expired(now)
+        served = [key for key in expiring if store.get(key, now)]
+        context.log.info(
+            "deleted %s expired candidates; of %s of them asked for, %s were served",
+            deleted, len(expiring), len(served),
+        )  # fmt: skip
+        if left or served:
             raise dg.Failure(
-                f"{left} expired candidates were left after the clean-up; look for a writer with an old clock"
+                f"{left} expired candidates were left and {len(served)} were still served after the clean-up; look for"
+                " a writer with an old clock"
             )
 
-    @dg.job(description="Delete expired candidates and verify it.", executor_def=dg.in_process_executor)
+    @dg.job(
+        description="Delete expired candidates, and verify that none is left or served.",
+        executor_def=dg.in_process_executor,
+    )
     def candidates_clean_up() -> None:
         delete_expired()
 
@@ -146,4 +161,55 @@ def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
         job=candidates_clean_up,
         cron_schedule="0 1 * * SUN",
         execution_timezone="UTC",
+    )
+
+
+def opt_out_sweep(programs: Mapping[str, Program]) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
+    """Every six hours: waiting candidates of customers who opted out are removed, and the outbox is emptied.
+
+    Opt-outs given to us act at once through the outbox; this is the sweep after a crash, and it takes those of the
+    warehouse, so that all are gone within 24 hours.
+    """
+
+    @dg.op
+    def sweep(
+        context: dg.OpExecutionContext,
+        store: dg.ResourceParam[Any],
+        outbox: dg.ResourceParam[Outbox],
+        warehouse: dg.ResourceParam[Warehouse],
+        clock: dg.ResourceParam[Clock],
+    ) -> None:
+        now = clock.now()
+        with mistakes_as_failures():
+            carried = relay(outbox, store, now)
+            removed = 0
+            for database in sorted({program.connector.config.database for program in programs.values()}):
+                given = warehouse.scan(INPUT_TABLES["opt_outs"], database, required=False)
+                if given is not None:
+                    removed += _remove_opted_out(given, store, now)
+        context.log.info("carried %s outbox entries; %s waiting candidates changed by opt-outs", carried, removed)
+
+    @dg.job(
+        description="Remove waiting candidates of customers who opted out; empty the outbox.",
+        executor_def=dg.in_process_executor,
+    )
+    def opt_outs_sweep() -> None:
+        sweep()
+
+    return opt_outs_sweep, dg.ScheduleDefinition(
+        name="opt_outs_sweep_schedule", job=opt_outs_sweep, cron_schedule="30 */6 * * *", execution_timezone="UTC"
+    )
+
+
+def _remove_opted_out(given: pl.LazyFrame, store: CandidateWriter, now: datetime) -> int:
+    """Apply the warehouse's opt-outs that are in force; a null instant counts as long ago."""
+    names = given.collect_schema().names()
+    wanted = [pl.col(name) if name in names else pl.lit(None, pl.String).alias(name) for name in ("program", "channel")]
+    in_force = pl.col("at").is_null() | (pl.col("at") <= now)
+    if "revoked_at" in names:
+        in_force &= pl.col("revoked_at").is_null() | (pl.col("revoked_at") > now)
+    chosen = given.filter(in_force).select("customer_id", *wanted).unique().collect()
+    return sum(
+        store.suppress(sorted(rows["customer_id"]), now, program=scope[0], channel=scope[1])
+        for scope, rows in chosen.group_by("program", "channel")
     )

@@ -4,55 +4,30 @@ Rows of a partition are the changes in (previous batch instant, this one]. A mir
 let a cap be broken, so a run also makes the days before it that the ledger has and the lake lacks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
 import dagster as dg
+import polars as pl
 
 from engage_assets.defs.describe import file_metadata, mistakes_as_failures, schema_of
 from engage_assets.defs.desk import Result
 from engage_assets.defs.partitions import DAILY, partition_date
-from engage_assets.defs.sheets import GIVEN_OPT_OUTS, SEND_EVENTS
+from engage_assets.defs.sheets import GIVEN_OPT_OUTS, GIVEN_RESPONSES, SEND_EVENTS, Key
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.ports import Clock, Ledger
 from engage_assets.domain.program import Program
-from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG
+from engage_assets.domain.tables import OPT_OUT_LOG, RESPONSES_LOG, SENDS_LOG, Table
 from engage_assets.lake import Lake
 
 _DAY: Final = timedelta(days=1)
 
 
 def ledger_assets(programs: Mapping[str, Program]) -> list[dg.AssetsDefinition]:
-    """`ledger/send_events` and `ledger/opt_outs`, shared by all programs."""
+    """`ledger/send_events`, `ledger/responses` and `ledger/opt_outs`, shared by all programs."""
     at = _batch_time(programs)
-
-    @dg.asset(
-        key=dg.AssetKey(list(SEND_EVENTS)),
-        group_name="ledger",
-        kinds={"sqlite", "parquet"},
-        partitions_def=DAILY,
-        code_version="1",
-        description=f"What became of sends, day by day, as the ledger knew it at the batch instant.\n\n"
-        f"**Grain:** {SENDS_LOG.grain}.",
-        metadata={"dagster/column_schema": schema_of(SENDS_LOG.columns), "dagster/table_name": "ledger.send_events"},
-    )
-    def send_events(
-        context: dg.AssetExecutionContext,
-        ledger: dg.ResourceParam[Ledger],
-        lake: dg.ResourceParam[Lake],
-        clock: dg.ResourceParam[Clock],
-    ) -> Result:
-        day = partition_date(context)
-        with mistakes_as_failures():
-            _require_past(_instant(day, at), clock)
-            for missing in _missing_days(ledger, lake, day, at):
-                _mirror(ledger, lake, missing, at)
-                context.instance.report_runless_asset_event(
-                    dg.AssetMaterialization(dg.AssetKey(list(SEND_EVENTS)), partition=missing.isoformat())
-                )
-            rows = _mirror(ledger, lake, day, at)
-        return dg.MaterializeResult(metadata=file_metadata(lake.path(SEND_EVENTS, context.partition_key), rows))
 
     @dg.asset(
         key=dg.AssetKey(list(GIVEN_OPT_OUTS)),
@@ -75,7 +50,7 @@ def ledger_assets(programs: Mapping[str, Program]) -> list[dg.AssetsDefinition]:
             rows = lake.write(GIVEN_OPT_OUTS, context.partition_key, ledger.opt_outs(instant))
         return dg.MaterializeResult(metadata=file_metadata(lake.path(GIVEN_OPT_OUTS, context.partition_key), rows))
 
-    return [send_events, opt_outs]
+    return [*(_mirror_asset(mirror, at) for mirror in MIRRORS), opt_outs]
 
 
 def _batch_time(programs: Mapping[str, Program]) -> time:
@@ -106,12 +81,12 @@ def _require_past(instant: datetime, clock: Clock) -> None:
         )
 
 
-def _missing_days(ledger: Ledger, lake: Lake, day: date, at: time) -> Iterator[date]:
-    """Days before `day` on which something happened in the ledger and which the lake lacks."""
+def _missing_days(mirror: "Mirror", ledger: Ledger, lake: Lake, day: date, at: time) -> Iterator[date]:
+    """Days before `day` since the ledger's first event which the lake lacks."""
     first = ledger.first_event_at()
     if first is None:
         return
-    there = set(lake.partitions(SEND_EVENTS))
+    there = set(lake.partitions(mirror.key))
     missing = (first - timedelta(hours=at.hour, minutes=at.minute)).date() - _DAY
     while missing < day:
         if missing.isoformat() not in there:
@@ -119,6 +94,66 @@ def _missing_days(ledger: Ledger, lake: Lake, day: date, at: time) -> Iterator[d
         missing += _DAY
 
 
-def _mirror(ledger: Ledger, lake: Lake, day: date, at: time) -> int:
-    instant = _instant(day, at)
-    return lake.write(SEND_EVENTS, day.isoformat(), ledger.send_events(instant - _DAY, instant))
+def _mirror_asset(mirror: "Mirror", at: time) -> dg.AssetsDefinition:
+    """One log of the ledger, day by day."""
+
+    def write(ledger: Ledger, lake: Lake, day: date) -> int:
+        instant = _instant(day, at)
+        return lake.write(mirror.key, day.isoformat(), mirror.read(ledger, instant - _DAY, instant))
+
+    @dg.asset(
+        key=dg.AssetKey(list(mirror.key)),
+        group_name="ledger",
+        kinds={"sqlite", "parquet"},
+        partitions_def=DAILY,
+        code_version="1",
+        description=f"{mirror.description}\n\n**Grain:** {mirror.table.grain}.",
+        metadata={
+            "dagster/column_schema": schema_of(mirror.table.columns),
+            "dagster/table_name": ".".join(mirror.key),
+        },
+    )
+    def follow(
+        context: dg.AssetExecutionContext,
+        ledger: dg.ResourceParam[Ledger],
+        lake: dg.ResourceParam[Lake],
+        clock: dg.ResourceParam[Clock],
+    ) -> Result:
+        day = partition_date(context)
+        with mistakes_as_failures():
+            _require_past(_instant(day, at), clock)
+            for missing in _missing_days(mirror, ledger, lake, day, at):
+                write(ledger, lake, missing)
+                context.instance.report_runless_asset_event(
+                    dg.AssetMaterialization(dg.AssetKey(list(mirror.key)), partition=missing.isoformat())
+                )
+            rows = write(ledger, lake, day)
+        return dg.MaterializeResult(metadata=file_metadata(lake.path(mirror.key, context.partition_key), rows))
+
+    return follow
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A log of the ledger that the lake mirrors day by day."""
+
+    key: Key
+    table: Table
+    description: str
+    read: Callable[[Ledger, datetime, datetime], pl.DataFrame]
+
+
+MIRRORS: Final = (
+    Mirror(
+        SEND_EVENTS,
+        SENDS_LOG,
+        "What became of sends, day by day, as the ledger knew it at the batch instant.",
+        lambda ledger, after, until: ledger.send_events(after, until),
+    ),
+    Mirror(
+        GIVEN_RESPONSES,
+        RESPONSES_LOG,
+        "Answers given on our pages, day by day, as the ledger knew them at the batch instant. No texts.",
+        lambda ledger, after, until: ledger.responses(after, until),
+    ),
+)

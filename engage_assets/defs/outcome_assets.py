@@ -116,10 +116,10 @@ class Logs:
         return int(strangers.select(nw.len()).collect("polars").item())
 
     def volume(self, batch: Batch, first_send: date | None) -> ReviewVolume | None:
-        """Reviews of the partition's day and before the first send; None where there are none to count."""
+        """Reviews of the night's day and before the first send; None where there are none to count."""
         reviews = batch.tables.get("reviews")
         if reviews is None or first_send is None:
             return None
         given = nw.from_native(reviews.select("customer_id", "product_id", "reviewed_at"))
         answers = nw.from_native(self.responses.lazy())
-        return review_volume(given, answers, first_send=first_send, day=self.partition)
+        return review_volume(given, answers, first_send=first_send, day=self.as_of)

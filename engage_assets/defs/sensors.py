@@ -41,7 +41,7 @@ def responses_asset(program: Program) -> dg.AssetSpec:
     """The external asset that answers of people are reported to."""
     return dg.AssetSpec(
         dg.AssetKey([program.key, RESPONSES]),
-        description="Answers that came in through our pages: one event for what came since the last, by marketplace.\n\n"
+        description="Answers that came in through our pages: an event for what came since the last, by marketplace.\n\n"
         "Reported by the sensor `responses`; the operational database has each, `outcomes` joins them to their sends.",
         group_name=program.key,
         owners=list(program.owners),
@@ -68,13 +68,18 @@ def _run_failures() -> dg.SensorDefinition:
         raised = 0
         for record in failed:
             run = context.instance.get_run_by_id(record.event_log_entry.run_id)
-            if run and context.repository_def and context.repository_def.has_job(run.job_name):
+            if run and _is_ours(context, run):
                 cause, text = _failure(context.instance, run, record.timestamp)
                 raised += operations.raise_alert(cause, text, clock.now())
         cursor = str(failed[-1].storage_id) if failed else context.cursor
         return dg.SensorResult(skip_reason=f"{len(failed)} failed runs, {raised} new alerts", cursor=cursor)
 
     return run_failures
+
+
+def _is_ours(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
+    """Whether the run is of a job of this code location; others may share the instance."""
+    return context.repository_def is None or context.repository_def.has_job(run.job_name)
 
 
 def _newest(instance: dg.DagsterInstance) -> int:
@@ -112,7 +117,7 @@ def _said(failure: dg.DagsterEvent) -> str:
     source = error.cause or error if error else None
     if source is None or not source.cls_name:
         return _SILENT
-    return _safe(source.message) if source.cls_name in _SPEAKING else source.cls_name
+    return _safe(source.message.partition(": ")[2]) if source.cls_name in _SPEAKING else source.cls_name
 
 
 def _safe(text: str) -> str:
@@ -168,8 +173,8 @@ def raise_doubts(programs: Iterable[Program], ledger: Ledger, operations: Operat
         for at, sends in sorted(moments.items()):
             operations.raise_alert(
                 f"in_doubt:{program.program_id}:{at.isoformat()}",
-                f"{program.program_id}: of {sends} sends nobody can tell whether they went out (since {at:%Y-%m-%d %H:%M}"
-                " UTC); they are not sent again: `engage sends in-doubt` lists them",
+                f"{program.program_id}: {sends} sends are in doubt since {at:%Y-%m-%d %H:%M} UTC: whether they went out"
+                " is unknown, and they are not sent again; `engage sends in-doubt` lists them",
                 now,
             )
 

@@ -31,6 +31,7 @@ from engage_assets.scoring.features import FEATURES
 Key = tuple[str, ...]
 SEND_EVENTS: Key = ("ledger", "send_events")
 GIVEN_OPT_OUTS: Key = ("ledger", "opt_outs")
+GIVEN_RESPONSES: Key = ("ledger", "responses")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             "Every candidate with one flag per filter and the first reason that refuses it.",
             "one row per candidate",
             (*candidate, *VERDICT_COLUMNS, *flags),
-            [key("candidates"), SEND_EVENTS, GIVEN_OPT_OUTS],
+            [key("candidates"), SEND_EVENTS, GIVEN_OPT_OUTS, GIVEN_RESPONSES],
         ),
         Sheet(
             key("filtered_candidates"),

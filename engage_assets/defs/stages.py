@@ -47,13 +47,18 @@ def set_aside_of(checked: pl.DataFrame) -> pl.DataFrame:
 
 
 def judge_candidates(
-    batch: Batch, candidates: pl.LazyFrame, send_events: pl.LazyFrame | None, opt_outs: pl.LazyFrame | None
+    batch: Batch,
+    candidates: pl.LazyFrame,
+    send_events: pl.LazyFrame | None,
+    opt_outs: pl.LazyFrame | None,
+    responses: pl.LazyFrame | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Every candidate with its flags, reason, quota and eligibility. The ledger's frames are cut at the instant."""
     tables = {
         **{name: as_frame(frame) for name, frame in batch.tables.items()},
         "send_events": as_frame(send_events if send_events is not None else empty_frame(SENDS_LOG).lazy()),
         "given_opt_outs": as_frame(opt_outs if opt_outs is not None else empty_frame(OPT_OUT_LOG).lazy()),
+        **({"given_responses": as_frame(responses)} if responses is not None else {}),
     }
     names = [column.name for column in (*batch.source.candidate_columns, *VERDICT_COLUMNS)]
     keys = ["customer_id", "subject_id", *batch.source.carried]

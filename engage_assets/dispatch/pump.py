@@ -61,7 +61,12 @@ class Pump:
         self._halted: str | None = None
         self._is_over = False
         self._recorder = Recorder(
-            ledger, self._watch, on_error=self._fail, held=self._held, renew_seconds=renew_seconds
+            ledger,
+            self._watch,
+            on_error=self._fail,
+            held=self._held,
+            lines=sender.lines,
+            renew_seconds=renew_seconds,
         )
         gate = Gate(Throttle(sender.per_second), breaker or Breaker(), monotonic)
         office = Office(self._backlog, gate, self._recorder, self._watch, retries, random)

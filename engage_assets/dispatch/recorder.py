@@ -16,6 +16,7 @@ HANDED_OVER: Final = "handed_over"
 _ROUND: Final = 1000
 """Most entries of one transaction."""
 _GLANCE_SECONDS: Final = 1.0
+_LONGEST_LINGER_SECONDS: Final = 0.005
 
 
 class Book(Protocol):
@@ -77,6 +78,7 @@ class Recorder:
         *,
         on_error: Callable[[BaseException], None],
         held: Callable[[], list[str]],
+        lines: int,
         renew_seconds: float,
     ) -> None:
         self.counts: Counter[str] = Counter()
@@ -87,6 +89,8 @@ class Recorder:
         self._watch = watch
         self._on_error = on_error
         self._held = held
+        self._lines = lines
+        self._linger_seconds = 0.0
         self._renew_seconds = renew_seconds
         self._renewed_at = watch.monotonic()
         self._is_closing = False
@@ -128,15 +132,28 @@ class Recorder:
             self._fail(error)
 
     def _collect(self) -> list[_Entry]:
-        """Everything that waits to be written, once there is something; nothing after a second."""
+        """What is to be written together, once there is something; nothing after a second."""
         try:
             found = [self._inbox.get(timeout=_GLANCE_SECONDS)]
         except Empty:
             return []
+        self._linger(found)
         found += [self._inbox.get() for _ in range(min(self._inbox.qsize(), _ROUND))]
         entries = [entry for entry in found if entry is not None]
         self._is_closing = self._is_closing or len(entries) < len(found)
         return entries
+
+    def _linger(self, found: list[_Entry | None]) -> None:
+        """Give other lines a moment to join the round, a quarter of what the last one took: rounds cost by the piece.
+
+        Without it fast lines fall into two halves that take turns, and each round carries only half of them.
+        """
+        end = self._watch.monotonic() + self._linger_seconds
+        while len(found) < self._lines and (left := end - self._watch.monotonic()) > 0:
+            try:
+                found.append(self._inbox.get(timeout=left))
+            except Empty:
+                return
 
     def _write(self, entries: list[_Entry]) -> None:
         """One round: at most one transaction of moves, one of releases, and now and then one of leases."""
@@ -152,7 +169,9 @@ class Recorder:
     def _settle(self, entries: list[_Entry]) -> None:
         moves = [move for entry in entries for move in entry.ended]
         moves += [entry.begins for entry in entries if entry.begins]
+        began = self._watch.monotonic()
         lost = self._book.settle(moves, self._watch.now())
+        self._linger_seconds = min((self._watch.monotonic() - began) / 4, _LONGEST_LINGER_SECONDS)
         for entry in entries:
             self.counts.update(move.state for move in entry.ended)
             if entry.begins and entry.ticket:

@@ -22,7 +22,7 @@ from engage_assets.domain.responses import (
 from engage_assets.domain.sends import Answer, ClaimRules, Claims, Letter, Move, Send
 
 NO_RULES: Final = ClaimRules()
-"""Nothing to check again; the usual lease."""
+"""Nothing to check again."""
 
 
 class Clock(Protocol):
@@ -205,7 +205,7 @@ class Ledger(Protocol):
     def release(self, send_ids: Sequence[str], now: datetime) -> None:
         """Give claims back: `claimed` to `planned`. Those already handed over stay."""
 
-    def renew(self, send_ids: Sequence[str], now: datetime, rules: ClaimRules = NO_RULES) -> None:
+    def renew(self, send_ids: Sequence[str], now: datetime) -> None:
         """Extend the lease of sends that are claimed or handed over."""
 
     def settle(self, moves: Sequence[Move], now: datetime) -> frozenset[str]:

@@ -49,8 +49,6 @@ class ClaimRules:
 
     cap: Cap | None = None
     """None: no limit."""
-    lease: timedelta = timedelta(minutes=10)
-    """A claim that its owner neither hands over nor gives back is free again after this."""
     addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Hash of the address by customer, where it is known: what an imported suppression list may name."""
     barred: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -35,7 +35,7 @@ def join_facts(candidates: Frame, tables: Tables, asking: Asking) -> Frame:
     """The candidates with the columns of every fact whose tables are there; one row each, as given.
 
     `tables` are the warehouse's by noun, as their kinds, plus `send_events` (the ledger's mirror cut at the
-    batch instant) and `given_opt_outs` (likewise).
+    batch instant), `given_opt_outs` and `given_responses` (likewise).
     """
     # Each fact is cut to the keys of the candidates as given: cut to those joined so far, the plan would
     # hold its own beginning twice per fact.
@@ -82,12 +82,22 @@ def _product(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Fra
 
 
 def _answered(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
-    """`was_answered`: the customer reviewed the product at or before the batch instant (or at an unknown time)."""
-    if "reviews" not in tables:
+    """`was_answered`: in the warehouse's reviews or on our own pages, at or before the batch instant.
+
+    A review of an unknown time counts as before.
+    """
+    found = []
+    if "reviews" in tables:
+        before = tables["reviews"].filter(_before("reviewed_at", asking.instant))
+        found.append(_pairs(before, batch, "customer_id", "product_id"))
+    if "given_responses" in tables:
+        own = nw.col("program") == asking.program.program_id
+        given = tables["given_responses"].filter(own, nw.col("at") <= asking.instant)
+        found.append(_pairs(given, batch, "customer_id", "subject_id"))
+    if not found:
         return joined
-    before = tables["reviews"].filter(_before("reviewed_at", asking.instant))
-    reviews = asking.settle(_pairs(before, batch, "customer_id", "product_id"))
-    return _mark(joined, reviews, "was_answered", "customer_id")
+    answers = asking.settle(nw.concat(found, how="vertical").unique())
+    return _mark(joined, answers, "was_answered", "customer_id")
 
 
 def _trust(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:

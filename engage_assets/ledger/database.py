@@ -69,7 +69,7 @@ class Database:
     def writing(self, *, alone: bool = False) -> Iterator[Connection]:
         """A transaction past the gate. Writers pass together where the database can; a cut waits for all of them."""
         with self.engine.connect().execution_options(**WRITES) as connection, connection.begin():
-            # A table lock is fair: one on the gate's row lets new writers pass a cut that waits, for as long as they come.
+            # A table lock is fair; a lock on the gate's row would let new writers pass a cut that waits, for ever.
             lock(connection, tables.gate, "EXCLUSIVE" if alone else "ROW SHARE")
             yield connection
 

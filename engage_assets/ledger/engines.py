@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
@@ -68,8 +69,14 @@ def insert_new(connection: Connection, table: Table) -> Insert:
 
 def listed(connection: Connection, name: str = "keys") -> Select[Any]:
     """A SELECT of the texts that the parameter `name` holds as `as_list` wrote them: one parameter, any length."""
+    return listed_on(connection.dialect.name, name)
+
+
+@cache
+def listed_on(dialect: str, name: str = "keys") -> Select[Any]:
+    """`listed`, for statements that are made once per dialect: making one costs more than running it."""
     given = bindparam(name, type_=String)
-    if connection.dialect.name == "postgresql":
+    if dialect == "postgresql":
         value = func.json_array_elements_text(cast(given, JSON(none_as_null=True))).table_valued("value", name=name)
     else:
         value = func.json_each(given).table_valued(column("value", String), name=name)
@@ -81,9 +88,9 @@ def as_list(keys: Sequence[str]) -> str:
     return json.dumps(list(keys))
 
 
-def later(connection: Connection, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+def later(dialect: str, one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
     """The later of two instants."""
-    greatest = func.greatest if connection.dialect.name == "postgresql" else func.max
+    greatest = func.greatest if dialect == "postgresql" else func.max
     return greatest(one, other, type_=one.type)
 
 

@@ -1,10 +1,11 @@
 """The operational record of sends in a relational database: SQLite by default, PostgreSQL by its URL."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from sqlalchemy import Connection, Select, case, delete, func, insert, select, update
@@ -20,6 +21,9 @@ from engage_assets.ledger.log import Present, asked_already, enter, planned_row,
 from engage_assets.ledger.outbox import put_deliveries
 from engage_assets.ledger.states import CLAIMED, HANDED_OVER, IN_DOUBT, ORDER, PLANNED, refuse_illegal
 
+LEASE: Final = timedelta(minutes=10)
+"""A send that its owner neither moves on nor gives back within this belongs to nobody any more."""
+
 
 class SqlLedger:
     """Sends in the database at a URL, whose tables are made on first use. Threads and processes may share it.
@@ -27,7 +31,8 @@ class SqlLedger:
     A state never begins before the one that it follows.
     """
 
-    def __init__(self, database: Database | str, random: Random | None = None) -> None:
+    def __init__(self, database: Database | str, random: Random | None = None, *, lease: timedelta = LEASE) -> None:
+        self._lease = lease
         self.database = database if isinstance(database, Database) else Database(database, random)
         self.url = self.database.url
 
@@ -70,7 +75,7 @@ class SqlLedger:
         with self.database.writing() as connection:
             at = stamp(connection, now)
             verdicts = judge(connection, send_ids, now, rules)
-            enter(connection, verdicts.won, CLAIMED, at, None, now + rules.lease)
+            enter(connection, verdicts.won, CLAIMED, at, None, now + self._lease)
             by_reason = sorted(verdicts.refused.items(), key=lambda item: item[1])
             for reason, group in groupby(by_reason, key=lambda item: item[1]):
                 enter(connection, [send_id for send_id, _ in group], "skipped", at, reason)
@@ -83,16 +88,16 @@ class SqlLedger:
             mine = [send_id for send_id in present if present[send_id].state == CLAIMED]
             enter(connection, mine, PLANNED, stamp(connection, now), None)
 
-    def renew(self, send_ids: Sequence[str], now: datetime, rules: ClaimRules = NO_RULES) -> None:
+    def renew(self, send_ids: Sequence[str], now: datetime) -> None:
         """Extend the lease of sends that are claimed or handed over."""
         table = tables.sends
         with self.database.writing() as connection:
             present_states(connection, send_ids)
             open_ones = table.c.send_id.in_(listed(connection)) & table.c.state.in_([CLAIMED, HANDED_OVER])
-            renewed = update(table).where(open_ones).values(lease_until=now + rules.lease)
+            renewed = update(table).where(open_ones).values(lease_until=now + self._lease)
             connection.execute(renewed, {"keys": as_list(sorted(set(send_ids)))})
 
-    def settle(self, moves: Sequence[Move], now: datetime, rules: ClaimRules = NO_RULES) -> frozenset[str]:
+    def settle(self, moves: Sequence[Move], now: datetime) -> frozenset[str]:
         """See Ledger. Sorted by key, so that processes cannot deadlock."""
         if not moves:
             return frozenset()
@@ -107,7 +112,7 @@ class SqlLedger:
             order = sorted(kept, key=lambda move: (move.state, move.reason or ""))
             for (state, reason), group in groupby(order, key=lambda move: (move.state, move.reason)):
                 ids = [move.send_id for move in group]
-                enter(connection, ids, state, at, reason, now + rules.lease if state == HANDED_OVER else None)
+                enter(connection, ids, state, at, reason, now + self._lease if state == HANDED_OVER else None)
                 if state == "sent":
                     put_deliveries(connection, ids, at)
         return lost
@@ -298,18 +303,24 @@ def _states_of(connection: Connection, send_ids: Iterable[str]) -> dict[str, str
 
 
 def _lost(moves: Sequence[Move], present: dict[str, Present]) -> frozenset[str]:
-    """Hand-overs whose claim is no longer there: another process may have made them meanwhile."""
+    """Hand-overs whose claim is no longer there, as another process may have made them, and those asked for twice."""
+    asked = Counter(move.send_id for move in moves if move.state == HANDED_OVER)
     return frozenset(
-        move.send_id
-        for move in moves
-        if move.state == HANDED_OVER and (move.send_id not in present or present[move.send_id].state != CLAIMED)
+        send_id
+        for send_id, times in asked.items()
+        if times > 1 or send_id not in present or present[send_id].state != CLAIMED
     )
 
 
 def _said_already(move: Move, present: dict[str, Present]) -> bool:
-    """Whether an answer comes after a person or the provider's event already said what became of the send."""
+    """Whether an answer comes after a person or the provider's event already said what became of the send.
+
+    Likewise an owner who was given up for lost may skip too late what another has taken.
+    """
     ended = ("sent", "failed")
     if move.send_id not in present:
         return False
     state = present[move.send_id].state
+    if move.state == "skipped":
+        return state not in (PLANNED, CLAIMED)
     return (move.state in (*ended, IN_DOUBT) and state in ended) or move.state == state == IN_DOUBT

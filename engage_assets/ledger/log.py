@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
+from sqlalchemy import Connection, Insert, Select, Update, bindparam, func, insert, select, update
 from sqlalchemy.types import DateTime
 
 from engage_assets.domain.sends import Send
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import lock
-from engage_assets.ledger.engines import as_list, later, listed
+from engage_assets.ledger.engines import as_list, later, listed, listed_on
 from engage_assets.ledger.states import ASKING, PLANNED
 
 TICK: Final = timedelta(microseconds=1)
@@ -48,22 +49,13 @@ def planned_row(send: Send) -> dict[str, Any]:
 
 def stamp(connection: Connection, now: datetime) -> datetime:
     """The time of a write: `now`, or just after a cut that was taken while the writer was on its way."""
-    until = tables.cuts.c.until
-    passed = select(func.max(until)).where(until >= bindparam("now"), until <= bindparam("reach"))
-    cut: datetime | None = connection.execute(passed, {"now": now, "reach": now + SEND_WINDOW}).scalar()
+    cut: datetime | None = connection.execute(_PASSED, {"now": now, "reach": now + SEND_WINDOW}).scalar()
     return now if cut is None else cut + TICK
 
 
 def present_states(connection: Connection, send_ids: Iterable[str]) -> dict[str, Present]:
     """Where each known send stands, locked in the order of the keys."""
-    table = tables.sends.c
-    statement = (
-        select(table.send_id, table.state, table.updated_at)
-        .where(table.send_id.in_(listed(connection)))
-        .order_by(table.send_id)
-        .with_for_update()
-    )
-    found = connection.execute(statement, {"keys": as_list(sorted(set(send_ids)))})
+    found = connection.execute(_present(connection.dialect.name), {"keys": as_list(sorted(set(send_ids)))})
     return {send_id: Present(state, began) for send_id, state, began in found}
 
 
@@ -107,24 +99,12 @@ def enter(
     keys = as_list(sorted(send_ids))
     if keys == "[]":
         return
-    table = tables.sends
     # As text the instant of the present state would have to be counted up in SQL: few sends go back, so one by one.
     if state == PLANNED:
         _go_back(connection, keys, at, reason)
         return
-    given = bindparam("at_least", at, type_=DateTime)
-    began = later(connection, table.c.updated_at, given)
-    changed = (
-        update(table)
-        .where(table.c.send_id.in_(listed(connection)))
-        .values(
-            state=bindparam("entered"),
-            updated_at=began,
-            step=table.c.step + 1,
-            lease_until=bindparam("lease", type_=DateTime),
-        )
-    )
-    connection.execute(changed, {"keys": keys, "at_least": at, "entered": state, "lease": lease_until})
+    values = {"keys": keys, "at_least": at, "entered": state, "lease": lease_until}
+    connection.execute(_entered(connection.dialect.name), values)
     _record(connection, keys, reason)
 
 
@@ -142,9 +122,41 @@ def _go_back(connection: Connection, keys: str, at: datetime, reason: str | None
 
 def _record(connection: Connection, keys: str, reason: str | None) -> None:
     """Add the present states of sends to the log."""
+    connection.execute(_recorded(connection.dialect.name), {"keys": keys, "why": reason})
+
+
+_PASSED: Final = select(func.max(tables.cuts.c.until)).where(
+    tables.cuts.c.until >= bindparam("now"), tables.cuts.c.until <= bindparam("reach")
+)
+
+
+@cache
+def _present(dialect: str) -> Select[Any]:
     table = tables.sends.c
-    given = select(
-        table.send_id, table.step, table.state, table.updated_at, literal(reason, tables.send_states.c.reason.type)
-    ).where(table.send_id.in_(listed(connection)))
-    names = ["send_id", "step", "state", "at", "reason"]
-    connection.execute(insert(tables.send_states).from_select(names, given), {"keys": keys})
+    wanted = select(table.send_id, table.state, table.updated_at).where(table.send_id.in_(listed_on(dialect)))
+    return wanted.order_by(table.send_id).with_for_update()
+
+
+@cache
+def _entered(dialect: str) -> Update:
+    table = tables.sends
+    began = later(dialect, table.c.updated_at, bindparam("at_least", type_=DateTime))
+    return (
+        update(table)
+        .where(table.c.send_id.in_(listed_on(dialect)))
+        .values(
+            state=bindparam("entered"),
+            updated_at=began,
+            step=table.c.step + 1,
+            lease_until=bindparam("lease", type_=DateTime),
+        )
+    )
+
+
+@cache
+def _recorded(dialect: str) -> Insert:
+    table = tables.sends.c
+    why = bindparam("why", type_=tables.send_states.c.reason.type).label("why")
+    given = select(table.send_id, table.step, table.state, table.updated_at, why)
+    chosen = given.where(table.send_id.in_(listed_on(dialect)))
+    return insert(tables.send_states).from_select(["send_id", "step", "state", "at", "reason"], chosen)

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from engage_assets.domain.responses import OutboxEntry
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import Database
-from engage_assets.ledger.engines import as_list, listed
+from engage_assets.ledger.engines import as_list, listed_on
 
 
 class SqlOutbox:
@@ -45,13 +47,17 @@ def put(connection: Connection, topic: str, payloads: Sequence[Mapping[str, str]
         connection.execute(insert(tables.outbox), rows)
 
 
+@cache
+def _delivered(dialect: str) -> Select[Any]:
+    table = tables.sends.c
+    key = (table.customer_id, table.program, table.marketplace, table.subject_type, table.subject_id, table.channel)
+    solicited = select(*key).where(table.send_id.in_(listed_on(dialect)), table.is_solicitation)
+    return solicited.order_by(table.send_id)
+
+
 def put_deliveries(connection: Connection, send_ids: Sequence[str], at: datetime) -> None:
     """The candidates of solicitations that were sent become `delivered`."""
-    table = tables.sends.c
-    query = select(
-        table.customer_id, table.program, table.marketplace, table.subject_type, table.subject_id, table.channel
-    ).where(table.send_id.in_(listed(connection)), table.is_solicitation)
-    rows = connection.execute(query.order_by(table.send_id), {"keys": as_list(sorted(send_ids))}).mappings()
+    rows = connection.execute(_delivered(connection.dialect.name), {"keys": as_list(sorted(send_ids))}).mappings()
     put(
         connection,
         "candidate_status",

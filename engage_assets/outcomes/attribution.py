@@ -32,10 +32,10 @@ def outcomes(
     Opens and clicks are counted as recorded: a click does not make an open.
     """
     night = datetime.combine(as_of, NIGHT)
-    known = last_states(sends.filter(nw.col("program") == program.program_id), night)
-    own = known.filter(of_partition(program, partition))
-    joined = own.join(_by_send(interactions, night), on="send_id", how="left")
-    joined = joined.join(_owned(known, _answers(responses, program, night)), on="send_id", how="left")
+    events = sends.filter(nw.col("program") == program.program_id)
+    own = last_states(events.filter(of_partition(program, partition)), night)
+    owned = _owned(events, _answers(responses, program, night), night)
+    joined = own.join(_by_send(interactions, night), on="send_id", how="left").join(owned, on="send_id", how="left")
     outcome = nw.when(~nw.col("response_id").is_null()).then(nw.lit("responded")).otherwise(_fate())
     sent_at = nw.when(nw.col("state").is_in(list(_COUNTED))).then(nw.col("handed_over_at"))
     return (
@@ -60,10 +60,10 @@ def unsolicited(sends: Frame, responses: Frame, *, program: Program, partition: 
     """
     night = datetime.combine(as_of, NIGHT)
     since = program.cadence.batch_instant(partition)
-    known = last_states(sends.filter(nw.col("program") == program.program_id), night)
+    events = sends.filter(nw.col("program") == program.program_id)
     answers = _answers(responses, program, night)
     own = answers.filter(nw.col("at") > since, nw.col("at") <= since + program.cadence.step)
-    return own.join(_owned(known, answers), on="response_id", how="anti").select(RESPONSES_LOG.names)
+    return own.join(_owned(events, own, night), on="response_id", how="anti").select(RESPONSES_LOG.names)
 
 
 def _answers(responses: Frame, program: Program, night: datetime) -> Frame:
@@ -72,8 +72,10 @@ def _answers(responses: Frame, program: Program, night: datetime) -> Frame:
     return received.unique(["customer_id", "subject_id"], keep="any")
 
 
-def _owned(known: Frame, answers: Frame) -> Frame:
+def _owned(events: Frame, answers: Frame, night: datetime) -> Frame:
     """`send_id`, `response_id`, `responded_at`, `rating` of each answer that a send owns: the latest counted one."""
+    asked_about = answers.select("customer_id", "subject_id")
+    known = last_states(events.join(asked_about, on=["customer_id", "subject_id"], how="semi"), night)
     counted = known.filter(nw.col("state").is_in(list(_COUNTED)), nw.col("is_solicitation").fill_null(True))
     asked = counted.select("send_id", "customer_id", "subject_id", "handed_over_at")
     given = answers.select("response_id", "customer_id", "subject_id", "rating", nw.col("at").alias("responded_at"))

@@ -34,8 +34,8 @@ class ServiceFigures:
 def service_figures(minutes: pl.DataFrame, since: datetime, until: datetime) -> ServiceFigures:
     """Figures of [since, until), in whole minutes.
 
-    `minutes`: one row per minute and process: `minute` (its start), `instance`, `requests`, `errors`, `buckets` (JSON:
-    requests by the upper bound of their seconds, each request in one bucket, `inf` for what is slower than the last).
+    `minutes`: SERVICE_MINUTES rows. Each request is in one bucket; `inf` holds what is slower than the last bound. A
+    row without requests says that the process was there.
     """
     within = minutes.filter(pl.col("minute") >= since, pl.col("minute") < until)
     by_minute = within.group_by("minute").agg(pl.col("requests").sum(), pl.col("errors").sum())

@@ -1,12 +1,14 @@
 """The simulated people's visits: what their answers do to a running service, through its real addresses.
 
-Links are found as a person finds them: in the messages.
+Links are found as a person finds them: in the messages. A simulated provider tells what was delivered and what bounced.
 """
 
+import hmac
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from html import unescape
 from pathlib import Path
@@ -19,6 +21,9 @@ PERSON: Final = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:143.0) Gecko/20100
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0"
 SCANNER: Final = "Mozilla/5.0"
 """What a mail program that prefetches pictures calls itself."""
+_BOUNCES: Final = 2
+"""Messages of a hundred that bounce."""
+_ARRIVAL: Final = timedelta(seconds=3)
 _WORDS: Final = {
     1: "Broke after a day.",
     2: "Not what I expected.",
@@ -45,7 +50,7 @@ class Visit:
     at: datetime
     send_id: str
     act: str
-    """scan, open, click or answer."""
+    """delivered, bounce, scan, open, click or answer."""
     rating: int | None = None
 
 
@@ -53,6 +58,8 @@ class Visit:
 class Visited:
     """What was done, by act."""
 
+    delivered: int = 0
+    bounce: int = 0
     scan: int = 0
     open: int = 0
     click: int = 0
@@ -71,20 +78,36 @@ def read_outbox(outbox: Path) -> dict[str, Mail]:
     return found
 
 
-def visits(answers: pl.DataFrame, until: datetime) -> list[Visit]:
-    """The visits that `people.respond` gives up to `until`, in the order of their instants."""
+def visits(sends: pl.DataFrame, answers: pl.DataFrame, until: datetime) -> list[Visit]:
+    """What happens up to `until`, in the order of its instants: `people.respond`'s answers, and the provider's events.
+
+    Two messages of a hundred bounce, by their ids; who never got a message does not answer it.
+    """
     acts = {"machine_opened_at": "scan", "opened_at": "open", "clicked_at": "click", "reviewed_at": "answer"}
     made = [
         Visit(row[column], row["send_id"], act, row["rating"] if act == "answer" else None)
         for row in answers.iter_rows(named=True)
         for column, act in acts.items()
-        if row[column] is not None and row[column] <= until
+        if row[column] is not None and row[column] <= until and not _bounces(row["send_id"])
     ]
+    for send_id, at in sends.select("send_id", "at").iter_rows():
+        made.append(Visit(at + _ARRIVAL, send_id, "bounce" if _bounces(send_id) else "delivered"))
     return sorted(made, key=lambda visit: (visit.at, visit.send_id, visit.act))
 
 
-def pay(all_visits: Iterable[Visit], mails: dict[str, Mail], set_clock: Callable[[datetime], None]) -> Visited:
-    """Pay the visits in order, each at its instant on the shared clock.
+def _bounces(send_id: str) -> bool:
+    return int(send_id[:4], 16) % 100 < _BOUNCES
+
+
+def pay(
+    all_visits: Iterable[Visit],
+    mails: dict[str, Mail],
+    set_clock: Callable[[datetime], None],
+    *,
+    events_url: str,
+    secret: bytes,
+) -> Visited:
+    """Pay the visits in order, each at its instant on the shared clock; provider events go to `events_url`, signed.
 
     Raises httpx.HTTPError where the service does not answer as it should.
     """
@@ -95,9 +118,23 @@ def pay(all_visits: Iterable[Visit], mails: dict[str, Mail], set_clock: Callable
             if visit.send_id not in mails:
                 continue
             set_clock(visit.at)
-            _pay(client, visit, mails[visit.send_id], pages)
+            if visit.act in ("delivered", "bounce"):
+                _tell(client, visit, events_url, secret)
+            else:
+                _pay(client, visit, mails[visit.send_id], pages)
             setattr(done, visit.act, getattr(done, visit.act) + 1)
     return done
+
+
+def _tell(client: httpx.Client, visit: Visit, url: str, secret: bytes) -> None:
+    """One event of the provider, as its generic form has it."""
+    event: dict[str, object] = {"id": f"{visit.act}-{visit.send_id}", "sendId": visit.send_id, "type": visit.act}
+    event |= {"at": f"{visit.at.isoformat()}Z", "permanent": visit.act == "bounce"}
+    body = json.dumps({"events": [event]}).encode()
+    now = int(visit.at.replace(tzinfo=UTC).timestamp())
+    signed = hmac.new(secret, b"%d." % now + body, "sha256").hexdigest()
+    headers = {"content-type": "application/json", "x-engage-signature": f"t={now},v1={signed}"}
+    client.post(url, content=body, headers=headers).raise_for_status()
 
 
 def _pay(client: httpx.Client, visit: Visit, mail: Mail, pages: dict[str, str]) -> None:

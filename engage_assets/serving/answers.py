@@ -1,15 +1,15 @@
 """Rows of the store as answers: JSON, lines of JSON, Arrow. One name per column in all three."""
 
-import asyncio
 import io
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
 from itertools import chain, islice
 from typing import Any, Final
 
 import orjson
 import polars as pl
 import pyarrow as pa
+from anyio import fail_after
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 from pydantic.alias_generators import to_camel
@@ -45,14 +45,12 @@ def as_json(content: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(content, option=_FORMAT), status, media_type=JSON)
 
 
-def item(row: Mapping[str, Any], *, with_scores: bool = True) -> dict[str, Any]:
-    """A row under the names of the API."""
-    return {_NAMES[name]: value for name, value in row.items() if with_scores or name not in SCORE_COLUMNS}
-
-
-def head(now: datetime) -> dict[str, Any]:
-    """What every answer says first: as of when it holds."""
-    return {"asOf": now}
+def items(rows: Sequence[Mapping[str, Any]], *, with_scores: bool = True) -> list[dict[str, Any]]:
+    """Rows, all of the same columns in the same order, under the names of the API."""
+    if not with_scores:
+        return [{_NAMES[name]: value for name, value in row.items() if name not in SCORE_COLUMNS} for row in rows]
+    names = [_NAMES[name] for name in rows[0]] if rows else []
+    return [dict(zip(names, row.values(), strict=True)) for row in rows]
 
 
 class Stream(StreamingResponse):
@@ -66,10 +64,13 @@ class Stream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send all, or as much as the reader takes in STREAM_SECONDS."""
         try:
-            async with asyncio.timeout(STREAM_SECONDS):
+            # Not asyncio's: this one waits for a thread that is still reading.
+            with fail_after(STREAM_SECONDS):
                 await super().__call__(scope, receive, send)
         finally:
-            self._chunks.close()
+            # A thread still reads when the whole server is cut short; what it held goes with it.
+            with suppress(ValueError):
+                self._chunks.close()
             self._at_end()
 
 

@@ -18,8 +18,9 @@ from engage_assets.serving.changes import changes_router
 from engage_assets.serving.documents import ProblemDetails
 from engage_assets.serving.health import Readiness, health_router
 from engage_assets.serving.limits import Guard
-from engage_assets.serving.observe import Measures, Observe, registry
+from engage_assets.serving.observe import Measures, Observe
 from engage_assets.serving.pages import pages_router
+from engage_assets.serving.prometheus import registry
 from engage_assets.serving.query import query_router
 from engage_assets.serving.services import Services
 from engage_assets.serving.tracking import tracking_router

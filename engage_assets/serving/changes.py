@@ -9,11 +9,11 @@ from engage_assets.domain.ports import CandidateKey, StatusChange
 from engage_assets.domain.statuses import SERVED
 from engage_assets.serving import answers
 from engage_assets.serving.access import WRITE, Gate
-from engage_assets.serving.documents import Key, Rechecked, StatusNow, problems
+from engage_assets.serving.customers import STORED
+from engage_assets.serving.documents import Key, Rechecked, StatusNow, operation, problems
 from engage_assets.serving.eligibility import standing
-from engage_assets.serving.names import channel_type, program_of
+from engage_assets.serving.names import CustomerId, ProgramId, channel_type, program_of
 from engage_assets.serving.problems import Problem, ask
-from engage_assets.serving.query import STORED, CustomerId, ProgramId
 from engage_assets.serving.services import Services
 
 Marketplace = Annotated[Key, Path(description="Code of the marketplace.", examples=["DE"])]
@@ -87,7 +87,7 @@ class Changes:
         body = {
             "asOf": now,
             "customerId": customer_id,
-            "items": [answers.item(row) for row in after],
+            "items": answers.items(after),
             "checkedCount": len(before),
             "removedCount": len(before) - len(after),
         }
@@ -108,26 +108,23 @@ def changes_router(services: Services, gate: Gate) -> APIRouter:
         candidates + "/refresh",
         changes.refresh,
         methods=["POST"],
-        name="RefreshCandidates",
+        **operation("RefreshCandidates"),
         responses={200: {"model": Rechecked}, **problems(404)},
-        response_model=None,
     )
     router.add_api_route(
         one + "/consumed",
         changes.consume,
         methods=["POST"],
-        name="MarkCandidateConsumed",
+        **operation("MarkCandidateConsumed"),
         responses={200: {"model": StatusNow}, **problems(404, 409)},
-        response_model=None,
     )
     router.add_api_route(
         one,
         changes.delete,
         methods=["DELETE"],
-        name="DeleteCandidate",
+        **operation("DeleteCandidate"),
         status_code=204,
         responses=problems(404),
-        response_model=None,
     )
     return router
 

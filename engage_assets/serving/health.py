@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from engage_assets.serving import answers
 from engage_assets.serving.access import METRICS, Gate
-from engage_assets.serving.documents import Health, problems
+from engage_assets.serving.documents import Health, operation, problems
 from engage_assets.serving.problems import Problem, ask, log_fault
 from engage_assets.serving.services import Services
 
@@ -57,15 +57,18 @@ def health_router(readiness: Readiness, gate: Gate, measures: CollectorRegistry)
         """Measures of this process in Prometheus' text form."""
         return Response(generate_latest(measures), media_type=CONTENT_TYPE_LATEST)
 
-    router.add_api_route("/healthz", healthz, responses={200: {"model": Health}}, response_model=None)
+    router.add_api_route("/healthz", healthz, responses={200: {"model": Health}}, **operation("Health"))
     router.add_api_route(
-        "/readyz", readiness.readyz, responses={200: {"model": Health}, **problems(of_all=(503,))}, response_model=None
+        "/readyz",
+        readiness.readyz,
+        responses={200: {"model": Health}, **problems(of_all=(503,))},
+        **operation("Readiness"),
     )
     router.add_api_route(
         "/metrics",
         metrics,
         dependencies=[gate.needs(METRICS)],
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems()},
-        response_class=Response,
+        **operation("Metrics"),
     )
     return router

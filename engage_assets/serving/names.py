@@ -1,10 +1,17 @@
 """Names in requests: which programs and channels there are, and in which statuses a candidate is given."""
 
 from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import Path
 
 from engage_assets.domain.program import Program
 from engage_assets.domain.statuses import ASKED_BY, SERVED
+from engage_assets.serving.documents import Key
 from engage_assets.serving.problems import unknown
+
+ProgramId = Annotated[Key, Path(description="programId.", examples=["product-reviews"])]
+CustomerId = Annotated[Key, Path(description="The customer.", examples=["c-1042"])]
 
 
 def program_of(programs: Mapping[str, Program], program_id: str) -> Program:

@@ -1,4 +1,4 @@
-"""What the service measures of itself: requests, errors, latency; for Prometheus, and by the minute for the ledger.
+"""What the service measures of itself: requests, errors, latency; since its start, and by the minute for the ledger.
 
 Latency is the time until an answer's head is handed over, so that a long stream counts as what its reader waited for.
 Nothing here holds a path, a query or a name: routes are counted by template.
@@ -9,13 +9,11 @@ import logging
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,10 +24,11 @@ from engage_assets.serving.problems import log_fault
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Routes that are not the service's work: not in its minutes."""
 FLUSH_SECONDS: Final = 60.0
+BOUNDS: Final = (*(str(bound) for bound in LATENCY_BUCKETS), "inf")
+"""Names of the buckets of latency."""
 KEPT_MINUTES: Final = 120
 """Minutes that wait when the ledger does not take them; then the oldest are dropped."""
 
-_BOUNDS: Final = (*(str(bound) for bound in LATENCY_BUCKETS), "inf")
 _MINUTE: Final = timedelta(minutes=1)
 _LONGEST_GAP: Final = 10
 _UNMATCHED: Final = "unmatched"
@@ -40,7 +39,7 @@ class Histogram:
     """Counts by bucket, not cumulated, and the sum of seconds."""
 
     def __init__(self) -> None:
-        self.counts = [0] * len(_BOUNDS)
+        self.counts = [0] * len(BOUNDS)
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
@@ -112,7 +111,7 @@ class Measures:
         return self._clock.now().replace(second=0, microsecond=0)
 
     def _row(self, start: datetime, minute: Minute) -> ServiceMinute:
-        buckets = dict(zip(_BOUNDS, minute.latency.counts, strict=True))
+        buckets = dict(zip(BOUNDS, minute.latency.counts, strict=True))
         return ServiceMinute(start, self._instance, minute.requests, minute.errors, buckets)
 
 
@@ -162,49 +161,7 @@ class Observe:
             _log.info(orjson.dumps(line).decode())
 
 
-class Collector:
-    """The measures in the form that Prometheus reads."""
-
-    def __init__(self, measures: Measures, is_ready: Callable[[], bool]) -> None:
-        self._measures = measures
-        self._is_ready = is_ready
-
-    def collect(self) -> Iterator[Metric]:
-        """One family after the other."""
-        ready = GaugeMetricFamily("engage_ready", "1 when the store has been read into memory.")
-        ready.add_metric([], float(self._is_ready()))
-        yield ready
-        in_flight = GaugeMetricFamily("engage_requests_in_flight", "Requests that are being answered.")
-        in_flight.add_metric([], self._measures.in_flight)
-        yield in_flight
-        requests = CounterMetricFamily("engage_requests", "Answered requests.", labels=["method", "route", "status"])
-        for (method, route, status), number in self._measures.requests.items():
-            requests.add_metric([method, route, str(status)], number)
-        yield requests
-        latency = HistogramMetricFamily("engage_request_seconds", "Seconds until the head.", labels=["route"])
-        for route, histogram in self._measures.latency.items():
-            latency.add_metric([route], _cumulated(histogram), histogram.seconds)
-        yield latency
-
-
-def registry(measures: Measures, is_ready: Callable[[], bool]) -> CollectorRegistry:
-    """A registry of one application's measures and its process's."""
-    made = CollectorRegistry()
-    made.register(Collector(measures, is_ready))
-    ProcessCollector(registry=made)
-    return made
-
-
 def _minutes_between(before: datetime | None, present: datetime) -> list[datetime]:
     """The minutes after `before` up to `present`; it alone at the start, or when the clock was set to another time."""
     passed = (present - before) // _MINUTE if before else 1
     return [present - _MINUTE * back for back in range(passed if 0 < passed <= _LONGEST_GAP else 1)]
-
-
-def _cumulated(histogram: Histogram) -> list[tuple[str, float]]:
-    total = 0
-    found: list[tuple[str, float]] = []
-    for bound, number in zip(_BOUNDS, histogram.counts, strict=True):
-        total += number
-        found.append(("+Inf" if bound == "inf" else bound, total))
-    return found

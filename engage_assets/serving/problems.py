@@ -1,8 +1,9 @@
 """Faults of a request as problem details (RFC 9457): what was wrong, where, and what is known. Never what was sent."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
+from traceback import walk_tb
 from typing import Any, Final, ParamSpec, TypeVar
 
 import orjson
@@ -16,6 +17,7 @@ PROBLEM_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
 """After so long a caller may try again what is not available."""
 
+_PACKAGE: Final = __name__.partition(".")[0]
 _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -66,12 +68,20 @@ async def ask(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T
         raise Problem(503, "a database that this request needs does not answer", headers=headers) from None
 
 
+def asking(*, in_threads: bool) -> Callable[..., Awaitable[Any]]:
+    """`ask`, or what calls at once and lets errors pass: for what answers faster than a thread begins."""
+    return ask if in_threads else _at_once
+
+
+async def _at_once(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    return call(*args, **kwargs)
+
+
 def log_fault(event: str, error: BaseException) -> None:
-    """Log class and place of an error, not its message: that may hold personal data."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
+    """Log class of an error and the last place of ours that it passed, not its message: it may hold personal data."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    ours = [frame for frame in frames if _PACKAGE in frame[0]]
+    place = ":".join(map(str, (ours or frames or [("unknown", 0)])[-1]))
     _log.error(orjson.dumps({"event": event, "error": type(error).__name__, "place": place}).decode())
 
 

@@ -42,5 +42,7 @@ class Services:
     webhook_secrets: Mapping[str, bytes] = field(default_factory=dict)
     """Secret of each form of provider events (`ses`, `generic`); a form without one is not there."""
     limits: Limits = field(default_factory=Limits)
+    store_is_remote: bool = False
+    """Whether calls of the store wait for a network: they are then made in threads."""
     instance: str = "service"
     """Name of this process in what it measures."""

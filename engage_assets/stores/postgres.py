@@ -105,10 +105,9 @@ class PostgresCandidateStore(Reader):
             while rows := cursor.fetchmany(_STREAMED_AT_ONCE):
                 yield rows
 
-    def _hint(self, index: str) -> str:
-        """Nothing: the planner takes partial indexes where they fit."""
-        del index
-        return ""
+    @property
+    def _dialect(self) -> queries.Dialect:
+        return queries.POSTGRES
 
 
 def _stage(connection: Connection, incoming: Incoming) -> None:

@@ -38,8 +38,14 @@ class PostgresSession:
             connection = psycopg.connect(self._url, autocommit=True, application_name="engage_assets")
         except psycopg.OperationalError as error:
             raise EngageError(
-                f"candidate store: {str(error).strip()}; is the database up, and the URL right?"
+                f"candidate store: {' '.join(str(error).split())}; is the database up, and the URL right?"
             ) from error
+        except psycopg.ProgrammingError:
+            # Its message may hold the URL, and so the password.
+            raise EngageError(
+                "candidate store: its URL cannot be read; write postgresql://user:password@host:5432/database,"
+                " with %40 for an @ inside the password"
+            ) from None
         with self._lock:
             if not self._is_ready:
                 _ensure_schema(connection)

@@ -46,9 +46,9 @@ CREATE: Final = (
 ASK_INDEXES: Final = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET jit = off"
 """For readers: every question of theirs has its index in order, even while the planner's statistics are old."""
 
-LOCK_SCHEMA: Final = "SELECT pg_advisory_xact_lock(hashtext('engage candidates schema'))"
-LOCK_ALL: Final = "SELECT pg_advisory_xact_lock(hashtext('engage candidates'))"
-LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtext('engage candidates'))"
+LOCK_SCHEMA: Final = "SELECT pg_advisory_xact_lock(7153, 1)"
+LOCK_ALL: Final = "SELECT pg_advisory_xact_lock(7153, 2)"
+LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(7153, 2)"
 """A put excludes all other writers, as in SQLite: what it counts is what it writes. Others only exclude puts."""
 
 CREATE_INCOMING: Final = f"CREATE TEMP TABLE incoming ({_columns(GIVEN)}) ON COMMIT DROP"

@@ -26,9 +26,10 @@ class Reader(ABC):
     def _ask_in_parts(self, statement: str, values: Mapping[str, Any]) -> Iterator[list[Row]]:
         """The same from one snapshot, some thousand at a time. Threads may take turns at it."""
 
+    @property
     @abstractmethod
-    def _hint(self, index: str) -> str:
-        """What follows the table's name to have a partial index taken."""
+    def _dialect(self) -> queries.Dialect:
+        """How this database is asked."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -64,8 +65,8 @@ class Reader(ABC):
             return [], None
         values = {"program": program_id, "min_score": min_score, "now": now, **(place or {})}
         rows: list[Row] = []
-        for condition in queries.ranges(place):
-            statement = queries.of_lanes(lanes, condition, self._hint(queries.BY_SCORE))
+        for part in queries.ranges(place):
+            statement = queries.of_lanes(self._dialect, lanes, part)
             # One more than asked for tells whether there is another page.
             rows += self._ask(statement, values | {"limit": limit + 1 - len(rows)})
             if len(rows) > limit:
@@ -86,8 +87,8 @@ class Reader(ABC):
         """See CandidateReader. Threads may take turns at it; close it when it is left early."""
         lanes = tuple(lanes_of(channel, exclude))
         if limit < 1 or not lanes:
-            return iter(())
-        statement = queries.of_lanes(lanes, queries.ranges(None)[0], self._hint(queries.BY_SCORE))
+            return (part for part in list[list[Row]]())
+        statement = queries.of_lanes(self._dialect, lanes, queries.ALL)
         values = {"program": program_id, "min_score": min_score, "now": now, "limit": limit}
         return self._ask_in_parts(statement, values)
 
@@ -104,8 +105,7 @@ class Reader(ABC):
         if on is not None:
             begin = datetime.combine(on, time())
             values |= {"begin": begin, "end": begin + timedelta(days=1)}
-        hint = self._hint(queries.BY_STATUS)
-        statement = queries.of_statuses(tuple(sorted(statuses)), on_a_day=on is not None, hint=hint)
+        statement = queries.of_statuses(self._dialect, tuple(sorted(statuses)), on_a_day=on is not None)
         return _as_dictionaries(self._ask(statement, values))
 
     def get(self, key: CandidateKey, now: datetime) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from engage_assets.domain.tables import POLARS_TYPES
 from engage_assets.stores import queries
 from engage_assets.stores import sqlite_tables as tables
 from engage_assets.stores.changes import Standing, by_candidate, standing_after
-from engage_assets.stores.columns import GIVEN, REPLACED, STORED
+from engage_assets.stores.columns import GIVEN, STORED
 from engage_assets.stores.cursors import micros
 from engage_assets.stores.incoming import Incoming, repeated
 from engage_assets.stores.reader import Reader, Row
@@ -24,6 +24,8 @@ from engage_assets.stores.sqlite_rows import decoder, instant_of, values_of
 
 _ROWS_AT_ONCE: Final = 20_000
 _STREAMED_AT_ONCE: Final = 2_000
+_MANY_ROWS: Final = 10_000
+_BYTES_A_ROW: Final = 512
 
 
 class SqliteCandidateStore(Reader):
@@ -42,7 +44,7 @@ class SqliteCandidateStore(Reader):
         Raises EngageError when a frame lacks a column, a key is null, or two rows have the same key.
         """
         values = values_of({"program": program.program_id, "partition": partition, "now": now})
-        with self._file.writing() as connection:
+        with self._file.writing(durably=False) as connection:
             incoming = Incoming(candidates, now)
             _stage(connection, incoming)
             with transaction(connection):
@@ -108,8 +110,9 @@ class SqliteCandidateStore(Reader):
             while rows := cursor.fetchmany(_STREAMED_AT_ONCE):
                 yield decode(rows)
 
-    def _hint(self, index: str) -> str:
-        return f" INDEXED BY {index}"
+    @property
+    def _dialect(self) -> queries.Dialect:
+        return queries.SQLITE
 
 
 def _stage(connection: sqlite3.Connection, incoming: Incoming) -> None:
@@ -131,16 +134,26 @@ def _stage(connection: sqlite3.Connection, incoming: Incoming) -> None:
 
 def _upsert(connection: sqlite3.Connection, values: Mapping[str, Any], incoming: Incoming) -> StoreCounts:
     """Write what is staged, inside a transaction."""
-    inserted, kept_newer, updated, here, present = connection.execute(tables.COMPARE, values).fetchone()
+    compared = connection.execute(tables.COMPARE, values).fetchone()
+    inserted, kept_newer, updated, here, present, *changes = compared
     removed = 0
     if present > here:
         connection.execute(tables.INDEX_STAGED)
         removed = connection.execute(tables.REMOVE_LEFT, values).rowcount
-    differing: list[str] = []
-    if updated:
-        flags = connection.execute(tables.DIFFERING, values).fetchone()
-        differing = [name for name, differs in zip(REPLACED, flags, strict=True) if differs]
     if inserted or updated:
-        connection.execute(tables.upsert(differing), values)
+        with _rebuilt_index(connection, inserted + updated):
+            connection.execute(tables.upsert(changes), values)
     unchanged = incoming.live - inserted - updated - kept_newer
     return StoreCounts(inserted, updated, unchanged, kept_newer, incoming.expired, removed)
+
+
+@contextmanager
+def _rebuilt_index(connection: sqlite3.Connection, written: int) -> Iterator[None]:
+    """Write a large part of the store without the score index and build it afterwards: sorting once costs less."""
+    (pages,), (page_bytes,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
+    if written < max(_MANY_ROWS, pages * page_bytes / _BYTES_A_ROW / 2):
+        yield
+        return
+    connection.execute(tables.DROP_BY_SCORE)
+    yield
+    connection.execute(tables.CREATE_BY_SCORE)

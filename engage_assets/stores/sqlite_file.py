@@ -50,11 +50,13 @@ class SqliteFile:
         return connection
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own, closed at the end; transactions begin with `transaction`."""
+    def writing(self, *, durably: bool = True) -> Iterator[sqlite3.Connection]:
+        """A connection of its own, closed at the end; transactions begin with `transaction`.
+
+        What is not written durably may be lost in a power cut, a commit as a whole: for what a batch writes again.
+        """
         with closing(self._open()) as connection:
-            # With WAL, NORMAL may lose the last commits in a power cut, never half of one; the batch writes them again.
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durably else 'NORMAL'}")
             connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
             self._ensure_schema(connection)
             yield connection

@@ -3,7 +3,7 @@
 Instants are integers, microseconds since 1970 UTC; dates are ISO text; flags are 0, 1 or null.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from engage_assets.domain.statuses import SERVED
@@ -43,9 +43,13 @@ def _columns(names: Collection[str]) -> str:
 
 _STATUS_AT: Final = "status_at INTEGER"
 _LANE: Final = f"lane INTEGER GENERATED ALWAYS AS ({LANE}) VIRTUAL"
+DROP_BY_SCORE: Final = f"DROP INDEX {BY_SCORE}"
+CREATE_BY_SCORE: Final = f"""
+    CREATE INDEX {BY_SCORE} ON candidates (program, lane, score DESC, event_at DESC, subject_id, customer_id)
+    WHERE lane IS NOT NULL
+"""
 _NEW_INDEXES: Final = (
-    f"""CREATE INDEX {BY_SCORE} ON candidates (program, lane, score DESC, event_at DESC, subject_id, customer_id)
-        WHERE lane IS NOT NULL""",
+    CREATE_BY_SCORE,
     f"CREATE INDEX {BY_STATUS} ON candidates (program, status, event_at DESC) WHERE status <> 'active'",
 )
 _SEAL: Final = f"PRAGMA user_version = {SCHEMA_VERSION}"
@@ -82,45 +86,46 @@ REPEATED: Final = f"""
     SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM incoming GROUP BY {listed(KEY_GIVEN)})
 """  # noqa: S608 – our own names
 
-_JOINED: Final = f"""
-    FROM incoming LEFT JOIN candidates AS stored
-        ON stored.program = :program AND ({listed(KEY_GIVEN, "stored")}) = ({listed(KEY_GIVEN, "incoming")})
-"""
+_RANKED: Final = ("score", "event_at", *ELIGIBILITY)
+_INDEXED: Final = {"partition_date": ("partition_date",), "expires_at": ("expires_at",), "score": _RANKED}
+"""What the indexes hold, by the name of one column."""
+_FREE: Final = tuple(name for name in REPLACED if name not in {"partition_date", "expires_at", *_RANKED})
 _OFFERED: Final = {name: f"incoming.{name}" for name in REPLACED} | {"partition_date": ":partition"}
+
+
+def _differ(names: Collection[str]) -> str:
+    return f"({listed(names, 'stored')}) IS NOT ({', '.join(_OFFERED[name] for name in names)})"
+
+
+_TAKEN: Final = "stored.partition_date <= :partition"
 COMPARE: Final = f"""
     SELECT count(*) FILTER (WHERE stored.customer_id IS NULL),
         count(*) FILTER (WHERE stored.partition_date > :partition),
-        count(*) FILTER (WHERE stored.partition_date <= :partition
-            AND ({listed(REPLACED, "stored")}) IS NOT ({", ".join(_OFFERED.values())})),
+        count(*) FILTER (WHERE {_TAKEN} AND {_differ(REPLACED)}),
         count(*) FILTER (WHERE stored.partition_date = :partition),
-        (SELECT count(*) FROM candidates WHERE program = :program AND partition_date = :partition)
-    {_JOINED}
+        (SELECT count(*) FROM candidates WHERE program = :program AND partition_date = :partition),
+        {", ".join(f"count(*) FILTER (WHERE {_TAKEN} AND {_differ(names)})" for names in _INDEXED.values())}
+    FROM incoming LEFT JOIN candidates AS stored
+        ON stored.program = :program AND ({listed(KEY_GIVEN, "stored")}) = ({listed(KEY_GIVEN, "incoming")})
 """  # noqa: S608 – our own names
-"""Rows that are new, of an older partition than the stored row, changed, of this partition already; and how many
-rows of this partition are stored."""
-
-DIFFERING: Final = f"""
-    SELECT {", ".join(f"max(stored.{name} IS NOT {offered})" for name, offered in _OFFERED.items())}
-    {_JOINED} WHERE stored.partition_date <= :partition
-"""
-"""For each of REPLACED whether any row changes it."""
+"""Rows that are new, of an older partition than the stored row, changed, of this partition already; how many rows of
+this partition are stored; and rows that change what each index holds."""
 
 
-def upsert(differing: Collection[str]) -> str:
-    """Insert what is new, and replace the columns `differing` of what has changed.
+def upsert(changes: Sequence[int]) -> str:
+    """Insert what is new and replace what has changed; `changes`: the last counts of COMPARE.
 
-    Only these columns are set: an index over others is then left alone.
+    What an index holds is set only where a row changes it: SQLite rewrites the entries of columns that are set.
     """
-    clause = "DO NOTHING"
-    if differing:
-        clause = f"""DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in differing)},
-            version = version + 1, updated_at = excluded.updated_at
-        WHERE candidates.partition_date <= excluded.partition_date
-            AND ({listed(differing, "candidates")}) IS NOT ({listed(differing, "excluded")})"""
+    indexed = [name for names, count in zip(_INDEXED.values(), changes, strict=True) if count for name in names]
+    replaced = (*_FREE, *indexed)
     return f"""
     INSERT INTO candidates ({listed((*GIVEN, "program", "partition_date", "status", "version", "updated_at"))})
     SELECT {listed(GIVEN)}, :program, :partition, 'active', 1, :now FROM incoming WHERE true
-    ON CONFLICT {clause}
+    ON CONFLICT DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in replaced)},
+        version = version + 1, updated_at = excluded.updated_at
+    WHERE candidates.partition_date <= excluded.partition_date
+        AND ({listed(replaced, "candidates")}) IS NOT ({listed(replaced, "excluded")})
 """  # noqa: S608 – our own names
 
 

@@ -1,12 +1,10 @@
 """What every ledger keeps. A new database is one more entry of IMPLEMENTATIONS."""
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,46 +12,34 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from engage_assets.domain.errors import EngageError
-from engage_assets.domain.sends import Claims, Send
+from engage_assets.domain.sends import Claims, Move
 from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.states import MOVES
 from engage_assets_tests.builders import instant
-
-CAMPAIGN = "product-reviews:email:2026-11-19:DE"
-NOW = instant("2026-11-20 02:40")
-SECOND = timedelta(seconds=1)
-TICK = timedelta(microseconds=1)
-
-DATABASES = ("sqlite", "postgresql")
-
-
-def a_send(customer: str = "c-1", **changes: Any) -> Send:
-    good = {
-        "program": "product-reviews",
-        "campaign_id": CAMPAIGN,
-        "customer_id": customer,
-        "subject_id": "p-1",
-        "channel": "email",
-        "slot_at": instant("2026-11-20 09:00"),
-        "cap_scope": "product-reviews",
-    }
-    return Send(**(good | changes))
+from engage_assets_tests.contracts.sends import (
+    CAMPAIGN,
+    NOW,
+    SECOND,
+    TICK,
+    a_send,
+    claim_in_tens,
+    hand_over,
+    ids,
+    meet,
+    meet_at,
+)
 
 
-@pytest.fixture(params=DATABASES)
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Each call gives the URL of an empty database."""
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgres_url")
-    return lambda: f"sqlite:///{tmp_path}/{uuid4().hex}/ledger.db"
-
-
-@pytest.fixture
-def ledger(new_url: Callable[[], str]):
-    ledger = SqlLedger(new_url())
-    yield ledger
-    ledger.close()
+@pytest.fixture(scope="module", autouse=True)
+def two_processes() -> Iterator[ProcessPoolExecutor]:
+    """Two processes of their own. They take seconds to start, so they do it while other tests run."""
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(2, timeout=60)
+    with ProcessPoolExecutor(2, spawn, initializer=meet_at, initargs=(start,)) as pool:
+        for _ in range(2):
+            pool.submit(meet)
+        yield pool
 
 
 def test_a_send_is_planned_once(ledger):
@@ -140,6 +126,34 @@ def test_a_refused_move_names_send_and_states_and_moves_nobody(ledger):
     with pytest.raises(EngageError, match="'skipped' without a reason"):
         ledger.move([claimed], "skipped", NOW)
     assert ledger.states(CAMPAIGN) == {"planned": 1, "claimed": 1}
+
+
+def test_a_send_that_two_lines_hold_is_handed_over_by_none(ledger):
+    twice, once = ids([a_send("c-1"), a_send("c-2")])
+    ledger.plan([a_send("c-1"), a_send("c-2")], NOW)
+    ledger.claim([twice, once], NOW)
+
+    assert ledger.settle([Move(twice, "handed_over"), Move(once, "handed_over"), Move(twice, "handed_over")], NOW) == {
+        twice
+    }
+    assert ledger.states(CAMPAIGN) == {"claimed": 1, "handed_over": 1}
+
+
+@pytest.mark.parametrize("then", [None, "sent", "in_doubt", "failed"])
+def test_who_was_given_up_for_lost_cannot_skip_what_another_handed_over(ledger, then):
+    hand_over(ledger, a_send(), then=then)
+
+    assert ledger.settle([Move(a_send().send_id, "skipped", "SEND_WINDOW_MISSED")], NOW) == frozenset()
+    assert ledger.states(CAMPAIGN) == {then or "handed_over": 1}
+
+
+def test_a_list_that_comes_back_to_an_earlier_slot_leaves_the_send_that_stands(ledger):
+    early, late = a_send(), a_send(slot_at=a_send().slot_at + timedelta(days=1))
+    ledger.plan([early], NOW)
+    ledger.plan([late], NOW)
+
+    assert ledger.plan([early], NOW + SECOND) == 0
+    assert ledger.due("product-reviews", "email", early.slot_at, late.slot_at) == [late.send_id]
 
 
 def test_events_lie_after_the_first_instant_and_up_to_the_second(ledger):
@@ -234,20 +248,20 @@ def test_under_any_interleaving_hand_overs_are_unique_cuts_stay_and_the_log_repl
     ledgers = [SqlLedger(url) for _ in range(2)]
     for who, (step, numbers), lag in steps:
         now += lag * SECOND
-        ids = [SENDS[number].send_id for number in sorted(numbers)]
+        some = ids(SENDS[number] for number in sorted(numbers))
         if step == "plan":
             ledgers[who].plan([SENDS[number] for number in numbers], now)
         elif step == "claim":
-            ledgers[who].claim(ids, now)
+            ledgers[who].claim(some, now)
         elif step == "release":
-            ledgers[who].release(ids, now)
+            ledgers[who].release(some, now)
         elif step == "recover":
             ledgers[who].recover("product-reviews", now + timedelta(minutes=11))
         elif step == "cut":
             cuts.append((now, ledgers[who].send_events(None, now)))
         else:
             with suppress(EngageError):
-                ledgers[who].move(ids, step, now, "SEND_WINDOW_MISSED")
+                ledgers[who].move(some, step, now, "SEND_WINDOW_MISSED")
     log = ledgers[0].send_events(None, now + timedelta(days=1))
     present = ledgers[1].states(CAMPAIGN)
     rebuilt = [ledgers[1].send_events(None, cut) for cut, _ in cuts]
@@ -269,28 +283,12 @@ def replayed(events: list[tuple[str, str]]) -> dict[str, int]:
     return {state: list(last.values()).count(state) for state in MOVES if state in last.values()}
 
 
-def _claim_in_tens(url: str, ids: list[str], start: Any, wins: Any) -> None:
-    ledger = SqlLedger(url)
-    start.wait()
-    wins.put([won for at in range(0, len(ids), 10) for won in ledger.claim(ids[at : at + 10], NOW).won])
-    ledger.close()
-
-
-def test_two_processes_that_claim_the_same_sends_share_them(new_url):
+def test_two_processes_that_claim_the_same_sends_share_them(ledger, two_processes):
     sends = [a_send(f"c-{number}") for number in range(500)]
-    ledger = SqlLedger(new_url())
     ledger.plan(sends, NOW)
-    processes = multiprocessing.get_context("spawn")
-    start, wins = processes.Barrier(2, timeout=60), processes.Queue()
-    ids = [send.send_id for send in sends]
-    claimers = [processes.Process(target=_claim_in_tens, args=(ledger.url, ids, start, wins)) for _ in range(2)]
 
-    for claimer in claimers:
-        claimer.start()
-    won = [wins.get(timeout=60) for _ in claimers]
-    for claimer in claimers:
-        claimer.join()
+    claims = [two_processes.submit(claim_in_tens, ledger.url, ids(sends)) for _ in range(2)]
+    won = [claim.result(timeout=60) for claim in claims]
 
-    assert sorted(won[0] + won[1]) == sorted(ids)
+    assert sorted(won[0] + won[1]) == sorted(ids(sends))
     assert ledger.states(CAMPAIGN) == {"claimed": 500}
-    ledger.close()

@@ -4,17 +4,11 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from engage_assets.domain.tables import SERVICE_MINUTES
 from engage_assets.outcomes.service import service_figures, service_rows
 from engage_assets_tests.builders import instant
 
 SINCE, UNTIL = instant("2026-11-21 10:00"), instant("2026-11-21 10:10")
-SCHEMA = {
-    "minute": pl.Datetime("us"),
-    "instance": pl.String,
-    "requests": pl.Int64,
-    "errors": pl.Int64,
-    "buckets": pl.String,
-}
 
 
 def minutes(*rows):
@@ -29,7 +23,7 @@ def minutes(*rows):
         }
         for minute, instance, errors, buckets in rows
     ]
-    return pl.DataFrame(made, schema=SCHEMA)
+    return pl.DataFrame(made, schema=SERVICE_MINUTES.schema)
 
 
 def values(frame):

@@ -1,7 +1,9 @@
 """What the query API gives, and what its writes do: over the fake and over the SQLite store."""
 
+import asyncio
 import io
 import json
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,10 +11,11 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
+from starlette.requests import ClientDisconnect
 
 from engage_assets.domain.ports import StatusChange
 from engage_assets.domain.responses import Preferences, Response
-from engage_assets.serving import answers, query
+from engage_assets.serving import answers, channels
 from engage_assets.serving.app import create_app
 from engage_assets.stores.sqlite import SqliteCandidateStore
 from engage_assets_tests.builders import a_candidate, a_program, candidates
@@ -166,11 +169,42 @@ def test_a_stream_reads_on_only_as_it_is_taken():
         chunks.close()
 
 
+@pytest.mark.parametrize("encode", [answers.lines, answers.arrow])
+def test_a_stream_that_is_left_or_not_taken_lets_the_store_go(encode, monkeypatch):
+    monkeypatch.setattr(answers, "STREAM_SECONDS", 0.05)
+    ended = []
+
+    def rows():
+        try:
+            while True:
+                yield [("c-1",)] * answers.ARROW_ROWS
+        finally:
+            ended.append("rows")
+
+    async def never():
+        await asyncio.Event().wait()
+
+    async def leaves(message):
+        if message["type"] == "http.response.body":
+            raise ConnectionResetError
+
+    async def takes_nothing(message):
+        await never()
+
+    for send, outcome in ((leaves, ClientDisconnect), (takes_nothing, TimeoutError)):
+        ended.clear()
+        stream = answers.Stream(encode(["customer_id"], rows()), "x/y", lambda: ended.append("stream"))
+        with pytest.raises(outcome):
+            asyncio.run(stream({"type": "http", "asgi": {"spec_version": "2.4"}}, never, send))
+        assert ended[-1] == "stream"
+        assert "rows" in ended or send is takes_nothing, "nothing had been read yet"
+
+
 def test_so_many_streams_at_once_and_their_places_are_given_back(serve, monkeypatch):
-    monkeypatch.setattr(query, "STREAMS", 1)
+    monkeypatch.setattr(channels, "STREAMS", 1)
     client, _ = serve(a_row())
     assert [client.get(CHANNEL, headers={"Accept": "application/x-ndjson"}).status_code for _ in range(3)] == [200] * 3
-    monkeypatch.setattr(query, "STREAMS", 0)
+    monkeypatch.setattr(channels, "STREAMS", 0)
     full = client.get(CHANNEL, headers={"Accept": "application/x-ndjson"})
     assert (full.status_code, full.headers["retry-after"]) == (503, "5")
 
@@ -378,3 +412,18 @@ def test_a_write_says_so_when_the_database_does_not_answer(tmp_path):
     answer = Client(create_app(services), show).post(f"{ONE}/consumed")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "locked" not in answer.text
+
+
+def test_a_remote_store_is_asked_in_threads_and_its_silence_is_503(tmp_path):
+    class Silent(FakeStore):
+        def of_customer(self, *_, **__):
+            assert threading.current_thread() is not threading.main_thread()
+            raise TimeoutError("10.0.0.7 does not answer")
+
+    key, show = a_key()
+    store = Silent(a_row())
+    services = replace(some_services(tmp_path), store=store, contacts=FakeContacts(keys=[key]), store_is_remote=True)
+    client = Client(create_app(services), show)
+    assert subjects(client.get("/v1/programs/product-reviews/channels/email/candidates")) == ["p-1"]
+    assert client.get(CHANNEL.replace("mail", "email"), params={"cursor": "x"}).status_code == 400
+    assert client.get(CUSTOMER).status_code == 503

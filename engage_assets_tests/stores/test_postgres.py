@@ -1,5 +1,6 @@
 """What only the PostgreSQL store promises: plans, its schema at first use, and that it finds back to its server."""
 
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
@@ -43,8 +44,8 @@ def test_pages_and_stream_are_read_off_one_index_without_sorting(url, sql):
     }
     values = {"program": "product-reviews", "min_score": 0.1, "now": NOW, "limit": 50} | place
 
-    for condition in queries.ranges(None) + queries.ranges(place):
-        statement = queries.of_lanes(tuple(lanes_of("email")), condition)
+    for part in (*queries.ranges(None), *queries.ranges(place), *queries.ranges(place | {"event_at": None})):
+        statement = queries.of_lanes(queries.POSTGRES, tuple(lanes_of("email")), part)
         plan = "\n".join(row[0] for row in sql.execute(b"EXPLAIN " + translated(statement), values))
         assert plan.count("Index Scan using candidates_by_score") == 16, plan
         assert "Merge Append" in plan
@@ -90,9 +91,13 @@ def test_a_lost_connection_is_opened_again(url, sql):
 def test_the_password_is_shown_to_no_one():
     store = open_store("postgresql://engage:s3cret@127.0.0.1:1/none")
 
-    with pytest.raises(EngageError, match="candidate store: ") as caught:
+    with pytest.raises(EngageError, match="is the database up, and the URL right") as caught:
         store.delete_expired(NOW)
     assert "s3cret" not in str(caught.value) + repr(store)
+    for broken in ("postgresql://engage:s3cret@host:port/none", "postgresql://engage:s3cret@[host/none"):
+        with pytest.raises(EngageError, match="cannot be read") as caught:
+            open_store(broken).delete_expired(NOW)
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_warming_counts_table_and_indexes(url):

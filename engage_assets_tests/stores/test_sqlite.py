@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, timedelta
 
+import polars as pl
 import pytest
 
 from engage_assets.domain.channel_specs import CHANNEL_TYPES
@@ -77,8 +78,8 @@ def plan(path):
 @pytest.mark.parametrize("exclude", [(), ("delivered",), ("active",)])
 @pytest.mark.parametrize("place", PLACES, ids=["first page", "after", "after undated"])
 def test_pages_are_read_off_one_index_without_sorting(plan, channel, exclude, place):
-    for condition in queries.ranges(place):
-        steps = plan(queries.of_lanes(tuple(lanes_of(channel, exclude)), condition, " INDEXED BY candidates_by_score"))
+    for part in queries.ranges(place):
+        steps = plan(queries.of_lanes(queries.SQLITE, tuple(lanes_of(channel, exclude)), part))
 
         searches = [step for step in steps if step not in ("MERGE (UNION ALL)", "LEFT", "RIGHT")]
         begin = "SEARCH candidates USING INDEX candidates_by_score (program=? AND lane=? AND score"
@@ -90,12 +91,12 @@ def test_pages_are_read_off_one_index_without_sorting(plan, channel, exclude, pl
             "event_at <": "event_at<?",
             "> (": "(subject_id,customer_id,marketplace,subject_type)>(",
         }
-        assert all(bound in search for word, bound in last.items() if word in condition), search
+        assert all(bound in search for word, bound in last.items() if word in part.condition), search
 
 
 def test_other_questions_are_searched_by_index(plan):
     key = "SEARCH candidates USING PRIMARY KEY (customer_id=?"
-    by_status = queries.of_statuses(("cancelled", "registered"), on_a_day=True, hint=" INDEXED BY candidates_by_status")
+    by_status = queries.of_statuses(queries.SQLITE, ("cancelled", "registered"), on_a_day=True)
 
     assert plan(queries.OF_PARTITION) == [
         "SEARCH candidates USING INDEX candidates_by_partition (program=? AND partition_date=?)"
@@ -209,3 +210,16 @@ def test_a_batch_that_changes_every_row_sets_only_what_differs(path):
         (0.8, None, 2),
         (0.8, "high", 1),
     ]
+
+
+def test_a_large_batch_builds_the_score_index_anew(path):
+    store = SqliteCandidateStore(path)
+    frame = candidates(a_candidate()).select(pl.all().repeat_by(10_000).explode())
+    frame = frame.with_columns(customer_id=pl.format("c-{}", pl.int_range(10_000)), score=pl.int_range(10_000) / 10_000)
+
+    for given in (frame, frame.with_columns(score=1 - pl.col("score"))):
+        store.put(a_program(), DAY, [given], NOW)
+        best = given.sort("score", descending=True)["customer_id"].head(5).to_list()
+        assert [row["customer_id"] for row in store.page("product-reviews", "email", 0.0, 5, NOW)[0]] == best
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -1,0 +1,1 @@
+"""What a first send needs, looked at before it: `engage doctor`."""

@@ -1,0 +1,185 @@
+"""A ledger of an earlier version becomes one of this version, once, with everything that it holds."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+from uuid import uuid4
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from engage_assets.ledger.database import Database, lock, migrate
+from engage_assets.ledger.engines import WRITES, open_engine
+from engage_assets.ledger.ledger import SqlLedger
+from engage_assets.ledger.tables import SCHEMA_VERSION, gate, metadata
+from engage_assets_tests.builders import instant
+
+PROGRAM = "product-reviews"
+CAMPAIGN = f"{PROGRAM}:email:2026-11-19:DE"
+SLOT = instant("2026-11-20 09:00")
+NOW = instant("2026-11-20 02:40")
+SECOND = timedelta(seconds=1)
+
+# By send: its states with the seconds after NOW at which they began, and the last one's reason. Some began at once.
+LIVES = {
+    "a" * 32: ([("planned", 0)], None),
+    "b" * 32: ([("planned", 0), ("claimed", 0), ("handed_over", 0), ("sent", 0)], None),
+    "c" * 32: ([("planned", 0), ("claimed", 1), ("handed_over", 2), ("failed", 3)], "mailbox full"),
+    "d" * 32: ([("planned", 0), ("claimed", 1), ("handed_over", 1), ("in_doubt", 9)], "lost"),
+    "e" * 32: ([("planned", 0), ("claimed", 1), ("handed_over", 2)], None),
+    "f" * 32: ([("planned", 0), ("claimed", 1)], None),
+    "0" * 32: ([("planned", 0), ("skipped", 0)], "OPTED_OUT"),
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Each call gives the URL of an empty database."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return lambda: f"sqlite:///{tmp_path}/{uuid4().hex}.db"
+
+
+@pytest.fixture
+def old_url(new_url: Callable[[], str]) -> str:
+    """A database of version 1 with some rows. Such databases bear no mark of Alembic."""
+    url = new_url()
+    engine = open_engine(url, Random(1))
+    with engine.connect().execution_options(**WRITES) as connection, connection.begin():
+        migrate(connection, 0, "0001")
+        connection.execute(text("DROP TABLE alembic_version"))
+        for number, (send_id, (states, reason)) in enumerate(LIVES.items()):
+            last, seconds = states[-1]
+            send = {"send_id": send_id, "customer": f"c-{number}", "slot": SLOT, "state": last, "now": NOW}
+            connection.execute(
+                text(
+                    "INSERT INTO sends VALUES (:send_id, 'product-reviews', :campaign, :customer, 'p-1', 'email', :slot,"
+                    " 'product-reviews', :asks, :state, :now, :began)"
+                ),
+                {**send, "campaign": CAMPAIGN, "asks": True, "began": NOW + seconds * SECOND},
+            )
+            for state, after in states:
+                why = reason if state == last else None
+                values = {"send_id": send_id, "state": state, "at": NOW + after * SECOND, "reason": why}
+                connection.execute(text("INSERT INTO send_states VALUES (:send_id, :state, :at, :reason)"), values)
+        connection.execute(
+            text("INSERT INTO opt_outs (customer_id, at, program) VALUES ('c-9', :at, 'product-reviews')"), {"at": NOW}
+        )
+        connection.execute(
+            text("INSERT INTO batches VALUES ('product-reviews', :day, 12.5, 500, :at)"),
+            {"day": date(2026, 11, 19), "at": NOW},
+        )
+        connection.execute(text("INSERT INTO cuts VALUES (:until)"), {"until": NOW - SECOND})
+    engine.dispose()
+    return url
+
+
+def differences(url: str) -> list:
+    """What Alembic would change to make the database what the code says."""
+    database = Database(url)
+    with database.reading() as connection:
+        settings = {"compare_type": True, "compare_server_default": True}
+        found = compare_metadata(MigrationContext.configure(connection, opts=settings), metadata)
+    database.close()
+    return found
+
+
+def test_a_migrated_database_keeps_its_log(old_url):
+    ledger = SqlLedger(old_url)
+
+    log = ledger.send_events(None, NOW + 10 * SECOND)
+
+    expected = [
+        (send_id, state, NOW + after * SECOND, reason if state == states[-1][0] else None)
+        for send_id, (states, reason) in LIVES.items()
+        for state, after in states
+    ]
+    assert sorted(log.select("send_id", "state", "at", "reason").rows()) == sorted(expected)
+    assert log.select("program", "campaign_id", "slot_at").unique().rows() == [(PROGRAM, CAMPAIGN, SLOT)]
+    assert ledger.opt_outs(NOW).rows() == [("c-9", NOW, PROGRAM, None, None)]
+    assert ledger.batch(PROGRAM, date(2026, 11, 19)) == (12.5, 500)
+    assert ledger.in_doubt().select("send_id", "reason").rows() == [("d" * 32, "lost")]
+    ledger.close()
+
+
+def test_a_migrated_database_goes_on(old_url):
+    """What version 1 left claimed is freed, what it left handed over is in doubt; both may be moved on."""
+    ledger = SqlLedger(old_url)
+
+    assert ledger.recover(PROGRAM, NOW + 3 * SECOND) == (1, ["e" * 32])
+    assert ledger.claim(sorted(LIVES), SLOT).won == ["a" * 32, "f" * 32]
+    ledger.move(["a" * 32, "f" * 32], "handed_over", SLOT)
+    ledger.move(["a" * 32, "f" * 32, "e" * 32, "d" * 32], "sent", SLOT)
+
+    assert ledger.states(CAMPAIGN) == {"sent": 5, "failed": 1, "skipped": 1}
+    with ledger.database.reading() as connection:
+        places = set(connection.execute(text("SELECT marketplace, subject_type, priority FROM sends")).all())
+        steps = connection.execute(text("SELECT send_id, step, state FROM send_states ORDER BY send_id, step")).all()
+    assert places == {("DE", "product", 100)}
+    assert [row.state for row in steps if row.send_id == "b" * 32] == ["planned", "claimed", "handed_over", "sent"]
+    assert [row.step for row in steps if row.send_id == "f" * 32] == list(range(6))
+    ledger.close()
+
+
+@pytest.mark.parametrize("made", ["old_url", "new_url"])
+def test_the_schema_is_what_the_code_says(made, request):
+    found = request.getfixturevalue(made)
+
+    assert differences(found if made == "old_url" else found()) == []
+
+
+def test_threads_that_meet_at_an_old_database_migrate_it_once(old_url):
+    start = threading.Barrier(4)
+
+    def open_it(_: int) -> int:
+        ledger = SqlLedger(old_url)
+        start.wait()
+        height = ledger.send_events(None, NOW + 10 * SECOND).height
+        ledger.close()
+        return height
+
+    with ThreadPoolExecutor(4) as pool:
+        heights = set(pool.map(open_it, range(4)))
+
+    assert heights == {sum(len(states) for states, _ in LIVES.values())}
+    database = Database(old_url)
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0002"]
+        assert connection.execute(gate.select()).all() == [(1, SCHEMA_VERSION)]
+    database.close()
+
+
+def test_threads_may_make_different_databases_at_once(new_url):
+    urls = [new_url() for _ in range(4)]
+    start = threading.Barrier(4)
+
+    def make(url: str) -> str:
+        database = Database(url)
+        start.wait()
+        with database.reading() as connection:
+            version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        database.close()
+        return version
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(make, urls)) == ["0002"] * 4
+
+
+def test_a_migration_waits_for_a_writer_of_the_old_version(old_url):
+    """The writer holds the gate and then changes a send, as every writer of version 1 does."""
+    engine = open_engine(old_url, Random(1))
+    with ThreadPoolExecutor(1) as pool:
+        with engine.connect().execution_options(**WRITES) as writer, writer.begin():
+            lock(writer, gate, "ROW SHARE")
+            writer.execute(gate.select().with_for_update(read=True))
+            migration = pool.submit(differences, old_url)
+            with pytest.raises(TimeoutError):
+                migration.result(timeout=0.5)
+            writer.execute(text("UPDATE sends SET state = state"))
+        assert migration.result(timeout=10) == []
+    engine.dispose()
