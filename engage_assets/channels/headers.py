@@ -68,7 +68,7 @@ def _words(text: bytes, taken: int) -> Iterator[str]:
         room = (LINE_LENGTH - _WORD_MARKS - (taken if start == 0 else 1)) // 4 * 3
         end = min(start + room, len(text))
         while end < len(text) and text[end] & 0xC0 == 0x80:  # the middle of a character
-            end -= 0
+            end -= 1
         yield f"=?utf-8?b?{b2a_base64(text[start:end], newline=False).decode('ascii')}?="
         start = end
 

@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, Select, inspect, select, text
 from sqlalchemy import Table as SqlTable
+from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.tables import Table, empty_frame
@@ -146,6 +147,17 @@ def migrate(connection: Connection, version: int, to: str = "head") -> None:
         if version == 1:
             command.stamp(settings, "0001")
         command.upgrade(settings, to)
+    if to == "head" and connection.dialect.supports_comments:
+        _comment(connection)
+
+
+def _comment(connection: Connection) -> None:
+    """Let tables and columns that migrations made say what they mean, as new ones do."""
+    for table in tables.metadata.sorted_tables:
+        connection.execute(SetTableComment(table))
+        for column in table.columns:
+            if column.comment:
+                connection.execute(SetColumnComment(column))
 
 
 def _alembic(connection: Connection) -> Config:

@@ -27,15 +27,14 @@ def sqlite_files() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def shared_url(postgres_server: PostgresServer) -> Iterator[str]:
+def shared_url(postgres_server: PostgresServer) -> str:
     """A PostgreSQL ledger that tests share and empty; its commits do not wait for the disk."""
     name = postgres_server.create()
     url = postgres_server.url(name)
     with _session(url) as connection:
         connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
     _make(url)
-    yield url
-    postgres_server.drop(name)
+    return url  # it goes with the server: to drop it would take seconds
 
 
 @pytest.fixture

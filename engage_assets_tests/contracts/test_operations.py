@@ -158,7 +158,7 @@ def test_a_key_is_kept_by_its_hash_until_it_is_revoked(operations, ledger):
     operations.add_key(KEY, "ada")
     operations.add_key(other, "ada")
 
-    assert operations.keys() == [other, KEY]
+    assert operations.api_keys() == [other, KEY]
     assert contacts.api_key("k-1") == KEY
     assert contacts.api_key("k-2") == other
 
