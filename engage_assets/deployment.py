@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from engage_assets.alerts.opening import destinations
 from engage_assets.channels.dry_run import DryRunSender
 from engage_assets.channels.links import Links
 from engage_assets.channels.smtp import smtp_sender
@@ -45,6 +46,7 @@ def _local(home: Home, environment: Mapping[str, str]) -> dict[str, Any]:
         "sender": _sender(home, environment),
         "links": _links(home, environment),
         "watermark": Watermark(home.watermark),
+        "alert_destinations": destinations(environment, _mail_server(environment)),
     }
 
 
@@ -53,13 +55,21 @@ def _dry_run(home: Home, environment: Mapping[str, str]) -> Sender:  # noqa: ARG
 
 
 def _smtp(home: Home, environment: Mapping[str, str]) -> Sender:  # noqa: ARG001 – transports are made alike
-    url = environment.get("ENGAGE_SMTP_URL")
-    if not url:
+    sender = _mail_server(environment)
+    if sender is None:
         raise EngageError(
             "ENGAGE_TRANSPORT is smtp, but ENGAGE_SMTP_URL is not set; write for example"
             " ENGAGE_SMTP_URL='smtp://user@mail.example.com:587?starttls=required' and its password into"
             " ENGAGE_SMTP_PASSWORD"
         )
+    return sender
+
+
+def _mail_server(environment: Mapping[str, str]) -> Sender | None:
+    """The mail server that the environment names: the transport smtp, and alerts."""
+    url = environment.get("ENGAGE_SMTP_URL")
+    if not url:
+        return None
     rate = environment.get("ENGAGE_SMTP_PER_SECOND")
     return smtp_sender(
         url,

@@ -42,7 +42,7 @@ def merged(part: str, values: Mapping[str, str], whose: str, *, is_linked: bool)
     for field, after in zip(pieces[::2], pieces[1::2], strict=True):
         if field in _BLOCKS:
             is_shown = _BLOCKS[field] in {None, is_linked}
-            made += (after,) if is_shown else ()
+            made += (after.removeprefix("\n"),) if is_shown else ()
         elif is_shown:
             if field not in values:
                 raise EngageError(f"{whose}: the merge field %%{field}%% is not known; make email_campaigns again")

@@ -17,7 +17,7 @@ from engage_assets.cli.operate import (
     suppress,
 )
 from engage_assets.cli.program_files import programs
-from engage_assets.cli.service import keys, serve
+from engage_assets.cli.service import doctor, keys, serve
 
 
 @click.group()
@@ -28,6 +28,6 @@ def main() -> None:
 
 for command in (
     programs, sample, train, run, backfill, deliver, show, why, preview, approve, stop, resume, sends, opt_out,
-    suppress, ledger, audit, serve, keys, demo, simulate_responses,
+    suppress, ledger, audit, serve, keys, doctor, demo, simulate_responses,
 ):  # fmt: skip
     main.add_command(command)

@@ -57,6 +57,18 @@ def serve(host: str, port: int, workers: int) -> None:
             run(partial(build_services, dict(os.environ)), host, port, workers)
 
 
+@click.command()
+def doctor() -> None:
+    """Check what a first send needs: files, databases, disk, clock, mail server, DNS records, service, keys, alerts."""
+    from engage_assets.doctor.examine import examine  # noqa: PLC0415 - as in launcher
+    from engage_assets.doctor.findings import exit_status, lines  # noqa: PLC0415 - as in launcher
+
+    findings = examine(os.environ)
+    for line in lines(findings):
+        click.echo(line)
+    sys.exit(exit_status(findings))
+
+
 @click.group()
 def keys() -> None:
     """Keys: of the query API, and those that sign links."""

@@ -13,6 +13,7 @@ from engage_assets.defs.jobs import asset_jobs, clean_up, opt_out_sweep, program
 from engage_assets.defs.ledger_assets import ledger_assets
 from engage_assets.defs.model_assets import model_assets
 from engage_assets.defs.report_assets import report_assets
+from engage_assets.defs.sensors import alert_sensors, responses_asset
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
 from engage_assets.programs import ProgramFolder
@@ -26,6 +27,7 @@ def build_definitions(folder: ProgramFolder, resources: Mapping[str, Any]) -> dg
         assets=ledger_assets(folder.programs),
         jobs=[clean_up_job, sweep_job],
         schedules=[clean_up_schedule, sweep_schedule],
+        sensors=alert_sensors(folder.programs),
         resources=resources,
         executor=dg.in_process_executor,
     )
@@ -46,6 +48,7 @@ def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace
             *campaign_assets(program, marketplaces),
             *report_assets(program, marketplaces),
             sends_asset(program),
+            responses_asset(program),
         ],
         asset_checks=[delivery_checks(program, marketplaces)],
         jobs=[*jobs.values(), deliver],

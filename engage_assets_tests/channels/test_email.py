@@ -119,6 +119,16 @@ def test_marketplace_whose_language_no_template_has_writes_english():
     assert rendered(MARKETPLACE.model_copy(update={"locale": "hi-IN"}), locale=None)["locale"] == "en"
 
 
+def test_the_text_has_no_gaps_where_a_block_was_left_out():
+    row = rendered()
+    stop = f"mailto:help@shop.example.invalid?subject=unsubscribe%20{row['send_id']}"
+    words = "If you would rather not get review requests, reply to this e-mail with the word “unsubscribe”."
+    assert f"\n{words}\nUnsubscribe by e-mail\n{stop}\n\nSender: " in parts(row)[0]
+    link = LINKS.of(row["send_id"], row["slot_at"]).preferences
+    words = "If you would rather not get review requests, you can unsubscribe with this link:"
+    assert f"\n{words}\nUnsubscribe or change preferences\n{link}\n\nSender: " in parts(row, links=LINKS)[0]
+
+
 def test_footer_names_the_sender_and_links_lead_to_the_review_and_out():
     row = rendered(subject_id="a/b c?ä")
     text, html = parts(row)

@@ -42,6 +42,9 @@ def test_message_parses_back_to_the_same_headers_and_bodies(language, product, n
     marked = greeting.replace("'", "&#x27;").replace("<", "&lt;").replace(">", "&gt;")
     text, html = bodies(mail)
     assert [text, html] == list(parts(row, name=name))
+    for part in mail.iter_parts():
+        content = part.get_payload(decode=True)
+        assert content.count(b"\n") == content.count(b"\r\n") == content.count(b"\r") > 10
     assert text.startswith(f"{greeting}\n")
     assert f">{marked}</p>" in html
     assert (made.send_id, made.campaign_id) == (row["send_id"], row["campaign_id"])

@@ -117,6 +117,12 @@ def test_a_server_that_awaits_the_content_of_a_refused_message_gets_none():
         assert server.contents == []
         assert outcome(line) == SENT
     assert server.connections == 2
+    assert not any(b"RSET" in write for write in server.writes)
+
+
+def test_a_refusal_counts_though_the_server_hangs_up_after_it():
+    with scripted({"MAIL": b"550 5.7.1 no", "RCPT": HANG_UP}) as server:
+        assert outcome(line_to(server.port)) == Answer("failed", "TRANSPORT_REFUSED 550 5.7.1")
 
 
 @pytest.mark.parametrize("reply", [b"250 sent already", b"199 what", b"999 what"])

@@ -18,6 +18,7 @@ from engage_assets_tests.defs.homes import PROGRAMS
 ROOT = PROGRAMS.parent
 ASSETS = [
     "ledger/opt_outs",
+    "ledger/responses",
     "ledger/send_events",
     "product_reviews/candidates",
     "product_reviews/daily_metrics",
@@ -29,7 +30,9 @@ ASSETS = [
     "product_reviews/filter_verdicts",
     "product_reviews/filtered_candidates",
     "product_reviews/list_verdicts",
+    "product_reviews/outcomes",
     "product_reviews/raw_deliveries",
+    "product_reviews/responses",
     "product_reviews/review_propensity_v2_model",
     "product_reviews/scored_candidates",
     "product_reviews/set_aside",
@@ -38,6 +41,7 @@ ASSETS = [
 ]
 JOBS = [
     "candidates_clean_up",
+    "opt_outs_sweep",
     "product_reviews_batch",
     "product_reviews_delivery",
     "product_reviews_export",
@@ -46,6 +50,7 @@ JOBS = [
 ]
 SCHEDULES = {
     "candidates_clean_up_schedule": "0 1 * * SUN",
+    "opt_outs_sweep_schedule": "30 */6 * * *",
     "product_reviews_batch_schedule": "0 2 * * *",
     "product_reviews_export_schedule": "0 3 * * *",
     "product_reviews_delivery_schedule": "*/15 * * * *",
@@ -109,7 +114,7 @@ def test_a_disabled_program_has_no_schedule(tmp_path):
     built = build_definitions(folder, resources({"ENGAGE_HOME": str(tmp_path)}))
 
     names = {schedule.name for schedule in built.get_repository_def().schedule_defs}
-    assert names == {"candidates_clean_up_schedule"}
+    assert names == {"candidates_clean_up_schedule", "opt_outs_sweep_schedule"}
 
 
 def test_an_unknown_deployment_is_named(tmp_path):
