@@ -40,6 +40,7 @@ DOORS = {
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving/run.py"},
+    "anyio": {"serving"},
     "orjson": {"serving"},
     "prometheus_client": {"serving"},
     "PIL": {"serving/photos.py"},

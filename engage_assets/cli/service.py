@@ -35,6 +35,7 @@ def build_services(environment: Mapping[str, str]) -> "Services":
         clock=parts["clock"],
         photos=desk.home.photos,
         webhook_secrets={form: environment[name].encode() for form, name in SECRETS.items() if environment.get(name)},
+        store_is_remote=environment.get("ENGAGE_STORE_URL", "").startswith("postgresql"),
         instance=f"{os.uname().nodename}-{os.getpid()}",
     )
 

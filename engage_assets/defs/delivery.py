@@ -184,18 +184,19 @@ class Tick:
     def _hand_over(
         self, messages: pl.LazyFrame, mine: pl.DataFrame, channel: EmailChannel
     ) -> tuple[Counter[str], str | None]:
-        """Claim and hand over `mine`, by slot and key; a stop halts the pump, what it had not begun stays planned."""
+        """Claim and hand over `mine`, best rank first; a stop halts the pump, what it had not begun stays planned."""
         postman, program = self.postman, self.batch.program.program_id
-        ordered = messages.join(mine.lazy().select("send_id"), on="send_id", how="semi").sort("slot_at", "send_id")
-        self._seed(ordered, channel)
+        self._seed(messages, mine, channel)
         counts: Counter[str] = Counter()
         campaigns = sorted(mine["campaign_id"].unique())
+        # In the file's order, which is the list's: to sort whole messages would hold all of them at once.
+        due = messages.join(mine.lazy().select("send_id"), on="send_id", how="semi", maintain_order="left")
         with Watched(postman.ledger, postman.operations, postman.sender, postman.clock, program, campaigns) as watched:
-            for rows in ordered.collect_batches(chunk_size=CHUNK, maintain_order=True):
+            for rows in due.collect_batches(chunk_size=CHUNK, maintain_order=True):
                 for chunk in rows.iter_slices(CHUNK):
-                    counts += self._hand_over_chunk(chunk, channel, watched)
                     if watched.pump.halted:
                         break
+                    counts += self._hand_over_chunk(chunk, channel, watched)
         counts += watched.counts
         counts.pop("released", None)
         return counts, watched.pump.halted
@@ -223,11 +224,12 @@ class Tick:
                 watched.pump.feed(group, slot_at + SEND_WINDOW)
         return counts
 
-    def _seed(self, ordered: pl.LazyFrame, channel: EmailChannel) -> None:
+    def _seed(self, messages: pl.LazyFrame, mine: pl.DataFrame, channel: EmailChannel) -> None:
         """Copies of each campaign's first message to the team, before the first of its people: at most once each."""
         if not channel.config.seed_list or channel.shadow:
             return
-        firsts = ordered.collect().unique("campaign_id", keep="first", maintain_order=True)
+        wanted = mine.unique("campaign_id", keep="first", maintain_order=True).lazy().select("send_id")
+        firsts = messages.join(wanted, on="send_id", how="semi").collect()
         line = self.postman.sender.open()
         try:
             for letter in seed_letters(firsts, channel=channel, marketplaces=self.batch.marketplaces):
@@ -252,12 +254,14 @@ def _stop_of(postman: Postman, targets: Sequence[str]) -> str | None:
 def _skip_missed(postman: Postman, now: datetime) -> Counter[str]:
     """Skip every planned send of the program whose window has passed, also those that no campaign holds any more."""
     late = postman.ledger.overdue(postman.program.program_id, now - SEND_WINDOW)
+    skipped = 0
     for start in range(0, len(late), CHUNK):
-        postman.ledger.move(late[start : start + CHUNK], "skipped", now, "SEND_WINDOW_MISSED")
-    if late:
-        text = f"{postman.program.program_id}: {len(late):,} sends missed their window and were skipped"
+        # To claim what is too late is to skip it, and leaves alone what another process has taken meanwhile.
+        skipped += len(postman.ledger.claim(late[start : start + CHUNK], now).refused)
+    if skipped:
+        text = f"{postman.program.program_id}: {skipped:,} sends missed their window and were skipped"
         postman.operations.raise_alert(f"missed:{postman.program.program_id}:{now.date()}", text, now)
-    return Counter({"skipped": len(late)} if late else {})
+    return Counter({"skipped": skipped} if skipped else {})
 
 
 def _letters(

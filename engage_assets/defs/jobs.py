@@ -21,6 +21,8 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import INPUT_TABLES
 
+OUTBOX_KEPT: Final = timedelta(days=30)
+"""Outbox entries that were done are kept so long."""
 METRIC_NIGHTS: Final = 14
 """Nights after that of its last slot on which a partition is measured again."""
 AssetJob = Any
@@ -132,9 +134,13 @@ def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
 
     @dg.op
     def delete_expired(
-        context: dg.OpExecutionContext, store: dg.ResourceParam[Any], clock: dg.ResourceParam[Clock]
+        context: dg.OpExecutionContext,
+        store: dg.ResourceParam[Any],
+        outbox: dg.ResourceParam[Outbox],
+        clock: dg.ResourceParam[Clock],
     ) -> None:
         now = clock.now()
+        outbox.purge(now - OUTBOX_KEPT)
         expiring = store.expired(now, 1_000)
         deleted = store.delete_expired(now)
         left = store.delete_expired(now)

@@ -10,12 +10,21 @@ from engage_assets.clocks import RealClock
 from engage_assets.defs.abilities import load_programs
 from engage_assets.deployment import home_of, resources
 from engage_assets.domain.marketplaces import Marketplace
-from engage_assets.domain.ports import Clock, Operations, Sender
+from engage_assets.domain.ports import CandidateReader, Clock, Operations, Sender
 from engage_assets.home import Home
 from engage_assets.programs import ProgramFolder
 
-_LOOKED_AT_ALONE = ("ENGAGE_NOW", "ENGAGE_PUBLIC_URL", "ENGAGE_ALERT_WEBHOOK", "ENGAGE_ALERT_EMAIL")
-"""What is wrong with these must not hide ledger, store or transport."""
+_EACH_BY_ITSELF = (
+    "ENGAGE_NOW",
+    "ENGAGE_PUBLIC_URL",
+    "ENGAGE_LEDGER_URL",
+    "ENGAGE_STORE_URL",
+    "ENGAGE_TRANSPORT",
+    "ENGAGE_SMTP_URL",
+    "ENGAGE_ALERT_WEBHOOK",
+    "ENGAGE_ALERT_EMAIL",
+)
+"""What is wrong with one of these must not hide what the others name."""
 
 
 class Resolver(Protocol):
@@ -61,24 +70,27 @@ class Case:
         return {code: self.folder.marketplaces[code] for code in sorted(used)}
 
     @cached_property
-    def parts(self) -> Mapping[str, Any]:
-        """Ledger and store, whatever is wrong with the transport. Raises EngageError."""
-        return resources(self._without(*_LOOKED_AT_ALONE, "ENGAGE_TRANSPORT"))
-
-    @property
     def operations(self) -> Operations:
-        """The operators' part of the ledger."""
-        operations: Operations = self.parts["operations"]
+        """The operators' part of the ledger. Raises EngageError."""
+        operations: Operations = self._part("operations", "ENGAGE_LEDGER_URL")
         return operations
 
-    @property
+    @cached_property
+    def store(self) -> CandidateReader:
+        """The candidate store. Raises EngageError."""
+        store: CandidateReader = self._part("store", "ENGAGE_STORE_URL")
+        return store
+
+    @cached_property
     def sender(self) -> Sender:
         """The transport. Raises EngageError."""
-        sender: Sender = resources(self._without(*_LOOKED_AT_ALONE))["sender"]
+        sender: Sender = self._part("sender", "ENGAGE_TRANSPORT", "ENGAGE_SMTP_URL")
         return sender
 
-    def _without(self, *names: str) -> dict[str, str]:
-        return {name: value for name, value in self.environment.items() if name not in names}
+    def _part(self, name: str, *needed: str) -> Any:
+        """One resource of the deployment, made of what it needs alone."""
+        left_out = set(_EACH_BY_ITSELF) - set(needed)
+        return resources({key: value for key, value in self.environment.items() if key not in left_out})[name]
 
     @property
     def is_for_real(self) -> bool:

@@ -32,7 +32,7 @@ def ledger(case: Case) -> Iterator[Finding]:
 def store(case: Case) -> Iterator[Finding]:
     """Whether the candidate store answers."""
     try:
-        case.parts["store"].of_customer("", None, case.clock.now(), limit=1)
+        case.store.of_customer("", None, case.clock.now(), limit=1)
     except Exception as error:  # noqa: BLE001 – the driver's own words say most
         yield _unreachable("store", "ENGAGE_STORE_URL", error)
         return
@@ -43,12 +43,14 @@ def _unreachable(check: str, variable: str, error: Exception) -> Finding:
     cause = error.__cause__ or error
     said = f"{type(cause).__name__}: {cause}" if _is_harmless(cause) else type(cause).__name__
     what = str(error) if isinstance(error, EngageError) else said.partition("\n")[0]
-    return Finding(check, "fail", what, f"check {variable}, and that the database runs and lets us in")
+    remedy = f"check {variable}, and that the database runs and lets us in"
+    # Of a password with a bare @ in it, a driver takes the rest for the host, and quotes it.
+    return Finding(check, "fail", re.sub(r"'[^'\s]*@[^'\s]*'", "'…'", what), remedy)
 
 
 def _is_harmless(error: BaseException) -> bool:
     """Whether a driver's words are of a file or a connection; others may quote a URL with its password."""
-    return type(error).__module__ == "sqlite3" or str(error).startswith("connection ")
+    return type(error).__module__ == "sqlite3" or str(error).startswith(("connection ", "failed to resolve host "))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

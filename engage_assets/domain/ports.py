@@ -322,6 +322,9 @@ class Outbox(Protocol):
     def done(self, entry_ids: Sequence[int], now: datetime) -> None:
         """Mark entries as done."""
 
+    def purge(self, before: datetime) -> int:
+        """Delete entries that were done before an instant; returns how many."""
+
 
 class Operations(Protocol):
     """What operators do, and what the system tells them. Every act is kept in the audit log with who and when."""

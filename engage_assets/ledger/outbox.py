@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from engage_assets.domain.responses import OutboxEntry
 from engage_assets.ledger import tables
@@ -38,6 +38,12 @@ class SqlOutbox:
             waiting = (table.c.entry_id == bindparam("entry")) & table.c.done_at.is_(None)
             marked = update(table).where(waiting).values(done_at=now)
             connection.execute(marked, [{"entry": entry_id} for entry_id in sorted(entry_ids)])
+
+    def purge(self, before: datetime) -> int:
+        """See Outbox."""
+        table = tables.outbox
+        with self._database.writing() as connection:
+            return connection.execute(delete(table).where(table.c.done_at < before)).rowcount
 
 
 def put(connection: Connection, topic: str, payloads: Sequence[Mapping[str, str]], at: datetime) -> None:

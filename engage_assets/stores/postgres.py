@@ -116,13 +116,16 @@ def _stage(connection: Connection, incoming: Incoming) -> None:
     with connection.cursor() as cursor, cursor.copy(tables.COPY) as copy:
         for live in incoming:
             copy.write(live.write_csv(include_header=False, quote_style="non_numeric"))
-    connection.execute(tables.ANALYZE)
+    for statement in tables.PREPARE_INCOMING:
+        connection.execute(statement)
 
 
 def _upsert(connection: Connection, values: Mapping[str, Any], incoming: Incoming) -> StoreCounts:
     """Write what is staged, while no one else writes."""
-    inserted, kept_newer, updated = _one(connection, tables.COMPARE, values)
-    removed = connection.execute(translated(tables.REMOVE_LEFT), values).rowcount
+    inserted, kept_newer, updated, here, present = _one(connection, tables.COMPARE, values)
+    removed = 0
+    if present > here:
+        removed = connection.execute(translated(tables.REMOVE_LEFT), values).rowcount
     if updated:
         connection.execute(translated(tables.UPDATE), values)
     if inserted:

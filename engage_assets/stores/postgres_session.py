@@ -68,12 +68,12 @@ class PostgresSession:
 def _patiently(kept: PerThread[Connection], statement: str, values: Mapping[str, Any]) -> list[TupleRow]:
     """Ask, and ask again on a new connection where the kept one turns out to be lost."""
     try:
-        return kept.get().execute(translated(statement), values).fetchall()
+        return kept.get().execute(translated(statement), values, prepare=True).fetchall()
     except psycopg.OperationalError:
         if not kept.get().broken:
             raise
         kept.let_go()
-        return kept.get().execute(translated(statement), values).fetchall()
+        return kept.get().execute(translated(statement), values, prepare=True).fetchall()
 
 
 @cache

@@ -43,8 +43,12 @@ CREATE: Final = (
     f"INSERT INTO candidates_schema VALUES ({SCHEMA_VERSION})",  # noqa: S608 – our own names
 )
 
-ASK_INDEXES: Final = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET jit = off"
-"""For readers: every question of theirs has its index in order, even while the planner's statistics are old."""
+ASK_INDEXES: Final = """
+    SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off;
+    SET jit = off; SET plan_cache_mode = force_generic_plan
+"""
+"""For readers: every question of theirs has its index in order, even while the planner's statistics are old; so each is
+planned once a connection."""
 
 LOCK_SCHEMA: Final = "SELECT pg_advisory_xact_lock(7153, 1)"
 LOCK_ALL: Final = "SELECT pg_advisory_xact_lock(7153, 2)"
@@ -53,7 +57,8 @@ LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(7153, 2)"
 
 CREATE_INCOMING: Final = f"CREATE TEMP TABLE incoming ({_columns(GIVEN)}) ON COMMIT DROP"
 COPY: Final = f"COPY incoming ({listed(GIVEN)}) FROM STDIN (FORMAT csv, NULL '')"
-ANALYZE: Final = "ANALYZE incoming"
+PREPARE_INCOMING: Final = (f"CREATE INDEX ON incoming ({listed(KEY_GIVEN)})", "ANALYZE incoming")
+"""Whatever the planner believes of the store's size, no join then compares every row with every other."""
 REPEATED: Final = f"""
     SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM incoming GROUP BY {listed(KEY_GIVEN)}) AS counted
 """  # noqa: S608 – our own names
@@ -65,10 +70,13 @@ COMPARE: Final = f"""
     SELECT count(*) FILTER (WHERE candidates.customer_id IS NULL),
         count(*) FILTER (WHERE candidates.partition_date > :partition),
         count(*) FILTER (WHERE candidates.partition_date <= :partition
-            AND ({listed(REPLACED, "candidates")}) IS DISTINCT FROM ({_OFFERED}))
+            AND ({listed(REPLACED, "candidates")}) IS DISTINCT FROM ({_OFFERED})),
+        count(*) FILTER (WHERE candidates.partition_date = :partition),
+        (SELECT count(*) FROM candidates WHERE program = :program AND partition_date = :partition)
     FROM incoming LEFT JOIN candidates ON candidates.program = :program AND {_SAME}
 """  # noqa: S608 – our own names
-"""Rows that are new, of an older partition than the stored row, changed."""
+"""Rows that are new, of an older partition than the stored row, changed, of this partition already; and how many
+rows of this partition are stored."""
 
 UPDATE: Final = f"""
     UPDATE candidates SET ({listed(REPLACED)}) = ROW ({_OFFERED}), version = version + 1, updated_at = :now

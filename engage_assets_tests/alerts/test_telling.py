@@ -59,6 +59,7 @@ def test_an_alert_is_told_once_per_cause(tmp_path):
 
     assert tell(operations, destinations, NOW + timedelta(hours=1)) == 0
     assert ear.heard == {"run:x": 1}
+    assert not destinations[0].has(Alert("run:x", "", NOW))  # what everybody has need not be remembered
 
 
 def test_a_broken_destination_is_named_by_class_and_host_and_tried_again(caplog):
