@@ -190,6 +190,8 @@ def import_list(file: Path) -> None:
         named = {
             name: rows[name].drop_nulls().to_list() if name in rows.columns else [] for name in ("customer_id", "email")
         }
+        if any("\x00" in entry for entries in named.values() for entry in entries):
+            raise EngageError(f"{file}: holds NUL characters, which no database takes; export the list as plain CSV")
         added = desk.parts["operations"].suppress(
             named["customer_id"], named["email"], operator(), file.name, desk.clock.now()
         )

@@ -121,21 +121,21 @@ def _report(
 
 
 def _tell(context: dg.OpExecutionContext, postman: delivery.Postman, done: delivery.Delivered) -> None:
-    """Log counts; fail the run, and raise an alert once, where something was kept back or left in doubt."""
+    """Log counts; fail the run where something was kept back. The sensors tell people, once per cause."""
     context.log.info("delivered: %s", {day.isoformat(): dict(counts) for day, counts in done.outcomes.items()})
-    program, now = postman.program.program_id, postman.clock.now()
     if done.halted:
         context.log.warning("halted: %s", done.halted)
     if done.in_doubt:
-        text = f"{program}: {len(done.in_doubt)} sends are in doubt after a crash; `engage sends in-doubt` lists them"
-        postman.operations.raise_alert(f"in_doubt:{done.in_doubt[0]}", text, now)
-        context.log.warning(text)
-    faults = []
-    for partition, findings in done.refusals.items():
-        for finding in findings:
-            text = f"{partition} is kept back by {finding.check}: {finding.why}"
-            postman.operations.raise_alert(f"check:{program}:{partition}:{finding.check}", f"{program}: {text}", now)
-            faults.append(text)
+        context.log.warning(
+            "%s sends of %s are in doubt after a crash; `engage sends in-doubt` lists them",
+            len(done.in_doubt),
+            postman.program.program_id,
+        )
+    faults = [
+        f"{partition} is kept back by {finding.check}: {finding.why}"
+        for partition, findings in done.refusals.items()
+        for finding in findings
+    ]
     if faults:
         raise dg.Failure("; ".join(faults), allow_retries=False)
 

@@ -54,7 +54,9 @@ def open_engine(url: str, random: Random) -> Engine:
         raise EngageError(f"ledger URL {parsed.render_as_string()}: the database must be one of {', '.join(_INSERTS)}")
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = create_engine(parsed)
+    # A service answers from up to 40 threads, each with a connection of its own for a moment.
+    pool = {"pool_size": 10, "max_overflow": 40} if parsed.get_backend_name() == "postgresql" else {}
+    engine = create_engine(parsed, **pool)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.utils import parseaddr
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engage_assets.channels.merge import one_line
@@ -95,6 +95,7 @@ TEXTS = st.one_of(st.text(max_size=100), st.text(SCRIPTS, max_size=100)).map(one
 
 
 @settings(max_examples=150)
+@example(subject="語" * 60, sender="é" * 80, name="", product="")
 @given(subject=TEXTS, sender=TEXTS.map(lambda text: text[:80]).filter(bool), name=TEXTS, product=TEXTS)
 def test_any_text_reads_as_in_the_librarys_message(subject, sender, name, product):
     row = rendered(subject_name=product) | {"subject": subject}

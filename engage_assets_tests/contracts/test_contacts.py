@@ -180,7 +180,7 @@ _events = st.lists(
     min_size=1,
     max_size=8,
 )
-_settings = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_settings = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @_settings

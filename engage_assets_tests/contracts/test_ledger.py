@@ -93,25 +93,25 @@ def test_the_log_holds_every_state_of_a_send(ledger):
 
 
 @pytest.mark.parametrize("state", MOVES)
-@pytest.mark.parametrize("to", [*MOVES, "lost"])
-def test_only_the_moves_of_the_state_machine_are_made(ledger, state, to):
-    send_id = a_send().send_id
+def test_only_the_moves_of_the_state_machine_are_made(ledger, state):
     path = {"claimed": [], "handed_over": ["handed_over"], "planned": [], "held_out": [], "skipped": []}
-    ledger.plan([a_send()], NOW)
-    if state not in ("planned", "held_out", "skipped"):
-        ledger.claim([send_id], NOW)
     steps = [state] if state in ("held_out", "skipped") else path.get(state, ["handed_over", state])
-    for step in steps:
-        ledger.move([send_id], step, NOW, "for the test")
-    assert ledger.states(CAMPAIGN) == {state: 1}
+    for to in [*MOVES, "lost"]:
+        send = a_send(f"c-{to}", campaign_id=f"to {to}")
+        ledger.plan([send], NOW)
+        if state not in ("planned", "held_out", "skipped"):
+            ledger.claim([send.send_id], NOW)
+        for step in steps:
+            ledger.move([send.send_id], step, NOW, "for the test")
+        assert ledger.states(send.campaign_id) == {state: 1}
 
-    if to in MOVES[state] - {"claimed", "planned"}:
-        ledger.move([send_id], to, NOW, "for the test")
-        assert ledger.states(CAMPAIGN) == {to: 1}
-    else:
-        with pytest.raises(EngageError, match=to):
-            ledger.move([send_id], to, NOW, "for the test")
-        assert ledger.states(CAMPAIGN) == {state: 1}
+        if to in MOVES[state] - {"claimed", "planned"}:
+            ledger.move([send.send_id], to, NOW, "for the test")
+            assert ledger.states(send.campaign_id) == {to: 1}
+        else:
+            with pytest.raises(EngageError, match=to):
+                ledger.move([send.send_id], to, NOW, "for the test")
+            assert ledger.states(send.campaign_id) == {state: 1}
 
 
 def test_a_refused_move_names_send_and_states_and_moves_nobody(ledger):
