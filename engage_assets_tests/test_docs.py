@@ -3,25 +3,42 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import click
+import narwhals as nw
 import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from engage_assets.cli import main
 from engage_assets.defs.abilities import abilities
+from engage_assets.defs.delivery_checks import NAMES
 from engage_assets.defs.sheets import program_sheets
 from engage_assets.domain import channel_specs, filter_specs, program
 from engage_assets.domain.marketplaces import Marketplace
-from engage_assets.domain.reasons import EXPLANATIONS, REASONS
-from engage_assets.domain.tables import INPUT_TABLES, OPT_OUT_LOG, SENDS_LOG, SOURCE_TYPES
+from engage_assets.domain.reasons import EXPLANATIONS, REASONS, SEND_REASONS
+from engage_assets.domain.tables import (
+    DECISIONS,
+    INPUT_TABLES,
+    OPT_OUT_LOG,
+    RESPONSES_LOG,
+    SENDS_LOG,
+    SOURCE_TYPES,
+    empty_frame,
+)
 from engage_assets.filters import FILTERS
+from engage_assets.ledger.states import MOVES
+from engage_assets.ledger.tables import metadata
+from engage_assets.outcomes.metrics import measure
 from engage_assets.programs import read_marketplaces, read_program
 from engage_assets.scoring.features import FEATURES
+from engage_assets.serving.access import SCOPES
+from engage_assets.serving.app import create_app
+from engage_assets.serving.machines import RULES
 from engage_assets_tests.builders import a_program
+from engage_assets_tests.serving.fakes import some_services
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -41,6 +58,7 @@ SECTIONS: dict[str, list[type[BaseModel]]] = {
     "`config` of `in-app`": [channel_specs.InAppConfig],
     "`config` of `push`": [channel_specs.PushConfig],
     "`config` of `voice`": [channel_specs.VoiceConfig],
+    "`quietHours`": [program.QuietHours],
     "`eventConfig`": [program.EventConfig],
     "`eventConfig.reminderSchedule[]`": [program.ReminderRule],
     "`cost`": [program.Cost],
@@ -50,7 +68,10 @@ SECTIONS: dict[str, list[type[BaseModel]]] = {
 """Headings of docs/program-files.md, and the model whose keys the table below one states."""
 SHARED = {
     "`filterChain[]`": {"filterId", "type", "order", "parameters"},
-    "`channels[]`": {"channelId", "type", "enabled", "priority", "config", "minScore", "limit", "perTrackLimit"},
+    "`channels[]`": {
+        *("channelId", "type", "enabled", "shadow", "priority", "config"),
+        *("minScore", "limit", "perTrackLimit"),
+    },
 }
 VOCABULARY = {
     "program",
@@ -160,7 +181,7 @@ def _lake() -> Iterator[tuple[str, list[str]]]:
     for name, sheet in program_sheets(a_program()).items():
         if sheet.columns:
             yield name, [column.name for column in sheet.columns]
-    for table in (SENDS_LOG, OPT_OUT_LOG):
+    for table in (SENDS_LOG, RESPONSES_LOG, OPT_OUT_LOG):
         yield f"ledger/{table.name}", table.names
 
 
@@ -177,6 +198,59 @@ def test_every_reason_is_documented_in_its_order():
     ]
 
 
+def test_every_reason_of_sends_is_documented():
+    lines = section(read("docs/reasons.md"), "Reasons of sends")
+    assert dict(re.findall(r"^\| `[\w`, ]+` \| `(\w+)` \| (.*) \|$", lines, re.MULTILINE)) == SEND_REASONS
+
+
+def test_every_metric_is_documented():
+    program = a_program()
+    counted = nw.from_native(empty_frame(DECISIONS).lazy())
+    day = date(2026, 11, 20)
+    figures = measure(counted, program=program, partition=day, as_of=day, sends=None, batch=None)
+    assert rows(section(read("docs/tables.md"), "Metrics")).keys() == set(figures["metric"])
+
+
+def test_every_table_of_the_operational_database_is_documented():
+    lines = section(read("docs/tables.md"), "The operational database")
+    documented = {name for line in lines.splitlines() for name in re.findall(r"`(\w+)`", line.split(" | ")[0])}
+    assert documented >= metadata.tables.keys()
+
+
+def test_every_state_and_every_check_of_a_delivery_is_documented():
+    page = read("docs/delivery.md")
+    assert rows(section(page, "The states of a send")).keys() == MOVES.keys()
+    assert rows(section(page, "Checks before a delivery")).keys() == set(NAMES)
+    assert (
+        "A message is handed to the transport at most once; every one that may have been lost is counted and shown."
+        in page
+    )
+
+
+def test_every_environment_variable_is_documented():
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "engage_assets").rglob("*.py"))
+    # A name that ends in _ is the beginning of others, which stand elsewhere in full.
+    used = {name for name in re.findall(r"ENGAGE_[A-Z_]+", source) if not name.endswith("_")}
+    documented = rows(section(read("docs/running.md"), "Environment variables")).keys()
+    assert documented == used | {"DAGSTER_HOME"}
+    for page in PAGES:
+        assert set(re.findall(r"ENGAGE_[A-Z_]+", page.read_text(encoding="utf-8"))) <= documented, page.name
+
+
+def test_every_route_is_documented(tmp_path):
+    page = read("docs/serving.md")
+    routes = create_app(some_services(tmp_path)).openapi()["paths"]
+    assert not [path for path in routes if f"{path}`" not in page]
+    named = set(re.findall(r"`(?:[A-Z]+ )?(/[a-z][^`\s]*)`", page)) - {"/openapi.json"}
+    assert named <= routes.keys()
+
+
+def test_every_rule_and_every_scope_of_the_service_is_documented():
+    page = read("docs/serving.md")
+    assert tuple(rows(section(page, "Machines"))) == RULES
+    assert rows(section(page, "Keys")).keys() == SCOPES
+
+
 def _commands(group: click.Group, *parents: str) -> Iterator[str]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
@@ -190,7 +264,7 @@ def test_every_command_exists_and_is_documented():
     listed = set(re.findall(r"^\| `engage ([a-z -]+)` \|", read("docs/running.md"), re.MULTILINE))
     assert listed == commands
     for page in PAGES:
-        for used in re.findall(r"(?:bin/|`)engage ((?!_)[a-z-]+(?: [a-z]+)?)", page.read_text(encoding="utf-8")):
+        for used in re.findall(r"(?:bin/|`)engage ((?!_)[a-z-]+(?: [a-z-]+)?)", page.read_text(encoding="utf-8")):
             assert used in commands or used.split()[0] in commands, f"{page.name}: engage {used}"
 
 

@@ -101,7 +101,7 @@ def test_what_the_documented_blocks_leave_open_has_the_documented_defaults():
 def test_our_file_is_the_documented_block_and_added_keys():
     stated, ours = yaml.safe_load(BLOCK), yaml.safe_load(OURS.read_text(encoding="utf-8"))
     assert not _changed(stated, ours)
-    assert ours.keys() - stated.keys() == {"owners", "deadline", "scoringBatchSize", "scoreCacheTTLDays"}
+    assert ours.keys() - stated.keys() == {"owners", "deadline", "scoringBatchSize", "scoreCacheTTLDays", "cost"}
     added = {key: ours["channels"][0][key] for key in ours["channels"][0].keys() - stated["channels"][0].keys()}
     assert added == {"minScore": 0.7, "limit": 50000}
 

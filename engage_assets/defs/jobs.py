@@ -23,6 +23,8 @@ from engage_assets.domain.tables import INPUT_TABLES
 
 OUTBOX_KEPT: Final = timedelta(days=30)
 """Outbox entries that were done are kept so long."""
+ASKED_FOR: Final = 1_000
+"""Expired candidates that the clean-up asks for, to see that none is served."""
 METRIC_NIGHTS: Final = 14
 """Nights after that of its last slot on which a partition is measured again."""
 AssetJob = Any
@@ -141,18 +143,18 @@ def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
     ) -> None:
         now = clock.now()
         outbox.purge(now - OUTBOX_KEPT)
-        expiring = store.expired(now, 1_000)
-        deleted = store.delete_expired(now)
-        left = store.delete_expired(now)
+        expiring = store.expired(now, ASKED_FOR)
         served = [key for key in expiring if store.get(key, now)]
+        deleted = store.delete_expired(now)
+        left = len(store.expired(now, 1))
         context.log.info(
-            "deleted %s expired candidates; of %s of them asked for, %s were served",
+            "deleted %s expired candidates; of %s of them that were asked for before, %s were served",
             deleted, len(expiring), len(served),
         )  # fmt: skip
         if left or served:
             raise dg.Failure(
-                f"{left} expired candidates were left and {len(served)} were still served after the clean-up; look for"
-                " a writer with an old clock"
+                f"{len(served)} of {len(expiring)} expired candidates were still served, and"
+                f" {'some were' if left else 'none was'} left after the clean-up; look for a writer with an old clock"
             )
 
     @dg.job(

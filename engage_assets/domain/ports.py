@@ -161,6 +161,9 @@ class CandidateReader(Protocol):
     def get(self, key: CandidateKey, now: datetime) -> dict[str, Any] | None:
         """One live candidate."""
 
+    def expired(self, now: datetime, limit: int) -> list[CandidateKey]:
+        """Some candidates that have expired and are not deleted yet: none of them may be served."""
+
     def warm(self) -> int:
         """Read what queries need into memory; returns bytes. The service is not ready before."""
 

@@ -81,7 +81,7 @@ class Letter:
     send_id: str
     campaign_id: str
     sender: str
-    recipient: str
+    recipient: str = field(repr=False)
     content: bytes = field(repr=False)
 
 

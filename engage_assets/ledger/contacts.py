@@ -190,7 +190,7 @@ def _resolve(connection: Connection, send_ids: Sequence[str], at: datetime) -> N
     doubtful = [send_id for send_id, one in present.items() if one.state in (HANDED_OVER, IN_DOUBT)]
     enter(connection, doubtful, "sent", at, "PROVIDER_EVENT")
     if doubtful:
-        put_deliveries(connection, doubtful, at)
+        put_deliveries(connection, [present[send_id] for send_id in doubtful], at)
 
 
 def _rate(connection: Connection, response: Response) -> None:

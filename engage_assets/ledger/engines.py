@@ -24,6 +24,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    literal_column,
     make_url,
     select,
 )
@@ -83,6 +84,21 @@ def listed_on(dialect: str, name: str = "keys") -> Select[Any]:
     else:
         value = func.json_each(given).table_valued(column("value", String), name=name)
     return select(value.c.value)
+
+
+@cache
+def rows_on(dialect: str, name: str, width: int) -> Select[Any]:
+    """A SELECT of rows of texts that the parameter `name` holds as a JSON list of lists, each `width` long."""
+    given = bindparam(name, type_=String)
+    if dialect == "postgresql":
+        each = func.json_array_elements(cast(given, JSON(none_as_null=True)))
+        value = each.table_valued(column("value", JSON), name=name).c.value
+        cells: list[Any] = [value.op("->>", return_type=String)(literal_column(str(place))) for place in range(width)]
+    else:
+        value = func.json_each(given).table_valued(column("value", String), name=name).c.value
+        cells = [func.json_extract(value, f"$[{place}]", type_=String) for place in range(width)]
+    labelled: Select[Any] = select(*(cell.label(f"c{place}") for place, cell in enumerate(cells)))
+    return labelled
 
 
 def as_list(keys: Sequence[str]) -> str:

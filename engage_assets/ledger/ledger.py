@@ -17,7 +17,7 @@ from engage_assets.ledger import tables
 from engage_assets.ledger.claims import judge
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.engines import as_list, insert_new, listed
-from engage_assets.ledger.log import Present, asked_already, enter, planned_row, present_states, stamp
+from engage_assets.ledger.log import Present, asked_already, enter, enter_each, planned_row, present_states, stamp
 from engage_assets.ledger.outbox import put_deliveries
 from engage_assets.ledger.states import CLAIMED, HANDED_OVER, IN_DOUBT, ORDER, PLANNED, refuse_illegal
 
@@ -109,12 +109,8 @@ class SqlLedger:
             kept = [move for move in kept if not _said_already(move, present)]
             refuse_illegal(kept, {send_id: one.state for send_id, one in present.items()})
             at = stamp(connection, now)
-            order = sorted(kept, key=lambda move: (move.state, move.reason or ""))
-            for (state, reason), group in groupby(order, key=lambda move: (move.state, move.reason)):
-                ids = [move.send_id for move in group]
-                enter(connection, ids, state, at, reason, now + self._lease if state == HANDED_OVER else None)
-                if state == "sent":
-                    put_deliveries(connection, ids, at)
+            enter_each(connection, kept, at, now + self._lease)
+            put_deliveries(connection, [present[move.send_id] for move in kept if move.state == "sent"], at)
         return lost
 
     def move(self, send_ids: Sequence[str], state: str, now: datetime, reason: str | None = None) -> None:

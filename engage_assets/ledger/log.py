@@ -1,22 +1,25 @@
 """What a transaction of the ledger reads and writes of sends and their log."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Insert, Select, Update, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Insert, Select, Update, bindparam, case, func, insert, select, update
 from sqlalchemy.types import DateTime
 
-from engage_assets.domain.sends import Send
+from engage_assets.domain.sends import Move, Send
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import lock
-from engage_assets.ledger.engines import as_list, later, listed, listed_on
-from engage_assets.ledger.states import ASKING, PLANNED
+from engage_assets.ledger.engines import as_list, later, listed, listed_on, rows_on
+from engage_assets.ledger.states import ASKING, HANDED_OVER, PLANNED
 
 TICK: Final = timedelta(microseconds=1)
+CANDIDATE: Final = ("customer_id", "program", "marketplace", "subject_type", "subject_id", "channel")
+"""Columns of a send that say which candidate it asks, and through which channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Present:
 
     state: str
     began: datetime
+    candidate: tuple[str, ...]
+    """Columns of CANDIDATE, where it solicits; else empty."""
 
 
 def planned_row(send: Send) -> dict[str, Any]:
@@ -56,7 +61,10 @@ def stamp(connection: Connection, now: datetime) -> datetime:
 def present_states(connection: Connection, send_ids: Iterable[str]) -> dict[str, Present]:
     """Where each known send stands, locked in the order of the keys."""
     found = connection.execute(_present(connection.dialect.name), {"keys": as_list(sorted(set(send_ids)))})
-    return {send_id: Present(state, began) for send_id, state, began in found}
+    return {
+        send_id: Present(state, began, tuple(candidate) if solicits else ())
+        for send_id, state, began, solicits, *candidate in found.all()
+    }
 
 
 def asked_already(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
@@ -108,6 +116,39 @@ def enter(
     _record(connection, keys, reason)
 
 
+def enter_each(connection: Connection, moves: Sequence[Move], at: datetime, lease_until: datetime) -> None:
+    """Let sends, whose rows are locked, enter each its state, as `enter`; the lease is of those handed over.
+
+    Two statements for all of them: what a running delivery does many times a second. Nobody becomes planned here.
+    """
+    if not moves:
+        return
+    rows = json.dumps([[move.send_id, move.state, move.reason] for move in sorted(moves, key=lambda one: one.send_id)])
+    changed, recorded = _entered_each(connection.dialect.name)
+    connection.execute(changed, {"moves": rows, "at_least": at, "lease": lease_until})
+    connection.execute(recorded, {"moves": rows})
+
+
+@cache
+def _entered_each(dialect: str) -> tuple[Update, Insert]:
+    table = tables.sends
+    moves = rows_on(dialect, "moves", 3).subquery("given")
+    send_id, state, reason = moves.c
+    changed = (
+        update(table)
+        .where(table.c.send_id == send_id)
+        .values(
+            state=state,
+            updated_at=later(dialect, table.c.updated_at, bindparam("at_least", type_=DateTime)),
+            step=table.c.step + 1,
+            lease_until=case((state == HANDED_OVER, bindparam("lease", type_=DateTime))),
+        )
+    )
+    present = select(table.c.send_id, table.c.step, table.c.state, table.c.updated_at, reason)
+    joined = present.join_from(moves, table, table.c.send_id == send_id)
+    return changed, insert(tables.send_states).from_select(["send_id", "step", "state", "at", "reason"], joined)
+
+
 def _go_back(connection: Connection, keys: str, at: datetime, reason: str | None) -> None:
     table = tables.sends
     rows = connection.execute(
@@ -133,7 +174,8 @@ _PASSED: Final = select(func.max(tables.cuts.c.until)).where(
 @cache
 def _present(dialect: str) -> Select[Any]:
     table = tables.sends.c
-    wanted = select(table.send_id, table.state, table.updated_at).where(table.send_id.in_(listed_on(dialect)))
+    columns = (table.send_id, table.state, table.updated_at, table.is_solicitation)
+    wanted = select(*columns, *(table[name] for name in CANDIDATE)).where(table.send_id.in_(listed_on(dialect)))
     return wanted.order_by(table.send_id).with_for_update()
 
 

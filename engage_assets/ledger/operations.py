@@ -99,7 +99,7 @@ class SqlOperations:
             at = stamp(connection, now)
             enter(connection, present, state, at, "RESOLVED")
             if state == "sent":
-                put_deliveries(connection, list(present), at)
+                put_deliveries(connection, present.values(), at)
             _keep(connection, at, who, "resolve", f"{len(present)} sends", f"{state}: {', '.join(sorted(present))}")
         return len(present)
 

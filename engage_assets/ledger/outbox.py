@@ -1,17 +1,15 @@
 """The outbox: what must happen outside the ledger, written in the transaction that causes it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from engage_assets.domain.responses import OutboxEntry
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import Database
-from engage_assets.ledger.engines import as_list, listed_on
+from engage_assets.ledger.log import CANDIDATE, Present
 
 
 class SqlOutbox:
@@ -53,20 +51,7 @@ def put(connection: Connection, topic: str, payloads: Sequence[Mapping[str, str]
         connection.execute(insert(tables.outbox), rows)
 
 
-@cache
-def _delivered(dialect: str) -> Select[Any]:
-    table = tables.sends.c
-    key = (table.customer_id, table.program, table.marketplace, table.subject_type, table.subject_id, table.channel)
-    solicited = select(*key).where(table.send_id.in_(listed_on(dialect)), table.is_solicitation)
-    return solicited.order_by(table.send_id)
-
-
-def put_deliveries(connection: Connection, send_ids: Sequence[str], at: datetime) -> None:
+def put_deliveries(connection: Connection, sent: Iterable[Present], at: datetime) -> None:
     """The candidates of solicitations that were sent become `delivered`."""
-    rows = connection.execute(_delivered(connection.dialect.name), {"keys": as_list(sorted(send_ids))}).mappings()
-    put(
-        connection,
-        "candidate_status",
-        [{**row, "status": "delivered", "at": at.isoformat()} for row in rows],
-        at,
-    )
+    keys = [dict(zip(CANDIDATE, one.candidate, strict=True)) for one in sent if one.candidate]
+    put(connection, "candidate_status", [{**key, "status": "delivered", "at": at.isoformat()} for key in keys], at)

@@ -50,7 +50,7 @@ class Desk:
         if send is None:
             return words.lost()
         if is_foreign(request):
-            return self._show("refused", send, 403, back=f"/review/{token}")
+            return self._show("refused", send, 403, back=f"../review/{token}")
         try:
             posted = await read_review(request, self.services.limits)
         except FormTooLarge:
@@ -64,7 +64,7 @@ class Desk:
         send = self._visitor(token, "answer")
         if send is None:
             return words.lost()
-        return self._show("thanks", send, again=False) if self._has_answered(send) else _go(f"/review/{token}")
+        return self._show("thanks", send, again=False) if self._has_answered(send) else _go(f"../review/{token}")
 
     def preferences_page(self, token: str, *, is_saved: bool) -> Response:
         """What the person wants no more of."""
@@ -94,9 +94,9 @@ class Desk:
             return words.lost()
         ticked = await self._ticked(request)
         if ticked is None or is_foreign(request):
-            return self._show("refused", send, 403, back=f"/preferences/{token}")
+            return self._show("refused", send, 403, back=f"../preferences/{token}")
         await run_in_threadpool(self._choose, send, ticked)
-        return _go(f"/preferences/{token}?saved=yes")
+        return _go(f"../preferences/{token}?saved=yes")
 
     def unsubscribe_page(self, token: str) -> Response:
         """One button, or the word that it was pressed."""
@@ -117,9 +117,9 @@ class Desk:
         if send is None:
             return words.lost()
         if ticked is None or is_foreign(request):
-            return self._show("refused", send, 403, back=f"/unsubscribe/{token}")
+            return self._show("refused", send, 403, back=f"../unsubscribe/{token}")
         await run_in_threadpool(self._unsubscribe, send)
-        return _go(f"/unsubscribe/{token}")
+        return _go(f"../unsubscribe/{token}")
 
     def _visitor(self, token: str, purpose: Purpose) -> KnownSend | None:
         """The send that a token names; None where the link is not good."""
@@ -155,7 +155,7 @@ class Desk:
     def _answer(self, send: KnownSend, token: str, posted: ReviewForm) -> Response:
         """Keep the review, or show what is wrong with it. Who answers twice is thanked twice and counted once."""
         if self._has_answered(send):
-            return _go(f"/thanks/{token}")
+            return _go(f"../thanks/{token}")
         faults, photos = check(posted, self.services.limits)
         if faults:
             return self._show_form(send, token, posted, faults, 422)
@@ -180,7 +180,7 @@ class Desk:
         finally:
             if not is_kept:
                 self.photos.remove(names)
-        return _go(f"/thanks/{token}")
+        return _go(f"../thanks/{token}")
 
     def _unsubscribe(self, send: KnownSend) -> None:
         """No more of anything; what else was chosen stays, should the person come back."""

@@ -88,7 +88,7 @@ class Track:
         else:
             self._judge(request, send, "click", "redirect")
         answer = self.services.signer.sign("answer", send.send_id, said.expires_at)
-        return RedirectResponse(f"/review/{answer}", status_code=302, headers=_HEADERS)
+        return RedirectResponse(f"../review/{answer}", status_code=302, headers=_HEADERS)
 
     def _read(self, token: str, purpose: Purpose) -> Token | None:
         return self.services.signer.read(token, purpose, self.services.clock.now())

@@ -33,6 +33,7 @@ OF_PARTITION: Final = (
     " WHERE program = :program AND partition_date = :partition"
     " ORDER BY customer_id, marketplace, subject_type, subject_id"
 )
+EXPIRED: Final = f"{_ROW} WHERE expires_at <= :now LIMIT :limit"
 DELETE_EXPIRED: Final = "DELETE FROM candidates WHERE expires_at <= :now"
 
 

@@ -9,7 +9,7 @@ from engage_assets.domain.errors import EngageError
 from engage_assets.domain.ports import CandidateKey
 from engage_assets.domain.statuses import RANK
 from engage_assets.stores import queries
-from engage_assets.stores.columns import STORED, flag_of, lanes_of
+from engage_assets.stores.columns import KEY, STORED, flag_of, lanes_of
 from engage_assets.stores.cursors import cursor_of, place_of
 
 Row = tuple[Any, ...]
@@ -46,6 +46,11 @@ class Reader(ABC):
         if program_id is not None:
             values["program"] = program_id
         return _as_dictionaries(self._ask(queries.OF_CUSTOMER[program_id is not None, channel], values))
+
+    def expired(self, now: datetime, limit: int) -> list[CandidateKey]:
+        """See CandidateReader."""
+        rows = _as_dictionaries(self._ask(queries.EXPIRED, {"now": now, "limit": limit}))
+        return [CandidateKey(*(row[name] for name in KEY)) for row in rows]
 
     def page(
         self,

@@ -409,7 +409,9 @@ def test_nothing_expired_is_served(store):
     advance(store, "registered", *ends)
     rows = store.with_status("product-reviews", frozenset({"registered", "active"}), None, 10, NOW)
     assert [row["customer_id"] for row in rows] == ["soon"]
+    assert {one.customer_id for one in store.expired(NOW, 10)} == {"past", "at once"}
     assert store.delete_expired(NOW) == 2
+    assert store.expired(NOW, 10) == []
 
 
 def test_a_single_candidate_is_got_and_deleted(store):
