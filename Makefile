@@ -25,7 +25,7 @@ help: ## list the targets
 setup: .venv/.installed ## create .venv from the locked dependencies
 
 .PHONY: demo
-demo: .venv/.installed ## generate a small world, run its last day, deliver to the outbox in dry-run, show the funnel
+demo: .venv/.installed ## generate a small world, run one of its days, deliver to the outbox, let its people answer, show the funnel
 	@$(BIN)/engage demo
 
 .PHONY: ui
@@ -70,7 +70,7 @@ soak: .venv/.installed parts ## the long crash test: 50,000 messages, 200 kills 
 	@$(BIN)/pytest -m soak -s
 
 .PHONY: serve
-serve: .venv/.installed ## the serving service on the same home: http://localhost:8080/docs
+serve: .venv/.installed ## the serving service on the same home: http://localhost:8080/openapi.json
 	@$(BIN)/engage serve
 
 .PHONY: lock

@@ -11,7 +11,7 @@ from typing import Any
 from engage_assets.domain.sends import Cap, ClaimRules, Send
 from engage_assets.ledger.ledger import SqlLedger
 
-NOW = datetime(2026, 11, 20, 9)
+NOW = datetime.fromisoformat("2026-11-20 09:00")
 SENDS = 50_000
 RULES = ClaimRules(cap=Cap(3, timedelta(days=30)))
 

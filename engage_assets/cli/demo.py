@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "product-reviews"
 PORT: Final = 8080
+AFTERWARDS: Final = 14
+"""Days that the world goes on after the partition, so that its ordinary reviews do."""
 ANSWER_DAYS: Final = 11
 """Nights after its partition on which the last simulated answer is in: a week to open, three days to write."""
 _START_SECONDS: Final = 60
@@ -33,9 +35,9 @@ _START_SECONDS: Final = 60
 @click.command()
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same world.")
 def demo(seed: int) -> None:
-    """Generate a world, run its last partition, deliver to the outbox, let its people answer, and show it all."""
-    first_day, days = date(2026, 10, 1), 30
-    partition = first_day + timedelta(days=days - 1)
+    """Generate a world, run one of its days, deliver to the outbox, let its people answer, and show it all."""
+    first_day, partition = date(2026, 10, 1), date(2026, 10, 30)
+    days = (partition - first_day).days + 1 + AFTERWARDS
     with plain_errors():
         desk = launcher()
         click.echo(f"1. a synthetic warehouse: seed {seed}, {days} days from {first_day}")

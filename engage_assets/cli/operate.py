@@ -214,6 +214,7 @@ def opt_out(customer_id: str, program_id: str | None, channel: str | None) -> No
         desk.parts["ledger"].opt_out(customer_id, now, program_id, channel)
         relay(desk.parts["outbox"], desk.parts["store"], now)
         scope = " and ".join(filter(None, [program_id and f"program {program_id}", channel and f"channel {channel}"]))
+        desk.parts["operations"].note("opt_out", customer_id, scope or "everything", operator(), now)
         click.echo(f"recorded at {now:%Y-%m-%d %H:%M} UTC: {customer_id} opted out of {scope or 'everything'}")
 
 

@@ -53,7 +53,7 @@ def serve(host: str, port: int, workers: int) -> None:
         desk = launcher()
         parts = desk.parts
         declared = f"; declared clock: {desk.clock.now():%Y-%m-%d %H:%M} UTC" if desk.clock.is_declared else ""
-        click.echo(f"http://{host}:{port}/docs  (health: /healthz, /readyz){declared}", err=True)
+        click.echo(f"http://{host}:{port}/openapi.json  (health: /healthz, /readyz){declared}", err=True)
         with Relay(parts["outbox"], parts["store"], parts["clock"]):
             run(partial(build_services, dict(os.environ)), host, port, workers)
 

@@ -1,10 +1,13 @@
 """Campaigns: the listed candidates' messages, rendered."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
 
 import dagster as dg
 import polars as pl
 
+from engage_assets.channels.preview import preview
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import list_stages, stages
 from engage_assets.defs.describe import markdown_table, mistakes_as_failures
@@ -15,7 +18,11 @@ from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import DECISIONS, EMAIL_CAMPAIGNS, EMAIL_LIST
-from engage_assets.lake import Lake
+from engage_assets.lake import Lake, replacing
+
+SHOWN: Final = 3
+"""Messages of each campaign on the page that a person looks at."""
+STAND_IN_SERVICE: Final = "https://preview.example"
 
 
 def campaign_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> list[dg.AssetsDefinition]:
@@ -30,12 +37,29 @@ def campaign_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -
             _require_closed(desk, program)
             batch = desk.batch(warehouse, marketplaces)
             desk.write(EMAIL_CAMPAIGNS.name, list_stages.render_campaigns(batch, desk.read(EMAIL_LIST.name)))
-        # Counts only: Dagster's records are no place for the text of messages.
+        # Counts, and a page beside: Dagster's records are no place for the text of messages.
         rendered = desk.read(EMAIL_CAMPAIGNS.name).group_by("campaign_id", "template_id", "locale")
         counts = rendered.agg(messages=pl.len()).sort("campaign_id", "locale").collect()
-        yield desk.result(EMAIL_CAMPAIGNS.name, {"campaigns": markdown_table(counts)})
+        page = _write_preview(desk, lake, program, marketplaces)
+        shown = {"preview": dg.MetadataValue.path(str(page))} if page else {}
+        yield desk.result(EMAIL_CAMPAIGNS.name, {"campaigns": markdown_table(counts), **shown})
 
     return [render_campaigns]
+
+
+def _write_preview(desk: Desk, lake: Lake, program: Program, marketplaces: Mapping[str, Marketplace]) -> Path | None:
+    """A page with the first messages of each campaign, beside its file: as people see them, but for their names."""
+    messages = desk.read(EMAIL_CAMPAIGNS.name)
+    keys = messages.select("campaign_id", "send_id").collect()
+    wanted = keys.group_by("campaign_id", maintain_order=True).head(SHOWN).lazy().select("send_id")
+    rows = messages.join(wanted, on="send_id", how="semi", maintain_order="left").collect()
+    path = lake.path((program.key, EMAIL_CAMPAIGNS.name), desk.partition.isoformat(), ".html")
+    if rows.is_empty():
+        path.unlink(missing_ok=True)
+        return None
+    with replacing(path) as aside:
+        aside.write_text(preview(rows, marketplaces=marketplaces, base_url=STAND_IN_SERVICE), encoding="utf-8")
+    return path
 
 
 def _require_closed(desk: Desk, program: Program) -> None:

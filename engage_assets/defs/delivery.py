@@ -210,6 +210,7 @@ class Tick:
         press = Letterpress(batch.marketplaces, postman.links)
         counts: Counter[str] = Counter()
         for some in rows.iter_slices(BATCH):
+            watched.look_for_stops()
             held = watched.held_campaigns()
             open_ones = some.filter(~pl.col("campaign_id").is_in(held)) if held else some
             if watched.pump.halted:
@@ -221,7 +222,12 @@ class Tick:
             postman.ledger.move(invalid, "failed", postman.clock.now(), "MESSAGE_INVALID")
             counts["failed"] += len(invalid)
             for slot_at, group in letters.items():
-                watched.pump.feed(group, slot_at + SEND_WINDOW)
+                if channel.shadow:
+                    ids = [letter.send_id for letter in group]
+                    postman.ledger.move(ids, "skipped", postman.clock.now(), "SHADOW")
+                    counts["skipped"] += len(ids)
+                else:
+                    watched.pump.feed(group, slot_at + SEND_WINDOW)
         return counts
 
     def _seed(self, messages: pl.LazyFrame, mine: pl.DataFrame, channel: EmailChannel) -> None:

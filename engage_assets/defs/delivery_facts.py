@@ -69,7 +69,7 @@ def barred(
             _of_person(people.get(row["customer_id"]))
             or _of_facts(facts[row["send_id"]], channel)
             or _of_candidate(row, batch, store, channel, now)
-            or _of_program(row, batch, channel, now)
+            or _of_program(row, batch, now)
         )
         if reason:
             reasons[row["send_id"]] = reason
@@ -105,11 +105,9 @@ def _of_candidate(
     return None if candidate and candidate["status"] in ASKED_BY[channel.type] else "CANDIDATE_ENDED"
 
 
-def _of_program(row: Mapping[str, Any], batch: Batch, channel: EmailChannel, now: datetime) -> str | None:
+def _of_program(row: Mapping[str, Any], batch: Batch, now: datetime) -> str | None:
     zone = row["time_zone"] or batch.marketplaces[row["marketplace"]].time_zone
-    if is_quiet(batch.program.quiet_hours, now, zone):
-        return "QUIET_HOURS"
-    return "SHADOW" if channel.shadow else None
+    return "QUIET_HOURS" if is_quiet(batch.program.quiet_hours, now, zone) else None
 
 
 def _facts_now(batch: Batch, rows: pl.DataFrame, lake: Lake, now: datetime) -> pl.DataFrame:

@@ -70,9 +70,13 @@ class Watched:
             self._look()
 
     def _look(self) -> None:
-        """Pause campaigns whose bounces or complaints are too many; halt where the program or a running one is held."""
+        """Pause campaigns whose bounces or complaints are too many, then look for stops."""
         for campaign in self._campaigns:
             pause_if_bad(self._ledger, self._operations, campaign, self._clock.now())
+        self.look_for_stops()
+
+    def look_for_stops(self) -> None:
+        """Halt where the program, or a campaign that runs, is held."""
         stops = self._operations.stopped([self._program, *self._campaigns])
         whole = [stop for stop in stops if stop.target == self._program]
         new = {stop.target: stop.reason for stop in stops if stop.target not in {*self._paused, self._program}}
@@ -85,7 +89,10 @@ class Watched:
 
 
 def pause_if_bad(ledger: Ledger, operations: Operations, campaign: str, now: datetime) -> None:
-    """Pause a campaign whose bounce or complaint rate is too high, and say so once."""
-    why = verdict(*ledger.health(campaign))
+    """Pause a campaign whose bounce or complaint rate is too high, and say so once.
+
+    Where a person let it go on after a pause, only what happened since then counts.
+    """
+    why = verdict(*ledger.health(campaign, operations.resumed_at(campaign)))
     if why and operations.stop(campaign, why, ITSELF, now):
         operations.raise_alert(f"pause:{campaign}", f"{campaign} was paused: {why}", now)

@@ -1,5 +1,6 @@
 """The relay: carries what the ledger's outbox holds to the candidate store, at least once and idempotently."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -11,6 +12,8 @@ from engage_assets.domain.responses import OutboxEntry
 
 TOPICS: Final = ("candidate_status", "customer_opted_out")
 AT_ONCE: Final = 1_000
+REST_SECONDS: Final = 5.0
+"""After a failure."""
 PAUSE_SECONDS: Final = 0.25
 """A status follows within a second: twice this, and the time that a batch takes."""
 
@@ -81,9 +84,18 @@ class Relay:
             raise self._error
 
     def _run(self) -> None:
+        pause = PAUSE_SECONDS
+        while not self._over.wait(pause):
+            pause = PAUSE_SECONDS if self._carry() else REST_SECONDS
+        self._carry()
+
+    def _carry(self) -> bool:
+        """Whether all was carried; a database that fails is asked again later, and says so in the log."""
         try:
-            while not self._over.wait(PAUSE_SECONDS):
-                relay(self._outbox, self._store, self._clock.now())
             relay(self._outbox, self._store, self._clock.now())
-        except Exception as error:  # noqa: BLE001 – raised again where the block ends
+        except Exception as error:  # noqa: BLE001 – the last one is raised where the block ends
+            logging.getLogger(__name__).warning("the relay rests for %s s: %s", REST_SECONDS, type(error).__name__)
             self._error = error
+        else:
+            self._error = None
+        return self._error is None

@@ -253,8 +253,12 @@ class Ledger(Protocol):
     def send_events(self, after: datetime | None, until: datetime) -> pl.DataFrame:
         """SENDS_LOG rows with `at` in (after, until], sorted; waits for writers that began before `until`."""
 
-    def health(self, campaign_id: str) -> tuple[int, int, int]:
-        """Sends of a campaign that were sent, that bounced, and that brought complaints."""
+    def health(self, campaign_id: str, since: datetime | None = None) -> tuple[int, int, int]:
+        """Sends of a campaign that were answered for by the transport, that bounced, and that brought complaints.
+
+        What the transport refused for good has bounced. `since`: only what happened after it. All are 0 while nothing
+        went wrong.
+        """
 
     def first_sent_on(self, program: str) -> date | None:
         """Day (UTC) of the first slot of a program that was sent."""
@@ -340,6 +344,9 @@ class Operations(Protocol):
 
     def stopped(self, targets: Sequence[str]) -> list[Stop]:
         """The stops that hold, of some programs and campaigns."""
+
+    def resumed_at(self, target: str) -> datetime | None:
+        """When the last stop of a program or campaign was lifted; None: none was."""
 
     def approve(self, approval: Approval) -> None:
         """Keep a person's approval."""

@@ -95,7 +95,7 @@ SEND_REASONS: Final[dict[str, str]] = {
     "SHADOW": "the channel is in shadow mode: everything but the transport",
     "MESSAGE_INVALID": "the message could not be built: an address that is none, or a line break in a header",
     "TRANSPORT_REFUSED": "the transport refused the message for good",
-    "TRANSPORT_UNAVAILABLE": "the transport refused for the moment, five times over",
+    "TRANSPORT_UNAVAILABLE": "the transport refused for the moment, and again at each of five retries",
     "NO_ANSWER": "the connection broke after the message began to go out: nobody can tell whether it arrived",
     "OWNER_LOST": "the process that handed it over broke off before the answer: nobody can tell whether it arrived",
     "RESOLVED": "a person said what became of it",

@@ -260,7 +260,11 @@ AUDIT_LOG = Table(
     (
         Column("at", "instant", "When."),
         Column("who", "text", "Who; engage for what the system did by itself."),
-        Column("act", "text", "stop, resume, pause, approve, resolve, import, make_key, revoke_key or rotate_keys."),
+        Column(
+            "act",
+            "text",
+            "stop, resume, approve, resolve, import, opt_out, make_key, revoke_key, rotate_keys, accept_restore.",
+        ),
         Column("target", "text", "The program, campaign, file or key."),
         Column("details", "text", "Counts and reasons."),
     ),
@@ -440,7 +444,11 @@ METRICS = Table(
         Column("partition_date", "date", "The partition."),
         Column("as_of", "date", "The night (23:59 UTC) at which it was measured."),
         Column("metric", "text", "Name of the metric."),
-        Column("dimension", "text", "all, stage, reason, band, bucket, marketplace, channel, model or config."),
+        Column(
+            "dimension",
+            "text",
+            "all, stage, reason, band, bucket, marketplace, channel, model, config, rating, send_reason or headroom.",
+        ),
         Column("member", "text", "Member of the dimension."),
         Column("numerator", "number", "What was counted."),
         Column("denominator", "number", "Out of what; null for plain counts."),

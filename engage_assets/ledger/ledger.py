@@ -1,5 +1,6 @@
 """The operational record of sends in a relational database: SQLite by default, PostgreSQL by its URL."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
@@ -8,7 +9,7 @@ from random import Random
 from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import Connection, Select, case, delete, func, insert, select, update
+from sqlalchemy import Connection, DateTime, Select, bindparam, case, delete, func, insert, select, update
 
 from engage_assets.domain.ports import NO_RULES
 from engage_assets.domain.sends import ClaimRules, Claims, Move, Send
@@ -21,6 +22,8 @@ from engage_assets.ledger.log import Present, asked_already, enter, enter_each, 
 from engage_assets.ledger.outbox import put_deliveries
 from engage_assets.ledger.states import CLAIMED, HANDED_OVER, IN_DOUBT, ORDER, PLANNED, refuse_illegal
 
+_NO_SUCH_ADDRESS: Final = re.compile(r"TRANSPORT_REFUSED 5\d\d 5\.1\.")
+_LONG_AGO: Final = datetime(1, 1, 1)  # noqa: DTZ001 – UTC without a zone attached, as everywhere
 LEASE: Final = timedelta(minutes=10)
 """A send that its owner neither moves on nor gives back within this belongs to nobody any more."""
 
@@ -111,6 +114,7 @@ class SqlLedger:
             at = stamp(connection, now)
             enter_each(connection, kept, at, now + self._lease)
             put_deliveries(connection, [present[move.send_id] for move in kept if move.state == "sent"], at)
+            _suppress_unknown(connection, [move for move in kept if _is_unknown_address(move)], at)
         return lost
 
     def move(self, send_ids: Sequence[str], state: str, now: datetime, reason: str | None = None) -> None:
@@ -220,19 +224,30 @@ class SqlLedger:
             statement = statement.where(table.received_at > after)
         return self.database.cut(until, statement, RESPONSES_LOG).sort("received_at", "response_id")
 
-    def health(self, campaign_id: str) -> tuple[int, int, int]:
+    def health(self, campaign_id: str, since: datetime | None = None) -> tuple[int, int, int]:
         """See Ledger."""
-        table, events = tables.sends.c, tables.interactions.c
-        sent = select(func.count()).where(table.campaign_id == campaign_id, table.state == "sent")
+        table, events, states = tables.sends.c, tables.interactions.c, tables.send_states.c
+        of_campaign, after = table.campaign_id == campaign_id, bindparam("since", type_=DateTime)
+        sent = select(func.count()).where(of_campaign, table.state == "sent", table.updated_at > after)
+        refused = (
+            select(func.count())
+            .join_from(tables.sends, tables.send_states, states.send_id == table.send_id)
+            .where(of_campaign, table.state == "failed", states.step == table.step, states.at > after)
+            .where(states.reason.startswith("TRANSPORT_REFUSED"))
+        )
         bad = (
             select(events.kind, func.count(events.send_id.distinct()))
             .join_from(tables.interactions, tables.sends, events.send_id == table.send_id)
-            .where(events.kind.in_(["bounce", "complaint"]), table.campaign_id == campaign_id)
+            .where(events.kind.in_(["bounce", "complaint"]), of_campaign, events.received_at > after)
             .group_by(events.kind)
         )
+        values = {"since": since or _LONG_AGO}
         with self.database.reading() as connection:
-            counts = {row[0]: row[1] for row in connection.execute(bad)}
-            return connection.execute(sent).scalar_one(), counts.get("bounce", 0), counts.get("complaint", 0)
+            counts = {row[0]: row[1] for row in connection.execute(bad, values)}
+            failed = connection.execute(refused, values).scalar_one()
+            # Asked every two seconds of a running campaign: the whole of it is counted where something went wrong.
+            taken = connection.execute(sent, values).scalar_one() if counts or failed else 0
+        return taken + failed, counts.get("bounce", 0) + failed, counts.get("complaint", 0)
 
     def first_sent_on(self, program: str) -> date | None:
         """See Ledger."""
@@ -282,6 +297,23 @@ def _plan_new(connection: Connection, rows: Sequence[dict[str, Any]], at: dateti
         states = [{"send_id": send_id, "step": 0, "state": PLANNED, "at": at, "reason": None} for send_id in new]
         connection.execute(insert(tables.send_states), states)
     return new
+
+
+def _is_unknown_address(move: Move) -> bool:
+    """Whether the transport refused a message because there is no such address (RFC 3463: 5.1.x)."""
+    return move.state == "failed" and bool(_NO_SUCH_ADDRESS.match(move.reason or ""))
+
+
+def _suppress_unknown(connection: Connection, moves: Sequence[Move], at: datetime) -> None:
+    """Nobody is written to again whose address the transport says does not exist."""
+    if not moves:
+        return
+    table = tables.sends.c
+    query = select(table.customer_id).where(table.send_id.in_(listed(connection)))
+    customers = connection.execute(query, {"keys": as_list(sorted(move.send_id for move in moves))}).scalars()
+    rows = [{"customer_id": one, "reason": "hard_bounce", "at": at} for one in sorted(set(customers))]
+    if rows:
+        connection.execute(insert_new(connection, tables.suppressions), rows)
 
 
 def _events() -> Select[Any]:

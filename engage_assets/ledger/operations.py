@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.operations import Alert, Approval, Stop, address_hash
@@ -53,6 +53,12 @@ class SqlOperations:
         """See Operations."""
         with self._database.reading() as connection:
             return _stops(connection, targets)
+
+    def resumed_at(self, target: str) -> datetime | None:
+        """See Operations."""
+        table = tables.stops.c
+        with self._database.reading() as connection:
+            return connection.execute(select(func.max(table.lifted_at)).where(table.target == target)).scalar()
 
     def approve(self, approval: Approval) -> None:
         """See Operations."""

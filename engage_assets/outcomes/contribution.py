@@ -155,7 +155,9 @@ def _ratings(tally: pl.DataFrame, known: frozenset[str]) -> Iterator[Figure]:
 def _reasons(tally: pl.DataFrame) -> Iterator[Figure]:
     """Why sends were skipped, failed, or are in doubt."""
     for fate in ("skipped", "failed", "in_doubt"):
-        of_fate = tally.filter(pl.col("outcome") == fate).with_columns(pl.col("reason").fill_null("not stated"))
+        # The transport's own code stands behind ours, and in `outcomes`.
+        code = pl.col("reason").str.split(" ").list.first().fill_null("not stated")
+        of_fate = tally.filter(pl.col("outcome") == fate).with_columns(reason=code)
         for reason, group in sorted(of_fate.group_by("reason"), key=lambda item: item[0]):
             yield count(fate, int(group["sends"].sum()), "sends with this reason", "send_reason", str(reason[0]))
 

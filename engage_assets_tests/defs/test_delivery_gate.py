@@ -11,6 +11,7 @@ from engage_assets.dispatch.relay import relay
 from engage_assets.domain.errors import DeliveryRefused
 from engage_assets.domain.ports import CandidateKey, StatusChange
 from engage_assets.domain.responses import Interaction, Response
+from engage_assets.domain.sends import Answer, Send
 from engage_assets.domain.slots import next_slot
 from engage_assets.ledger.contacts import SqlContacts
 from engage_assets.watermark import Watermark
@@ -146,7 +147,8 @@ def test_a_stop_while_it_runs_acts_within_a_batch(tmp_path):
 
     sent = len(campaign.outbox())
     assert sent <= 400
-    assert campaign.ledger.states(CAMPAIGN) == {"planned": 600 - sent, "sent": sent}
+    states = campaign.ledger.states(CAMPAIGN)
+    assert (states["planned"], states.get("sent", 0)) == (600 - sent, sent)
 
 
 def test_too_many_bounces_pause_a_campaign_and_tell_once(tmp_path):
@@ -323,3 +325,51 @@ def test_everybody_is_written_to_at_his_local_time_or_not_at_all(tmp_path, day, 
         shown = local.time().replace(tzinfo=None)
         assert shown == clock or (at == "02:30" and shown == time(3) and row["time_zone"] == "America/New_York")
         assert local.fold == 0
+
+
+def test_after_a_person_lets_a_paused_campaign_go_on_only_what_follows_counts(tmp_path):
+    people = [f"c-{number:04}" for number in range(40)]
+    campaign = SmallCampaign(tmp_path, people)
+    later = SLOT + timedelta(hours=1)
+    campaign.render(*({"customer_id": one, "slot_at": SLOT if at < 20 else later} for at, one in enumerate(people)))
+    campaign.deliver(SLOT)
+    bounces = [
+        Interaction(f"b-{send_id}", send_id, "bounce", SLOT, "generic", is_permanent=True)
+        for send_id in campaign.outbox()[:8]
+    ]
+    SqlContacts(campaign.database).record(bounces, SLOT + MINUTE)
+    campaign.deliver(later)
+    assert len(campaign.outbox()) == 20
+
+    campaign.operations.resume(CAMPAIGN, "ada", later + MINUTE)
+    campaign.deliver(later + 15 * MINUTE)
+
+    assert len(campaign.outbox()) == 40
+
+
+def test_what_the_transport_refuses_for_good_counts_as_a_bounce_and_is_not_written_to_again(tmp_path):
+    people = [f"c-{number:04}" for number in range(40)]
+
+    class Refusing:
+        transport, leaves_machine, lines, per_second = "smtp", False, 1, None
+
+        def open(self):
+            return self
+
+        def hand_over(self, letter):
+            return Answer("failed", "TRANSPORT_REFUSED 550 5.1.1")
+
+        def close(self):
+            pass
+
+    campaign = SmallCampaign(tmp_path, people, sender=Refusing())
+    later = SLOT + timedelta(hours=1)
+    campaign.render(*({"customer_id": one, "slot_at": SLOT if at < 20 else later} for at, one in enumerate(people)))
+    campaign.deliver(SLOT)
+    campaign.deliver(later)
+
+    assert campaign.ledger.states(CAMPAIGN) == {"planned": 20, "failed": 20}
+    assert "20 bounces of 20 sent" in campaign.operations.stopped([CAMPAIGN])[0].reason
+    again = Send("product-reviews", CAMPAIGN, people[0], "p-2", "email", later, "product-reviews")
+    campaign.ledger.plan([again], later)
+    assert campaign.ledger.claim([again.send_id], later).refused == {again.send_id: "SUPPRESSED"}
