@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any, Final
 
 import dagster as dg
+import polars as pl
 
 from engage_assets.channels.links import Links
 from engage_assets.connectors.warehouse import Warehouse
@@ -28,6 +29,8 @@ from engage_assets.lake import Lake
 from engage_assets.watermark import Watermark
 
 SENDS: Final = "email_sends"
+LISTED: Final = 100
+"""Sends in doubt that metadata list; `engage sends in-doubt` lists all."""
 _SAID: Final = {
     "volume": "Input records of the day lie where those of the same weekdays lay, or a person approved.",
     "lateness": "The batch that made the list is not too long ago.",
@@ -67,6 +70,7 @@ def delivery_job(program: Program, marketplaces: Mapping[str, Marketplace]) -> d
         for partition, counts in done.outcomes.items():
             if sum(counts.values()):
                 context.log_event(_report(program, partition, counts, postman))
+        context.log_event(_doubt_found(program, ledger))  # type: ignore[arg-type]  # taken, not declared
         _tell(context, postman, done)
 
     @dg.job(
@@ -103,7 +107,6 @@ def _report(
     program: Program, partition: date, counts: Counter[str], postman: delivery.Postman
 ) -> dg.AssetMaterialization:
     doubtful = postman.ledger.in_doubt(program.program_id)
-    listed = doubtful.select("send_id", "campaign_id", "customer_id", "subject_id", "slot_at", "at", "reason")
     said = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(counts.items()) if count)
     return dg.AssetMaterialization(
         dg.AssetKey([program.key, SENDS]),
@@ -115,7 +118,7 @@ def _report(
             "at": f"{postman.clock.now():%Y-%m-%d %H:%M} UTC",
             "is_declared_clock": postman.clock.is_declared,
             "in_doubt_now": doubtful.height,
-            **({"in_doubt": markdown_table(listed.head(100))} if doubtful.height else {}),
+            **({"in_doubt": _listed(doubtful)} if doubtful.height else {}),
         },
     )
 
@@ -199,16 +202,33 @@ def _results(sends: dg.AssetKey, partition: date, found: Iterable[Finding]) -> I
 
 
 def _doubt(sends: dg.AssetKey, program: Program, ledger: Ledger) -> dg.AssetCheckResult:
-    doubtful = ledger.in_doubt(program.program_id)
-    listed = doubtful.select("send_id", "campaign_id", "customer_id", "subject_id", "slot_at", "at", "reason")
+    found = _doubt_found(program, ledger)
     return dg.AssetCheckResult(
-        passed=doubtful.is_empty(),
+        passed=found.passed,
         asset_key=sends,
-        check_name="nothing_in_doubt",
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{doubtful.height} sends are in doubt; `engage sends resolve` says what became of them",
-        metadata={"in_doubt": markdown_table(listed.head(100))} if doubtful.height else {},
+        check_name=found.check_name,
+        severity=found.severity,
+        description=found.description,
+        metadata=found.metadata,
     )
+
+
+def _doubt_found(program: Program, ledger: Ledger) -> dg.AssetCheckEvaluation:
+    doubtful = ledger.in_doubt(program.program_id)
+    said = f"{doubtful.height} sends are in doubt; `engage sends resolve` says what became of them"
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey([program.key, SENDS]),
+        check_name="nothing_in_doubt",
+        passed=doubtful.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said if doubtful.height else "no send's fate is unknown",
+        metadata={"in_doubt": _listed(doubtful)} if doubtful.height else {},
+    )
+
+
+def _listed(doubtful: pl.DataFrame) -> dg.MetadataValue:
+    columns = ("send_id", "campaign_id", "customer_id", "subject_id", "slot_at", "at", "reason")
+    return markdown_table(doubtful.select(columns).head(LISTED))
 
 
 def _evaluation(program: Program, partition: date, finding: Finding) -> dg.AssetCheckEvaluation:

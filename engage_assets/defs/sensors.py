@@ -41,6 +41,7 @@ def responses_asset(program: Program) -> dg.AssetSpec:
     """The external asset that answers of people are reported to."""
     return dg.AssetSpec(
         dg.AssetKey([program.key, RESPONSES]),
+        deps=[dg.AssetKey([program.key, "email_sends"])],
         description="Answers that came in through our pages: an event for what came since the last, by marketplace.\n\n"
         "Reported by the sensor `responses`; the operational database has each, `outcomes` joins them to their sends.",
         group_name=program.key,
@@ -208,6 +209,7 @@ def _report(program: Program, entries: Sequence[OutboxEntry]) -> dg.AssetMateria
     by_marketplace: dict[str, Any] = {f"responses_{name}": count for name, count in sorted(counts.items())}
     return dg.AssetMaterialization(
         dg.AssetKey([program.key, RESPONSES]),
+        deps=[dg.AssetKey([program.key, "email_sends"])],
         description=f"{len(entries)} responses",
         metadata={"responses": len(entries), **by_marketplace, "first_at": moments[0], "last_at": moments[-1]},
     )
