@@ -209,7 +209,6 @@ def _report(program: Program, entries: Sequence[OutboxEntry]) -> dg.AssetMateria
     by_marketplace: dict[str, Any] = {f"responses_{name}": count for name, count in sorted(counts.items())}
     return dg.AssetMaterialization(
         dg.AssetKey([program.key, RESPONSES]),
-        deps=[dg.AssetKey([program.key, "email_sends"])],
         description=f"{len(entries)} responses",
         metadata={"responses": len(entries), **by_marketplace, "first_at": moments[0], "last_at": moments[-1]},
     )
