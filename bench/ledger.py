@@ -1,17 +1,25 @@
-"""Durable claims a second: `ledger.py DATABASE BATCH PROCESSES`. DATABASE is sqlite or a PostgreSQL URL."""
+"""Durable claims a second, every check at the send included.
 
-import json
+usage: python bench/ledger.py sqlite|postgresql|URL [BATCH] [PROCESSES]
+`postgresql` starts a server of its own, as durable as it is by default. Processes claim the same sends.
+"""
+
 import multiprocessing
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import measure
 
 from engage_assets.domain.sends import Cap, ClaimRules, Send
 from engage_assets.ledger.ledger import SqlLedger
 
 NOW = datetime.fromisoformat("2026-11-20 09:00")
+ROOT = Path(__file__).parent.parent
 SENDS = 50_000
 RULES = ClaimRules(cap=Cap(3, timedelta(days=30)))
 
@@ -35,10 +43,18 @@ def claim_all(url: str, ids: list[str], batch: int, start: Any, told: Any) -> No
     told.put((won, time.perf_counter() - began, slowest))
 
 
-def main() -> None:
-    database, batch, processes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    with tempfile.TemporaryDirectory() as folder:
+def main(database: str, batch: int = 500, processes: int = 1) -> None:
+    """Plan, claim in batches, and report; the wins must add up."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as open_ones:
         url = f"sqlite:///{folder}/ledger.db" if database == "sqlite" else database
+        if database == "postgresql":
+            sys.path.insert(0, str(ROOT))
+            from engage_assets_tests.postgres import find_binaries, running_server
+
+            binaries = find_binaries()
+            assert binaries, "PostgreSQL is missing: make parts"
+            server = open_ones.enter_context(running_server(binaries))
+            url = server.url(server.create())
         ledger = SqlLedger(url)
         sends = [a_send(number) for number in range(SENDS)]
         began = time.perf_counter()
@@ -56,19 +72,15 @@ def main() -> None:
             worker.join()
         counted = ledger.states("bench:email:2026-11-19:US")
         ledger.close()
-    seconds = max(one for _, one, _ in results)
-    print(
-        json.dumps(
-            {
-                "claims_per_second": round(SENDS / seconds),
-                "plans_per_second": round(SENDS / planned),
-                "won": sorted(won for won, _, _ in results),
-                "counts_close": sum(won for won, _, _ in results) == SENDS == counted.get("claimed"),
-                "slowest_batch_ms": round(1e3 * max(one for _, _, one in results), 1),
-            }
-        )
+    won = sorted(one for one, _, _ in results)
+    assert sum(won) == SENDS == counted.get("claimed"), (won, counted)
+    measure.report(
+        claims_per_second=round(SENDS / max(one for _, one, _ in results)),
+        plans_per_second=round(SENDS / planned),
+        won=won,
+        slowest_batch_ms=round(1e3 * max(one for _, _, one in results), 1),
     )
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1], *(int(one) for one in sys.argv[2:]))

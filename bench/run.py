@@ -114,8 +114,78 @@ def large(home: Path, small: Path) -> list[str]:
     return [row("whole partition of 5,000,000 deliveries, one run through Dagster", runs)]
 
 
+def one(script: str, *arguments: str) -> dict[str, Any]:
+    """What one fresh process reported."""
+    return run(script, *arguments, repeats=1)[0]
+
+
+def best(script: str, *arguments: str, key: str) -> dict[str, Any]:
+    """Of three fresh processes the one of the median."""
+    runs = sorted(run(script, *arguments), key=lambda found: found[key])
+    return runs[len(runs) // 2]
+
+
+def line(*cells: str) -> str:
+    """One line of the second table: what, figure, target, what stands beside it."""
+    return f"| {' | '.join(cells)} |"
+
+
+def sending() -> list[str]:
+    """Messages, ledger, and whole deliveries to real servers."""
+    letters = best("letters.py", "3000", key="linked_ms")
+    ours, theirs = letters["linked_ms"], letters["email_message_ms"]
+    beside = f"`EmailMessage`: {theirs:.2f} ms, {theirs / ours:.0f} times as much"
+    lines = [line("a message built, links signed", f"{ours:.2f} ms CPU", "under 0.5", beside)]
+    for database, target in (("sqlite", "40,000"), ("postgresql", "15,000")):
+        alone = best("ledger.py", database, "500", "1", key="claims_per_second")
+        shared = one("ledger.py", database, "500", "2")
+        wins = " and ".join(f"{won:,}" for won in shared["won"])
+        beside = f"two processes on the same keys: {shared['claims_per_second']:,} a second, won {wins}"
+        figure = f"{alone['claims_per_second']:,} a second"
+        lines.append(line(f"durable claims, {database}, batches of 500", figure, target, beside))
+    for server, target in (("aiosmtpd", "300"), ("sink", "1,000")):
+        found = best("delivery.py", server, "10000", "8", key="messages_per_second")
+        figure = f"{found['messages_per_second']:,} messages a second"
+        beside = f"{found['cpu_ms']:.2f} ms CPU a message, server aside"
+        lines.append(line(f"whole delivery to {server}, 8 connections", figure, target, beside))
+    return lines
+
+
+def stores(folder: Path) -> list[str]:
+    """The candidate store's batches."""
+    for path in folder.glob("store-put.db*"):
+        path.unlink()
+    found = one("store.py", "put", str(folder / "store-put.db"), "200000")
+    walls = {name: f"{found[name]['wall']:.1f} s" for name in ("new", "unchanged", "rescored")}
+    return [
+        line("200,000 candidates upserted", walls["new"], "2.5", f"all scores changed: {walls['rescored']}"),
+        line("the same again, unchanged", walls["unchanged"], "1.5", ""),
+    ]
+
+
+def serving(folder: Path, rows: int) -> list[str]:
+    """The service under load, with a writer beside."""
+    found = one("serving.py", str(folder), "--rows", str(rows), "--seconds", "10", "--minute")
+    customer, page, first = found["customer_query"], found["channel_first_page"], found["first_customer_query"]
+    ndjson, arrow = (statistics.median(found[f"stream_{name}"]) for name in ("ndjson", "arrow"))
+    loaded = [found[f"customer_query_during_{name}"]["p99"] for name in ("ndjson", "arrow")]
+    at = f"{rows:,} candidates, 200/s"
+    return [
+        line(
+            f"customer query, {at}",
+            f"P99 {customer['p99']} ms",
+            "10",
+            f"P50 {customer['p50']}, most {customer['max']}; beside streams of another process P99"
+            f" {loaded[0]} (NDJSON), {loaded[1]} (Arrow)",
+        ),
+        line(f"first page of a channel, {at}", f"P99 {page['p99']} ms", "15", f"P50 {page['p50']}, most {page['max']}"),
+        line(f"first minute, {at}", f"most {first['max']} ms", "50", f"P99 {first['p99']}"),
+        line("best 50,000 streamed: NDJSON, Arrow", f"{ndjson:.2f} s, {arrow:.2f} s", "1.2, 0.8", ""),
+    ]
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     small, big = home_of(500_000), home_of(5_000_000)
     out = small / "results"
     out.mkdir(exist_ok=True)
@@ -127,6 +197,11 @@ def main() -> None:
         *large(big, small),
     ]
     print("\n".join(lines))
+    folder = ROOT / ".bench"
+    more = ["| delivery and serving | figure | target | beside it |", "|---|---|---|---|", *sending(), *stores(folder)]
+    for rows in (200_000, 10_000_000):
+        more += serving(folder, rows)
+    print("\n" + "\n".join(more))
 
 
 if __name__ == "__main__":
