@@ -4,15 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 from sqlalchemy.types import DateTime
 
 from engage_assets.domain.sends import Cap, ClaimRules
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.ledger import tables
-from engage_assets.ledger.engines import as_list, listed
+from engage_assets.ledger.engines import among, as_list
 from engage_assets.ledger.states import PLANNED, SETTLED_ASKS
 
 Ask = tuple[datetime, str, str]
@@ -73,18 +74,27 @@ def _locked(connection: Connection, send_ids: Sequence[str], now: datetime, cap:
     wanted = set(send_ids)
     if cap is None:
         return _rows(connection, wanted)
+    if connection.dialect.name == "sqlite":
+        return _alone(connection, send_ids, now, cap)
     customers = _customers(connection, send_ids)
     known = wanted | _beside(connection, customers, now, cap)
     rows = _rows(connection, known)
-    if connection.dialect.name != "sqlite":  # where nobody else can have written
-        rows |= _rows(connection, _beside(connection, customers, now, cap) - known, lock=False)
+    rows |= _rows(connection, _beside(connection, customers, now, cap) - known, lock=False)
     return rows
+
+
+def _alone(connection: Connection, send_ids: Sequence[str], now: datetime, cap: Cap) -> dict[str, Standing]:
+    """As `_locked` where nobody else can write, in one question; wanted sends that it leaves out are asked for apart."""
+    values = {"keys": as_list(sorted(send_ids)), "since": now - SEND_WINDOW - cap.window}
+    found = connection.execute(_of_customers(connection.dialect.name), values).all()
+    rows = {row[0]: Standing._make(row) for row in found}
+    return rows | _rows(connection, set(send_ids) - rows.keys())
 
 
 def _customers(connection: Connection, send_ids: Sequence[str]) -> dict[str, str]:
     """Customers and cap scopes of sends, as parameters of `_beside`."""
     table = tables.sends.c
-    own = select(table.customer_id, table.cap_scope).where(table.send_id.in_(listed(connection)))
+    own = select(table.customer_id, table.cap_scope).where(among(connection.dialect.name, table.send_id))
     found = connection.execute(own, {"keys": as_list(send_ids)}).all()
     return {
         "keys": as_list(sorted({row.customer_id for row in found})),
@@ -94,26 +104,47 @@ def _customers(connection: Connection, send_ids: Sequence[str]) -> dict[str, str
 
 def _beside(connection: Connection, customers: dict[str, str], now: datetime, cap: Cap) -> set[str]:
     """Keys of all sends that may count for a cap of customers."""
-    table = tables.sends.c
-    beside = select(table.send_id).where(
-        table.customer_id.in_(listed(connection)),
-        table.cap_scope.in_(listed(connection, "scopes")),
-        table.is_solicitation,
-        table.slot_at > bindparam("since", type_=DateTime),
-        table.state.in_([PLANNED, *sorted(SETTLED_ASKS)]),
-    )
-    return set(connection.execute(beside, {**customers, "since": now - SEND_WINDOW - cap.window}).scalars())
+    values = {**customers, "since": now - SEND_WINDOW - cap.window}
+    return set(connection.execute(_keys_beside(connection.dialect.name), values).scalars())
 
 
 def _rows(connection: Connection, send_ids: set[str], *, lock: bool = True) -> dict[str, Standing]:
     """Sends by key, locked in the order of their keys."""
     if not send_ids:
         return {}
-    table = tables.sends.c
-    columns = (table[name] for name in Standing._fields)
-    statement = select(*columns).where(table.send_id.in_(listed(connection))).order_by(table.send_id)
-    found = connection.execute(statement.with_for_update() if lock else statement, {"keys": as_list(sorted(send_ids))})
+    found = connection.execute(_standing(connection.dialect.name, lock=lock), {"keys": as_list(sorted(send_ids))})
     return {row[0]: Standing._make(row) for row in found.all()}
+
+
+def _counts() -> ColumnElement[bool]:
+    """Whether a send may count for a cap."""
+    table = tables.sends.c
+    recent = table.slot_at > bindparam("since", type_=DateTime)
+    return table.is_solicitation & recent & table.state.in_([PLANNED, *sorted(SETTLED_ASKS)])
+
+
+@cache
+def _keys_beside(dialect: str) -> Select[Any]:
+    table = tables.sends.c
+    theirs = among(dialect, table.customer_id) & among(dialect, table.cap_scope, "scopes")
+    return select(table.send_id).where(theirs, _counts())
+
+
+@cache
+def _of_customers(dialect: str) -> Select[Any]:
+    table, own = tables.sends.c, tables.sends.alias("own")
+    wanted = among(dialect, own.c.send_id)
+    customers = select(own.c.customer_id).where(wanted)
+    scopes = select(own.c.cap_scope).where(wanted)
+    chosen = table.customer_id.in_(customers) & table.cap_scope.in_(scopes)
+    return select(*(table[name] for name in Standing._fields)).where(chosen, _counts())
+
+
+@cache
+def _standing(dialect: str, *, lock: bool) -> Select[Any]:
+    table = tables.sends.c
+    chosen = select(*(table[name] for name in Standing._fields)).where(among(dialect, table.send_id))
+    return chosen.order_by(table.send_id).with_for_update() if lock else chosen.order_by(table.send_id)
 
 
 @dataclass(frozen=True)
@@ -129,24 +160,26 @@ class _Known:
         customers = {"keys": as_list(sorted({row.customer_id for row in rows}))}
         by_customer = tables.suppressions.c.customer_id
         suppressed = set(
-            connection.execute(select(by_customer).where(by_customer.in_(listed(connection))), customers).scalars()
+            connection.execute(
+                select(by_customer).where(among(connection.dialect.name, by_customer)), customers
+            ).scalars()
         )
         if rules.addresses:
             by_hash = tables.suppressions.c.address_hash
-            query = select(by_hash).where(by_hash.in_(listed(connection)))
+            query = select(by_hash).where(among(connection.dialect.name, by_hash))
             hashes = {"keys": as_list(sorted(set(rules.addresses.values())))}
             found = set(connection.execute(query, hashes).scalars())
             suppressed |= {customer for customer, digest in rules.addresses.items() if digest in found}
         outs = tables.opt_outs.c
         query = select(outs.customer_id, outs.program, outs.channel).where(
-            outs.customer_id.in_(listed(connection)), outs.revoked_at.is_(None)
+            among(connection.dialect.name, outs.customer_id), outs.revoked_at.is_(None)
         )
         opted_out: dict[str, list[tuple[str | None, str | None]]] = defaultdict(list)
         for customer, program, channel in connection.execute(query, customers):
             opted_out[customer].append((program, channel))
         given = tables.responses.c
         query = select(given.program, given.customer_id, given.subject_type, given.subject_id).where(
-            given.customer_id.in_(listed(connection))
+            among(connection.dialect.name, given.customer_id)
         )
         answered = frozenset((row[0], row[1], row[2], row[3]) for row in connection.execute(query, customers))
         return cls(frozenset(suppressed), dict(opted_out), answered)

@@ -20,7 +20,7 @@ from engage_assets.domain.responses import (
 )
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import Database, lock
-from engage_assets.ledger.engines import as_list, insert_new, listed
+from engage_assets.ledger.engines import among, as_list, insert_new
 from engage_assets.ledger.log import enter, present_states, stamp
 from engage_assets.ledger.outbox import put, put_deliveries
 from engage_assets.ledger.states import HANDED_OVER, IN_DOUBT
@@ -153,7 +153,7 @@ def opt_out(connection: Connection, customer_id: str, at: datetime, program: str
 def _customers(connection: Connection, send_ids: Iterable[str]) -> dict[str, str]:
     """The customer of each known send."""
     table = tables.sends.c
-    query = select(table.send_id, table.customer_id).where(table.send_id.in_(listed(connection)))
+    query = select(table.send_id, table.customer_id).where(among(connection.dialect.name, table.send_id))
     rows = connection.execute(query, {"keys": as_list(sorted(set(send_ids)))})
     return {row.send_id: row.customer_id for row in rows}
 

@@ -10,6 +10,7 @@ from time import monotonic, sleep
 from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     ColumnElement,
     Connection,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    any_,
     bindparam,
     cast,
     column,
@@ -70,20 +72,17 @@ def insert_new(connection: Connection, table: Table) -> Insert:
     return _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
 
 
-def listed(connection: Connection, name: str = "keys") -> Select[Any]:
-    """A SELECT of the texts that the parameter `name` holds as `as_list` wrote them: one parameter, any length."""
-    return listed_on(connection.dialect.name, name)
+def among(dialect: str, of: ColumnElement[Any], name: str = "keys") -> ColumnElement[bool]:
+    """Whether `of` is among the texts of the parameter `name`, as `as_list` wrote them: one parameter, any length.
 
-
-@cache
-def listed_on(dialect: str, name: str = "keys") -> Select[Any]:
-    """`listed`, for statements that are made once per dialect: making one costs more than running it."""
+    On PostgreSQL they become an array first, which its planner takes to an index.
+    """
     given = bindparam(name, type_=String)
     if dialect == "postgresql":
         value = func.json_array_elements_text(cast(given, JSON(none_as_null=True))).table_valued("value", name=name)
-    else:
-        value = func.json_each(given).table_valued(column("value", String), name=name)
-    return select(value.c.value)
+        return of == any_(func.array(select(value.c.value).scalar_subquery(), type_=ARRAY(String)))
+    value = func.json_each(given).table_valued(column("value", String), name=name)
+    return of.in_(select(value.c.value))
 
 
 @cache
@@ -102,7 +101,7 @@ def rows_on(dialect: str, name: str, width: int) -> Select[Any]:
 
 
 def as_list(keys: Sequence[str]) -> str:
-    """The value of a parameter that `listed` reads."""
+    """The value of a parameter that `among` reads."""
     return json.dumps(list(keys))
 
 

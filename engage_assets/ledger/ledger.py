@@ -17,7 +17,7 @@ from engage_assets.domain.tables import INTERACTIONS_LOG, OPT_OUT_LOG, RESPONSES
 from engage_assets.ledger import tables
 from engage_assets.ledger.claims import judge
 from engage_assets.ledger.database import Database
-from engage_assets.ledger.engines import as_list, insert_new, listed
+from engage_assets.ledger.engines import among, as_list, insert_new
 from engage_assets.ledger.log import Present, asked_already, enter, enter_each, planned_row, present_states, stamp
 from engage_assets.ledger.outbox import put_deliveries
 from engage_assets.ledger.states import CLAIMED, HANDED_OVER, IN_DOUBT, ORDER, PLANNED, refuse_illegal
@@ -96,7 +96,7 @@ class SqlLedger:
         table = tables.sends
         with self.database.writing() as connection:
             present_states(connection, send_ids)
-            open_ones = table.c.send_id.in_(listed(connection)) & table.c.state.in_([CLAIMED, HANDED_OVER])
+            open_ones = among(connection.dialect.name, table.c.send_id) & table.c.state.in_([CLAIMED, HANDED_OVER])
             renewed = update(table).where(open_ones).values(lease_until=now + self._lease)
             connection.execute(renewed, {"keys": as_list(sorted(set(send_ids)))})
 
@@ -309,7 +309,7 @@ def _suppress_unknown(connection: Connection, moves: Sequence[Move], at: datetim
     if not moves:
         return
     table = tables.sends.c
-    query = select(table.customer_id).where(table.send_id.in_(listed(connection)))
+    query = select(table.customer_id).where(among(connection.dialect.name, table.send_id))
     customers = connection.execute(query, {"keys": as_list(sorted(move.send_id for move in moves))}).scalars()
     rows = [{"customer_id": one, "reason": "hard_bounce", "at": at} for one in sorted(set(customers))]
     if rows:
@@ -325,7 +325,7 @@ def _events() -> Select[Any]:
 
 def _states_of(connection: Connection, send_ids: Iterable[str]) -> dict[str, str]:
     table = tables.sends.c
-    query = select(table.send_id, table.state).where(table.send_id.in_(listed(connection)))
+    query = select(table.send_id, table.state).where(among(connection.dialect.name, table.send_id))
     found = connection.execute(query, {"keys": as_list(sorted(set(send_ids)))})
     return {row.send_id: row.state for row in found}
 

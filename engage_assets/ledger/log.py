@@ -14,7 +14,7 @@ from engage_assets.domain.sends import Move, Send
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import lock
-from engage_assets.ledger.engines import as_list, later, listed, listed_on, rows_on
+from engage_assets.ledger.engines import among, as_list, later, rows_on
 from engage_assets.ledger.states import ASKING, HANDED_OVER, PLANNED
 
 TICK: Final = timedelta(microseconds=1)
@@ -78,7 +78,7 @@ def asked_already(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> 
     table = tables.sends.c
     key = (table.program, table.channel, table.customer_id, table.subject_id)
     statement = select(*key, table.send_id, table.state).where(
-        table.customer_id.in_(listed(connection)), table.is_solicitation
+        among(connection.dialect.name, table.customer_id), table.is_solicitation
     )
     found, known = {}, set()
     customers = as_list(sorted({row["customer_id"] for row in rows}))
@@ -152,7 +152,8 @@ def _entered_each(dialect: str) -> tuple[Update, Insert]:
 def _go_back(connection: Connection, keys: str, at: datetime, reason: str | None) -> None:
     table = tables.sends
     rows = connection.execute(
-        select(table.c.send_id, table.c.updated_at).where(table.c.send_id.in_(listed(connection))), {"keys": keys}
+        select(table.c.send_id, table.c.updated_at).where(among(connection.dialect.name, table.c.send_id)),
+        {"keys": keys},
     )
     moves = [{"key": send_id, "began": max(at, began + TICK)} for send_id, began in rows]
     changed = update(table).where(table.c.send_id == bindparam("key"))
@@ -175,7 +176,7 @@ _PASSED: Final = select(func.max(tables.cuts.c.until)).where(
 def _present(dialect: str) -> Select[Any]:
     table = tables.sends.c
     columns = (table.send_id, table.state, table.updated_at, table.is_solicitation)
-    wanted = select(*columns, *(table[name] for name in CANDIDATE)).where(table.send_id.in_(listed_on(dialect)))
+    wanted = select(*columns, *(table[name] for name in CANDIDATE)).where(among(dialect, table.send_id))
     return wanted.order_by(table.send_id).with_for_update()
 
 
@@ -185,7 +186,7 @@ def _entered(dialect: str) -> Update:
     began = later(dialect, table.c.updated_at, bindparam("at_least", type_=DateTime))
     return (
         update(table)
-        .where(table.c.send_id.in_(listed_on(dialect)))
+        .where(among(dialect, table.c.send_id))
         .values(
             state=bindparam("entered"),
             updated_at=began,
@@ -200,5 +201,5 @@ def _recorded(dialect: str) -> Insert:
     table = tables.sends.c
     why = bindparam("why", type_=tables.send_states.c.reason.type).label("why")
     given = select(table.send_id, table.step, table.state, table.updated_at, why)
-    chosen = given.where(table.send_id.in_(listed_on(dialect)))
+    chosen = given.where(among(dialect, table.send_id))
     return insert(tables.send_states).from_select(["send_id", "step", "state", "at", "reason"], chosen)
