@@ -49,7 +49,7 @@ spark: .venv/.installed parts ## add PySpark (about 450 MB) for the tests of tha
 
 .PHONY: test
 test: .venv/.installed parts $(if $(CI),spark) ## pass the tests; in CI with PySpark, elsewhere its tests are skipped without `make spark`
-	@$(BIN)/pytest
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --maxprocesses 4
 
 .PHONY: check
 check: .venv/.installed ## formatting, lint, types, program files

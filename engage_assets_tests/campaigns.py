@@ -106,7 +106,7 @@ class NoChecks:
         return []
 
 
-def postman(root: Path, port: int) -> tuple[Postman, Batch]:
+def postman(root: Path, port: int, lease: timedelta = LEASE) -> tuple[Postman, Batch]:
     """A delivery of the campaign to the SMTP server at `port`."""
     home = Home(root)
     database = Database(home.ledger_url, random.Random())
@@ -117,7 +117,7 @@ def postman(root: Path, port: int) -> tuple[Postman, Batch]:
             program=PROGRAM,
             marketplaces=marketplaces,
             lake=Lake(home.lake),
-            ledger=SqlLedger(database, lease=LEASE),
+            ledger=SqlLedger(database, lease=lease),
             operations=SqlOperations(database),
             store=store,
             checker=NoChecks(),  # type: ignore[arg-type]
@@ -129,9 +129,11 @@ def postman(root: Path, port: int) -> tuple[Postman, Batch]:
     )
 
 
-def deliver(root: Path, port: int, fault: str | None = None, after: int = 0, seed: int = 0) -> Delivered:
+def deliver(
+    root: Path, port: int, lease: timedelta = LEASE, fault: str | None = None, after: int = 0, seed: int = 0
+) -> Delivered:
     """Deliver what is due; with a fault this process kills itself there, after `after` such moments."""
-    made, batch = postman(root, port)
+    made, batch = postman(root, port, lease)
     outbox, store = SqlOutbox(made.ledger.database), made.store  # type: ignore[attr-defined]
     if fault:
         made = replace(

@@ -1,16 +1,34 @@
 """Parts of the machine that some tests need: found, or skipped with a line that says how to get them.
 
-In CI a missing part is a failure, so that nothing goes untested unnoticed.
+In CI a missing part is a failure, so that nothing goes untested unnoticed. And how workers share the tests.
 """
 
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from engage_assets_tests import sharing
 from engage_assets_tests.postgres import PostgresServer, find_binaries, running_server
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One of several workers: threads beyond its own core would only wait for the others. Read at import.
+    os.environ |= {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Sharing:
+    """`pytest -n 2` shares by pieces."""
+    return sharing.Sharing(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers take the pieces in this order; alone, the order of the files holds."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: sharing.place(item.nodeid))
 
 
 def _need(found: object, part: str, remedy: str) -> None:

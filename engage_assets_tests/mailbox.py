@@ -1,12 +1,13 @@
 """A real SMTP server (aiosmtpd) in a process of its own: each message that it accepts leaves a line in a file."""
 
 import asyncio
-import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from engage_assets_tests.processes import PROCESSES
 
 
 class _Inbox:
@@ -37,9 +38,8 @@ def _serve(path: str, told: Any) -> None:
 @contextmanager
 def mailbox(path: Path) -> Iterator[int]:
     """The port of a running server; `received` reads what it accepted."""
-    spawn = multiprocessing.get_context("spawn")
-    mine, theirs = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(str(path), theirs), daemon=True)
+    mine, theirs = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=_serve, args=(str(path), theirs), daemon=True)
     process.start()
     assert mine.poll(30), "aiosmtpd did not start"
     try:

@@ -216,9 +216,8 @@ def test_an_empty_day_has_no_decisions(made):
     assert stages.closes(done.closing)
 
 
-@pytest.mark.parametrize("rows", [3, 7])
-def test_ranges_of_customers_change_nothing(made, sends, a_day, rows):
-    for name, frame in vars(run(a_batch(made[0], range_rows=rows), sends)).items():
+def test_ranges_of_customers_change_nothing(made, sends, a_day):
+    for name, frame in vars(run(a_batch(made[0], range_rows=3), sends)).items():
         assert frame.equals(getattr(a_day, name)), name
 
 
@@ -341,7 +340,7 @@ def test_any_world_is_decided_by_the_documented_rules_and_always_alike(seed, day
         assert listed.height <= 9
 
         rng.shuffle(log)
-        elsewhere = a_batch(shuffled(warehouse, Path(folder) / "shuffled", seed), partition, range_rows=3)
+        elsewhere = a_batch(shuffled(warehouse, Path(folder) / "shuffled", seed), partition, range_rows=12)
         again = run(elsewhere, pl.DataFrame(log, schema=SENDS_LOG.schema), given_to_us.reverse())
         for name, frame in vars(done).items():
             assert frame.equals(getattr(again, name)), name

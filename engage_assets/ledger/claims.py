@@ -84,7 +84,7 @@ def _locked(connection: Connection, send_ids: Sequence[str], now: datetime, cap:
 
 
 def _alone(connection: Connection, send_ids: Sequence[str], now: datetime, cap: Cap) -> dict[str, Standing]:
-    """As `_locked` where nobody else can write, in one question; wanted sends that it leaves out are asked for apart."""
+    """As `_locked` where nobody else can write, in one question; wanted sends that it leaves out are asked apart."""
     values = {"keys": as_list(sorted(send_ids)), "since": now - SEND_WINDOW - cap.window}
     found = connection.execute(_of_customers(connection.dialect.name), values).all()
     rows = {row[0]: Standing._make(row) for row in found}

@@ -1,85 +1,81 @@
-"""An empty operational database of each kind, quickly: neither these suites nor their speed depend on a disk."""
+"""An empty operational database of each kind, quickly: neither these suites nor their speed depend on a disk.
 
-import shutil
+The session keeps one of each kind, opened twice as two processes have it, and empties it: what is asked is compiled once.
+"""
+
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from uuid import uuid4
 
 import psycopg
 import pytest
+from sqlalchemy import delete, text
 
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.tables import gate, metadata
 from engage_assets_tests.postgres import PostgresServer
 
+Pair = tuple[Database, Database]
+
 _MEMORY = Path("/dev/shm")
-_EMPTY = "; ".join(f"DELETE FROM {table.name}" for table in metadata.sorted_tables if table is not gate)
 
 
 @pytest.fixture(scope="session")
-def sqlite_files() -> Iterator[Path]:
-    """A folder, in memory where the machine can, with a new ledger `new.db`."""
+def sqlite_pair() -> Iterator[Pair]:
+    """A SQLite ledger that tests share, in memory where the machine can."""
     with TemporaryDirectory(prefix="engage-", dir=_MEMORY if _MEMORY.is_dir() else None) as name:
-        _make(f"sqlite:///{name}/new.db")
-        yield Path(name)
+        with _opened(f"sqlite:///{name}/ledger.db") as pair:
+            yield pair
 
 
 @pytest.fixture(scope="session")
-def shared_url(postgres_server: PostgresServer) -> str:
-    """A PostgreSQL ledger that tests share and empty; its commits do not wait for the disk."""
+def postgres_pair(postgres_server: PostgresServer) -> Iterator[Pair]:
+    """A PostgreSQL ledger that tests share; its commits do not wait for the disk."""
     name = postgres_server.create()
     url = postgres_server.url(name)
-    with _session(url) as connection:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    _make(url)
-    return url  # it goes with the server: to drop it would take seconds
+    with _opened(url) as pair:
+        yield pair  # the database goes with the server: to drop it would take seconds
 
 
 @pytest.fixture
-def sqlite_url(sqlite_files: Path) -> Callable[[], str]:
-    """Each call gives the URL of a new SQLite ledger without rows."""
-
-    def url() -> str:
-        path = sqlite_files / f"{uuid4().hex}.db"
-        shutil.copy(sqlite_files / "new.db", path)
-        return f"sqlite:///{path}"
-
-    return url
+def sqlite_ledger(sqlite_pair: Pair) -> SqlLedger:
+    return SqlLedger(_emptied(sqlite_pair)[0])
 
 
 @pytest.fixture
-def emptied_url(shared_url: str) -> Callable[[], str]:
-    """Each call empties the shared PostgreSQL ledger and gives its URL."""
-
-    def url() -> str:
-        with _session(shared_url) as connection:
-            connection.execute("SET lock_timeout = '10s'")
-            connection.execute(_EMPTY)
-        return shared_url
-
-    return url
+def postgres_ledger(postgres_pair: Pair) -> SqlLedger:
+    return SqlLedger(_emptied(postgres_pair)[0])
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def new_url(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Each call gives the URL of an empty ledger; on PostgreSQL it takes the place of the one before."""
-    return request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "emptied_url")
+def new_pair(request: pytest.FixtureRequest) -> Callable[[], Pair]:
+    """Each call gives the ledger as two processes have it, emptied."""
+    pair = request.getfixturevalue("sqlite_pair" if request.param == "sqlite" else "postgres_pair")
+    return lambda: _emptied(pair)
 
 
 @pytest.fixture
-def ledger(new_url: Callable[[], str]) -> Iterator[SqlLedger]:
-    ledger = SqlLedger(new_url())
-    yield ledger
-    ledger.close()
+def ledger(new_pair: Callable[[], Pair]) -> SqlLedger:
+    return SqlLedger(new_pair()[0])
 
 
-def _make(url: str) -> None:
-    database = Database(url)
-    assert database.engine
-    database.close()
+@contextmanager
+def _opened(url: str) -> Iterator[Pair]:
+    pair = Database(url), Database(url)
+    yield pair
+    for database in pair:
+        database.close()
 
 
-def _session(url: str) -> psycopg.Connection:
-    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+def _emptied(pair: Pair) -> Pair:
+    with pair[0].writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+        for table in reversed(metadata.sorted_tables):
+            if table is not gate:
+                connection.execute(delete(table))
+    return pair

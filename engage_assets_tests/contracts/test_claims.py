@@ -416,20 +416,6 @@ class History:
             return {row.send_id: row.state for row in connection.execute(query)}
 
 
-@pytest.fixture
-def sqlite_ledger(sqlite_url):
-    ledger = SqlLedger(sqlite_url())
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
-def postgres_ledger(emptied_url):
-    ledger = SqlLedger(emptied_url())
-    yield ledger
-    ledger.close()
-
-
 _many = settings(max_examples=45, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -449,9 +435,8 @@ def test_no_history_on_postgresql_breaks_a_cap(postgres_ledger, seed):
 # --- at once --------------------------------------------------------------------------------------
 
 
-def test_two_programs_that_claim_the_same_customers_at_once_keep_the_cap(emptied_url):
-    url = emptied_url()
-    ledgers = [SqlLedger(url) for _ in range(2)]
+def test_two_programs_that_claim_the_same_customers_at_once_keep_the_cap(postgres_ledger, postgres_pair):
+    ledgers = [postgres_ledger, SqlLedger(postgres_pair[1])]
     programs = ("product-reviews", "music-feedback")
     plans = {
         program: [
@@ -476,8 +461,6 @@ def test_two_programs_that_claim_the_same_customers_at_once_keep_the_cap(emptied
     customers = {send.send_id: send.customer_id for plan in plans.values() for send in plan}
 
     assert Counter(customers[one] for one in won) == {f"c-{number}": 2 for number in range(60)}
-    for ledger in ledgers:
-        ledger.close()
 
 
 def test_what_was_planned_and_claimed_while_a_claim_waited_counts(postgres_ledger):

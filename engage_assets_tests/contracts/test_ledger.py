@@ -241,11 +241,10 @@ _lags = st.integers(-5, 60)
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.sampled_from([0, 1]), _steps, _lags), min_size=5, max_size=30))
-def test_under_any_interleaving_hand_overs_are_unique_cuts_stay_and_the_log_replays(new_url, steps):
+def test_under_any_interleaving_hand_overs_are_unique_cuts_stay_and_the_log_replays(new_pair, steps):
     cuts = []
     now = NOW
-    url = new_url()
-    ledgers = [SqlLedger(url) for _ in range(2)]
+    ledgers = [SqlLedger(database) for database in new_pair()]
     for who, (step, numbers), lag in steps:
         now += lag * SECOND
         some = ids(SENDS[number] for number in sorted(numbers))
@@ -265,8 +264,6 @@ def test_under_any_interleaving_hand_overs_are_unique_cuts_stay_and_the_log_repl
     log = ledgers[0].send_events(None, now + timedelta(days=1))
     present = ledgers[1].states(CAMPAIGN)
     rebuilt = [ledgers[1].send_events(None, cut) for cut, _ in cuts]
-    for ledger in ledgers:
-        ledger.close()
 
     assert log.filter(state="handed_over")["send_id"].is_unique().all()
     for (_, before), after in zip(cuts, rebuilt, strict=True):

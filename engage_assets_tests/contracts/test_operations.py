@@ -109,8 +109,8 @@ def test_a_suppression_list_is_imported_once_and_without_addresses(operations, l
     }
 
 
-def test_no_address_lies_in_the_file(sqlite_url):
-    ledger = SqlLedger(sqlite_url())
+def test_no_address_lies_in_the_file(tmp_path):
+    ledger = SqlLedger(f"sqlite:///{tmp_path / 'ledger.db'}")
     SqlOperations(ledger.database).suppress([], ADDRESSES, "ada", "list.csv", NOW)
     ledger.close()
 

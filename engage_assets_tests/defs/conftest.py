@@ -16,9 +16,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def decided(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which DAY was decided, measured and exported; tests do not change it."""
+    """A home in which DAY was decided, measured and exported, as `engage` would do it; tests do not change it."""
     home = copy_home(world, tmp_path_factory.mktemp("decided"))
-    launcher = at(home, batch_instant())
+    launcher = at(home, batch_instant(), light=False)
     launcher.run_partition(launcher.program(PROGRAM), DAY, jobs=["batch", "metrics", "export"])
     return home
 

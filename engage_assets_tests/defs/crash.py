@@ -1,61 +1,52 @@
-"""Run a batch and die by SIGKILL at one moment: python -m engage_assets_tests.defs.crash HOME MOMENTS….
-
-For each moment a forked child runs the batch in a home of its own and is killed at the n-th file that
-is about to become visible (or, for `write`, while that file is being written).
-"""
+"""A batch that dies at one moment: when its n-th file is about to become visible, or while that file is written."""
 
 import os
 import signal
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import skops.io
+import sklearn.isotonic  # noqa: F401
+import skops.io  # noqa: F401 - paid once, before the forks
 
-import engage_assets.scoring.pipelines
+import engage_assets.scoring.pipelines  # noqa: F401
 from engage_assets.lake import ParquetFile
 from engage_assets_tests.defs.homes import DAY, at, batch_instant
 
 
-def die(*_: object) -> None:
+def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_at(moment: int, *, while_writing: bool) -> None:
-    """Arrange that this process dies at the `moment`-th visible file."""
-    seen = 0
+def watch(lake: Path, moment: Callable[[], None]) -> Callable[[], None]:
+    """Call `moment` before each file of the lake is whole, and before it becomes visible; returns how to stop that."""
     close, replace = ParquetFile.close, Path.replace
 
-    def counted_close(self):
-        nonlocal seen
-        seen += 1
-        if seen == moment and while_writing:
-            die()  # rows are written, the footer is not
+    def watched_close(self):
+        if self._path.is_relative_to(lake):
+            moment()  # rows are written, the footer is not
         close(self)
 
-    def counted_replace(self, target):
-        if seen == moment and not while_writing:
-            die()
+    def watched_replace(self, target):
+        if self.is_relative_to(lake):
+            moment()
         return replace(self, target)
 
-    ParquetFile.close = counted_close
-    Path.replace = counted_replace
+    def stop():
+        ParquetFile.close, Path.replace = close, replace
+
+    ParquetFile.close, Path.replace = watched_close, watched_replace
+    return stop
 
 
-PAID_ONCE = (skops.io, engage_assets.scoring.pipelines)
-"""Imported before the forks, as each child would take a second for them."""
+def run_and_die(home: Path, last: int) -> None:
+    """Run the batch and die by SIGKILL at the `last` of its moments."""
+    seen = 0
 
+    def moment():
+        nonlocal seen
+        seen += 1
+        if seen == last:
+            die()
 
-def main(homes: list[str]) -> None:
-    for number, home in enumerate(homes, start=1):
-        child = os.fork()
-        if child == 0:
-            kill_at(number, while_writing=number % 2 == 0)
-            at(Path(home), batch_instant()).run("product_reviews_batch", DAY)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{home} {'killed' if os.WIFSIGNALED(status) else 'ended'}\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    watch(home / "lake", moment)
+    at(home, batch_instant()).run("product_reviews_batch", DAY)

@@ -1,13 +1,13 @@
 """Nothing personal leaks: canary addresses, names and words are looked for wherever a run leaves bytes."""
 
+import asyncio
 import logging
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import polars as pl
-import pytest
-from fastapi.testclient import TestClient
+from fastapi import FastAPI
 
 from engage_assets.cli.operate import approve_campaigns
 from engage_assets.cli.service import build_services
@@ -32,7 +32,19 @@ def holders(folder: Path, *canaries: str) -> list[str]:
     return found
 
 
-@pytest.mark.filterwarnings("ignore:Using `httpx`")
+async def answer(app: FastAPI, pixel: str, button: str) -> int:
+    """Open a message, follow its button and review: the last answer's status."""
+    browser = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0"}
+    client = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url=PUBLIC, headers=browser, follow_redirects=True
+    )
+    async with app.router.lifespan_context(app), client:
+        await client.get(pixel)
+        page = await client.get(button)
+        form = [("rating", (None, "5")), ("text", (None, WORDS))]
+        return (await client.post(page.url, files=form)).status_code
+
+
 def test_canaries_are_found_only_where_they_belong(own, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     customers = own / "warehouse" / "crm" / "customers.parquet"
@@ -42,21 +54,15 @@ def test_canaries_are_found_only_where_they_belong(own, caplog, capfd):
     marked.write_parquet(customers)
     slot = pl.read_parquet(own / "lake/product_reviews/email_campaigns" / f"{DAY}.parquet")["slot_at"].min()
     approve_campaigns(at(own, batch_instant()), PROGRAM, DAY)
-    timed = at(own, slot, ENGAGE_PUBLIC_URL=PUBLIC, ENGAGE_TRANSPORT="dry_run")
+    timed = at(own, slot, light=False, ENGAGE_PUBLIC_URL=PUBLIC, ENGAGE_TRANSPORT="dry_run")
     timed.run("product_reviews_delivery", tags={"engage/deliver": "confirmed"})
     mail = next(iter(read_outbox(own / "outbox").values()))
 
     later = at(own, slot + timedelta(hours=1), ENGAGE_PUBLIC_URL=PUBLIC)
-    with TestClient(create_app(build_services(later.environment)), base_url=PUBLIC) as client:
-        browser = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0"}
-        client.get(mail.pixel, headers=browser)
-        page = client.get(mail.button, headers=browser)
-        form = [("rating", (None, "5")), ("text", (None, WORDS))]
-        answer: httpx.Response = client.post(str(page.url), files=form, headers=browser)
-    assert answer.status_code == 200
+    assert asyncio.run(answer(create_app(build_services(later.environment)), mail.pixel, mail.button)) == 200
     night = {"config": {"as_of": str(DAY + timedelta(days=1))}}
     ops = {f"product_reviews__{name}": night for name in ("outcomes", "measure", "report")}
-    at(own, slot + timedelta(days=1)).run("product_reviews_metrics", DAY, config={"ops": ops})
+    at(own, slot + timedelta(days=1), light=False).run("product_reviews_metrics", DAY, config={"ops": ops})
 
     said = caplog.text + "".join(capfd.readouterr())
     assert not [canary for canary in (ADDRESS, NAME, WORDS) if canary in said]

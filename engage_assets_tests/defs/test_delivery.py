@@ -12,9 +12,9 @@ from engage_assets.cli.operate import approve_campaigns
 from engage_assets.clocks import DeclaredClock
 from engage_assets.defs.delivery import require_permission
 from engage_assets.domain.errors import DeliveryRefused, EngageError
-from engage_assets.domain.keys import send_id
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets_tests.defs.homes import DAY, PROGRAM, at, batch_instant
+from engage_assets_tests.defs.small_campaigns import SLOT, SmallCampaign
 
 CONFIRMED = {"engage/deliver": "confirmed"}
 
@@ -39,12 +39,16 @@ def outbox(home: Path) -> list[Path]:
 
 
 def test_each_message_goes_out_at_its_slot_and_never_again(own):
+    due, minute = slots(own), timedelta(minutes=1)
+    deliver(own, due["slot_at"][0] - minute)
+    assert not outbox(own)
     expected = 0
-    for slot, count in slots(own).iter_rows():
-        for now in (slot - timedelta(minutes=1), slot, slot + timedelta(minutes=15)):
-            deliver(own, now)
-            expected += count if now == slot else 0
-            assert len(outbox(own)) == expected
+    for slot, count in due.iter_rows():
+        deliver(own, slot)
+        expected += count
+        assert len(outbox(own)) == expected
+    deliver(own, due["slot_at"][-1] + 15 * minute)
+    assert len(outbox(own)) == expected
 
     messages = [message_from_bytes(path.read_bytes()) for path in outbox(own)]
     assert len({message["Message-ID"] for message in messages}) == slots(own)["len"].sum()
@@ -57,16 +61,16 @@ def test_each_message_goes_out_at_its_slot_and_never_again(own):
     )
 
 
-def test_a_missed_window_is_skipped_with_its_reason(own):
-    first = slots(own)["slot_at"][0]
-    deliver(own, first + timedelta(hours=2, minutes=1))
+def test_what_nobody_delivered_in_its_window_or_for_days_is_skipped_with_its_reason(tmp_path):
+    campaign = SmallCampaign(tmp_path, ["c-1", "c-2"])
+    later = SLOT + timedelta(hours=8)
+    campaign.render({"customer_id": "c-1"}, {"customer_id": "c-2", "slot_at": later})
+    campaign.deliver(SLOT + timedelta(hours=2, minutes=1))
+    assert campaign.fates() == {"c-1": ("skipped", "SEND_WINDOW_MISSED"), "c-2": ("planned", None)}
 
-    launcher = at(own, first + timedelta(days=2))
-    ledger = SqlLedger(launcher.home.ledger_url)
-    events = ledger.send_events(None, first + timedelta(days=2)).filter(state="skipped")
-    ledger.close()
-    assert set(events["reason"]) == {"SEND_WINDOW_MISSED"}
-    assert events.height >= slots(own)["len"][0]
+    campaign.deliver(SLOT + timedelta(days=6))
+    assert set(campaign.fates().values()) == {("skipped", "SEND_WINDOW_MISSED")}
+    assert not campaign.outbox()
 
 
 @pytest.mark.parametrize(
@@ -91,18 +95,6 @@ def test_a_declared_clock_never_leaves_the_machine(own):
         require_permission(
             at(own).program(PROGRAM), CONFIRMED, Outgoing(own / "outbox"), DeclaredClock(batch_instant())
         )
-
-
-def test_a_backfill_is_mute(own):
-    launcher = at(own, batch_instant() + timedelta(days=1))
-    program = launcher.program(PROGRAM)
-    for day in (DAY - timedelta(days=1), DAY):
-        launcher.run_partition(program, day, jobs=["batch", "metrics", "export"], tags={"dagster/backfill": "b1"})
-
-    ledger = SqlLedger(launcher.home.ledger_url)
-    assert ledger.first_event_at() is None
-    ledger.close()
-    assert not outbox(own)
 
 
 def test_figures_show_what_was_sent_and_what_is_pending(own):
@@ -138,38 +130,21 @@ def test_a_transport_that_breaks_stops_the_delivery_and_what_was_on_its_way_stay
     assert len(lost) + len(sent) == count
 
 
-def test_a_rebuilt_list_with_other_slots_asks_nobody_twice(own):
+def test_a_rebuilt_list_with_other_slots_asks_nobody_twice(tmp_path):
     """Sent is sent; what was only planned moves to the new slot."""
-    first, count = slots(own).row(0)
-    total = slots(own)["len"].sum()
-    deliver(own, first)
-    path = own / "lake" / "product_reviews" / "email_campaigns" / f"{DAY}.parquet"
-    moved = pl.read_parquet(path).with_columns(pl.col("slot_at", "slot_local") + timedelta(hours=1))
-    ids = [
-        send_id(PROGRAM, row["campaign_id"], row["customer_id"], row["subject_id"], "email", row["slot_at"])
-        for row in moved.iter_rows(named=True)
-    ]
-    moved.with_columns(send_id=pl.Series(ids)).write_parquet(path)
-    for slot in slots(own)["slot_at"]:
-        deliver(own, slot)
+    campaign = SmallCampaign(tmp_path, ["c-1", "c-2", "c-3"])
+    hour = timedelta(hours=1)
+    due = dict(zip(campaign.people, (SLOT, SLOT + hour, SLOT + 2 * hour), strict=True))
+    campaign.render(*({"customer_id": one, "slot_at": slot} for one, slot in due.items()))
+    campaign.deliver(SLOT)
+    campaign.render(*({"customer_id": one, "slot_at": slot + hour} for one, slot in due.items()))
+    for hours in range(1, 4):
+        campaign.deliver(SLOT + hours * hour)
 
-    assert len(outbox(own)) == total
-    ledger = SqlLedger(at(own).home.ledger_url)
-    events = ledger.send_events(None, first + timedelta(days=3))
-    ledger.close()
+    assert len(campaign.outbox()) == 3
+    events = campaign.ledger.send_events(None, SLOT + timedelta(days=1))
     assert events.filter(state="sent")["customer_id", "subject_id"].is_unique().all()
-    assert events.filter(reason="REPLANNED").height == total - count
-
-
-def test_sends_that_nobody_delivered_for_days_are_skipped(own):
-    first, _ = slots(own).row(0)
-    deliver(own, batch_instant() + timedelta(minutes=30))
-    deliver(own, first + timedelta(days=6))
-
-    ledger = SqlLedger(at(own).home.ledger_url)
-    events = ledger.send_events(None, first + timedelta(days=7))
-    ledger.close()
-    assert events.filter(state="skipped").height == events.filter(state="planned").height > 0
+    assert set(events.filter(reason="REPLANNED")["customer_id"]) == {"c-2", "c-3"}
 
 
 def test_a_disabled_program_sends_nothing(own):

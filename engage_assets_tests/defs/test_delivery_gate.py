@@ -289,7 +289,7 @@ ZONES = {
     ],
 )
 def test_everybody_is_written_to_at_his_local_time_or_not_at_all(tmp_path, day, at):
-    """A tick every quarter of an hour over two days: each message at its clock time, at the first in a fold."""
+    """A tick every quarter of an hour around each slot, every hour else: each message at its clock time, the first."""
     start, clock = instant(day), time.fromisoformat(at)
     program = a_program(candidateTTLDays=400)
     campaign = SmallCampaign(tmp_path, list(ZONES), program)
@@ -309,6 +309,9 @@ def test_everybody_is_written_to_at_his_local_time_or_not_at_all(tmp_path, day, 
     sent: dict[str, datetime] = {}
     for quarter in range(4 * 36):
         now = start + quarter * 15 * MINUTE
+        is_near = any(abs(now - due) <= 90 * MINUTE for _, due in slots.values())
+        if quarter % 4 and not is_near:
+            continue
         campaign.at(now)
         before = set(campaign.outbox())
         campaign.approve_all(partition)

@@ -47,7 +47,7 @@ def test_a_click_leads_to_the_review_of_the_send_for_as_long_as_the_link_lives(t
     answer = reader.get(f"/c/{a_token('click', expires_at=EXPIRY)}?url=https://evil.example&next=//evil.example")
     assert answer.status_code == 302
     place, token = answer.headers["location"].rsplit("/", 1)
-    assert place == "/review"
+    assert place == "../review"
     said = a_signer().read(token, "answer", NOW)
     assert (said.send_id, said.expires_at) == (SEND_ID, EXPIRY)
     assert recorded(services) == [("click", "redirect", None)]
