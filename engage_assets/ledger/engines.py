@@ -44,6 +44,8 @@ _INSERTS: Final[dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]]]
 }
 _GIVE_UP_SECONDS: Final = 60.0
 _READ_TIMEOUT_MS: Final = 10_000
+_JOURNAL_BYTES: Final = 64 << 20
+"""A log that grew beside a long reader shrinks to this once it is empty."""
 _PAUSE_SECONDS: Final = (0.0001, 0.001)
 
 
@@ -143,6 +145,7 @@ def _prepare_sqlite(engine: Engine, random: Random) -> None:
         # A claim must outlive a power cut before anything is handed over.
         raw.execute("PRAGMA synchronous = FULL")
         raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
+        raw.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
