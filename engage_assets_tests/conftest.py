@@ -56,22 +56,14 @@ def postgres_server() -> Iterator[PostgresServer]:
     binaries = find_binaries()
     _need(binaries, "PostgreSQL", "make parts")
     assert binaries is not None
-    with running_server(binaries) as server:
+    with running_server(binaries, is_durable=False) as server:
         yield server
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[Callable[[], str]]:
-    """Each call makes an empty database and gives its `postgresql+psycopg://` URL; they go with the test."""
-    made: list[str] = []
-
-    def url() -> str:
-        made.append(postgres_server.create())
-        return postgres_server.url(made[-1])
-
-    yield url
-    for name in made:
-        postgres_server.drop(name)
+def postgres_url(postgres_server: PostgresServer) -> Callable[[], str]:
+    """Each call makes an empty database and gives its `postgresql+psycopg://` URL; it goes with the server."""
+    return lambda: postgres_server.url(postgres_server.create())
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server for tests: real, durable as it is by default, reached by a Unix socket alone."""
+"""A throw-away PostgreSQL server for tests and measurements: real, reached by a Unix socket alone."""
 
 import os
 import pwd
@@ -44,18 +44,14 @@ class PostgresServer:
         self._run("CREATE DATABASE {}", name)
         return name
 
-    def drop(self, database: str) -> None:
-        """Drop a database, whoever is connected."""
-        self._run("DROP DATABASE {} WITH (FORCE)", database)
-
     def _run(self, statement: Any, database: str) -> None:
         with psycopg.connect(self.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(sql.Identifier(database)))
 
 
 @contextmanager
-def running_server(binaries: Path) -> Iterator[PostgresServer]:
-    """A new server in a temporary folder; it is stopped and removed at the end.
+def running_server(binaries: Path, *, is_durable: bool = True) -> Iterator[PostgresServer]:
+    """A new server in a temporary folder; it is stopped and removed at the end. Not durable, it waits for no disk.
 
     PostgreSQL refuses to run as root, so root starts it as another account of the machine.
     """
@@ -78,7 +74,9 @@ def running_server(binaries: Path) -> Iterator[PostgresServer]:
             assert done.returncode == 0, f"{program}: {(done.stderr or b'see the log').decode()}{_log(folder)}"
 
         run("initdb", "-U", "engage", "-A", "trust", "-E", "UTF8", "--no-sync", *_sorting(binaries))
-        run("pg_ctl", "-s", "-w", "-l", str(folder / "log"), "-o", f"-c listen_addresses= -k {folder}", "start")
+        hasty = "" if is_durable else " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+        settings = f"-c listen_addresses= -k {folder}{hasty}"
+        run("pg_ctl", "-s", "-w", "-l", str(folder / "log"), "-o", settings, "start")
         try:
             yield PostgresServer(folder)
         finally:

@@ -1,6 +1,6 @@
 """An empty operational database of each kind, quickly: neither these suites nor their speed depend on a disk.
 
-The session keeps one of each kind, opened twice as two processes have it, and empties it: what is asked is compiled once.
+The session keeps one of each kind, opened twice as by two processes, and empties it: statements are compiled once.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psycopg
 import pytest
 from sqlalchemy import delete, text
 
@@ -25,20 +24,16 @@ _MEMORY = Path("/dev/shm")
 @pytest.fixture(scope="session")
 def sqlite_pair() -> Iterator[Pair]:
     """A SQLite ledger that tests share, in memory where the machine can."""
-    with TemporaryDirectory(prefix="engage-", dir=_MEMORY if _MEMORY.is_dir() else None) as name:
-        with _opened(f"sqlite:///{name}/ledger.db") as pair:
-            yield pair
+    folder = TemporaryDirectory(prefix="engage-", dir=_MEMORY if _MEMORY.is_dir() else None)
+    with folder as name, _opened(f"sqlite:///{name}/ledger.db") as pair:
+        yield pair
 
 
 @pytest.fixture(scope="session")
 def postgres_pair(postgres_server: PostgresServer) -> Iterator[Pair]:
-    """A PostgreSQL ledger that tests share; its commits do not wait for the disk."""
-    name = postgres_server.create()
-    url = postgres_server.url(name)
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    with _opened(url) as pair:
-        yield pair  # the database goes with the server: to drop it would take seconds
+    """A PostgreSQL ledger that tests share; it goes with the server."""
+    with _opened(postgres_server.url(postgres_server.create())) as pair:
+        yield pair
 
 
 @pytest.fixture

@@ -31,10 +31,8 @@ _numbers = count()
 
 
 @pytest.fixture(scope="module")
-def database(postgres_server) -> Iterator[str]:
-    name = postgres_server.create()
-    yield postgres_server.url(name)
-    postgres_server.drop(name)
+def database(postgres_server) -> str:
+    return postgres_server.url(postgres_server.create())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -21,7 +21,7 @@ from engage_assets_tests.serving.fakes import FakeContacts, FakeStore, a_row, a_
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 LIGHT = settings(
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     database=None,
