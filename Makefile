@@ -62,11 +62,11 @@ format: .venv/.installed ## format and mend what the linter can
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: .venv/.installed ## figures against rivals, as ratios of one run (about 5 minutes; .bench/ holds its data)
+bench: .venv/.installed ## figures against rivals, as ratios of one run (about 15 minutes; .bench/ holds its data)
 	@$(BIN)/python bench/run.py
 
 .PHONY: soak
-soak: .venv/.installed parts ## the long crash test: 50,000 messages, 200 kills (about 15 minutes)
+soak: .venv/.installed parts ## the long crash test: 50,000 messages, 200 kills (about 10 minutes)
 	@$(BIN)/pytest -m soak -s
 
 .PHONY: serve

@@ -200,7 +200,8 @@ class Ledger(Protocol):
     def claim(self, send_ids: Sequence[str], now: datetime, rules: ClaimRules = NO_RULES) -> Claims:
         """Move `planned` sends to `claimed` or, where a rule refuses, to `skipped` with its reason; one transaction.
 
-        A send is claimed by one owner at a time, however many processes ask. Checked, first reason wins:
+        A send is claimed by one owner at a time, however many processes ask; one that another process is claiming at
+        this moment is left out. Checked, first reason wins:
         SEND_WINDOW_MISSED, `rules.barred`, SUPPRESSED, OPTED_OUT, ALREADY_ANSWERED, FREQUENCY_CAP (solicitations only).
         The cap counts, over the scope, what is claimed or further, and what programs of higher priority have planned.
         """

@@ -464,25 +464,41 @@ def test_two_programs_that_claim_the_same_customers_at_once_keep_the_cap(postgre
 
 
 def test_what_was_planned_and_claimed_while_a_claim_waited_counts(postgres_ledger):
-    """The first claim waits for a lock on a customer of lower key; meanwhile a send of c-1 appears and is won."""
+    """The first claim waits for another program's send of c-0; meanwhile a send of c-1 appears and is won."""
     other_process = SqlLedger(postgres_ledger.url)
-    early, mine = sorted([a_send("c-0"), a_send("c-1", subject_id="p-1")], key=lambda send: send.send_id)
-    late = a_send(mine.customer_id, subject_id="p-9", program="music-feedback")
+    wanted = [a_send("c-0"), a_send("c-1", subject_id="p-1")]
+    others = (a_send("c-0", subject_id="p-2", program=f"program-{number}") for number in range(1_000))
+    held = next(other for other in others if other.send_id < min(ids(wanted)))
+    late = a_send("c-1", subject_id="p-9", program="music-feedback")
     rules = ClaimRules(cap=Cap(1, WINDOW))
-    postgres_ledger.plan([early, mine], NOW)
+    postgres_ledger.plan([held, *wanted], NOW)
 
     with ThreadPoolExecutor(1) as pool:
         with other_process.database.reading() as holder:
-            query = select(sends_table).where(sends_table.c.send_id == early.send_id).with_for_update()
+            query = select(sends_table).where(sends_table.c.send_id == held.send_id).with_for_update()
             holder.execute(query).all()
-            claim = pool.submit(postgres_ledger.claim, ids([early, mine]), SLOT, rules)
+            claim = pool.submit(postgres_ledger.claim, ids(wanted), SLOT, rules)
             wait_for_one_who_waits(other_process)
             other_process.plan([late], NOW)
             assert other_process.claim([late.send_id], SLOT, rules).won == [late.send_id]
         claims = claim.result(timeout=10)
     other_process.close()
 
-    assert claims == Claims([early.send_id], {mine.send_id: "FREQUENCY_CAP"})
+    assert claims == Claims([wanted[0].send_id], {wanted[1].send_id: "FREQUENCY_CAP"})
+
+
+def test_a_claim_goes_past_what_another_process_is_claiming(postgres_ledger):
+    """Two that go through the same sends both progress: nobody waits for what he would not get."""
+    other_process = SqlLedger(postgres_ledger.url)
+    sends = [a_send("c-0"), a_send("c-1")]
+    postgres_ledger.plan(sends, NOW)
+
+    with other_process.database.reading() as holder:
+        query = select(sends_table).where(sends_table.c.send_id == sends[0].send_id).with_for_update()
+        holder.execute(query).all()
+        assert postgres_ledger.claim(ids(sends), SLOT).won == [sends[1].send_id]
+    assert postgres_ledger.claim(ids(sends), SLOT).won == [sends[0].send_id]
+    other_process.close()
 
 
 def test_two_plans_at_once_ask_a_customer_about_a_subject_once(postgres_ledger):
