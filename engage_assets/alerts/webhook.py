@@ -1,10 +1,9 @@
 """Alerts as one JSON request to an address of the operator's."""
 
-import hmac
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,8 +12,8 @@ import httpx
 from engage_assets.alerts.telling import NotTaken
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.operations import Alert
+from engage_assets.domain.signatures import SIGNATURE, signed
 
-SIGNATURE: Final = "X-Engage-Signature"
 SECONDS: Final = 5.0
 """How long connecting may take, and each wait for an answer."""
 
@@ -49,9 +48,7 @@ class Webhook:
     def _headers(self, body: bytes, now: datetime) -> Mapping[str, str]:
         headers = {"Content-Type": "application/json", "User-Agent": "engage-assets"}
         if self._secret:
-            seconds = int(now.replace(tzinfo=UTC).timestamp())
-            digest = hmac.new(self._secret, b"%d." % seconds + body, "sha256").hexdigest()
-            headers[SIGNATURE] = f"t={seconds},v1={digest}"
+            headers[SIGNATURE] = signed(body, now, self._secret)
         return headers
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from engage_assets.channels.links import Links
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import delivery
 from engage_assets.defs.batch import Batch
@@ -58,7 +57,10 @@ def delivery_job(program: Program, marketplaces: Mapping[str, Marketplace]) -> d
         links: dg.ResourceParam[Any],
         watermark: dg.ResourceParam[Watermark],
     ) -> None:
-        postman = _postman(program, marketplaces, lake, ledger, operations, store, sender, clock, links, watermark)
+        checker = Checker(program, lake, store, operations, sender)
+        postman = delivery.Postman(
+            program, marketplaces, lake, ledger, operations, store, checker, sender, clock, watermark, links
+        )
         with mistakes_as_failures():
             delivery.require_permission(program, context.run.tags, sender, clock)
             newest = program.cadence.partition_of(clock.now())
@@ -83,24 +85,6 @@ def delivery_job(program: Program, marketplaces: Mapping[str, Marketplace]) -> d
         deliver()
 
     return deliver_job
-
-
-def _postman(
-    program: Program,
-    marketplaces: Mapping[str, Marketplace],
-    lake: Lake,
-    ledger: Ledger,
-    operations: Operations,
-    store: Any,
-    sender: Sender,
-    clock: Clock,
-    links: Links | None,
-    watermark: Watermark,
-) -> delivery.Postman:
-    checker = Checker(program, lake, store, operations, sender)
-    return delivery.Postman(
-        program, marketplaces, lake, ledger, operations, store, checker, sender, clock, watermark, links
-    )
 
 
 def _report(

@@ -1,9 +1,8 @@
 """Outcomes of a partition as of one night: what became of each send, and what people did."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Final
 
 import dagster as dg
 import narwhals as nw
@@ -17,10 +16,8 @@ from engage_assets.domain.ports import Clock, Ledger
 from engage_assets.domain.program import Program
 from engage_assets.domain.tables import OUTCOMES
 from engage_assets.lake import Lake
-from engage_assets.outcomes.attribution import ANSWER_DAYS, outcomes, unsolicited
+from engage_assets.outcomes.attribution import ANSWER_DAYS, NIGHT, outcomes, unsolicited
 from engage_assets.outcomes.volume import ReviewVolume, review_volume
-
-NIGHT: Final = time(23, 59)
 
 
 class NightConfig(dg.Config):

@@ -26,8 +26,6 @@ from engage_assets.outcomes.report import render_report, report_pictures
 from engage_assets.outcomes.service import service_figures
 
 TREND_DAYS = 30
-NIGHT = time(23, 59)
-"""When figures are measured, UTC."""
 
 
 def report_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> list[dg.AssetsDefinition]:

@@ -3,12 +3,11 @@
 Links are found as a person finds them: in the messages. A simulated provider tells what was delivered and what bounced.
 """
 
-import hmac
 import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from html import unescape
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Final
 
 import httpx
 import polars as pl
+
+from engage_assets.domain.signatures import SIGNATURE, signed
 
 PERSON: Final = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:143.0) Gecko/20100101 Thunderbird/143.0"
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0"
@@ -131,9 +132,7 @@ def _tell(client: httpx.Client, visit: Visit, url: str, secret: bytes) -> None:
     event: dict[str, object] = {"id": f"{visit.act}-{visit.send_id}", "sendId": visit.send_id, "type": visit.act}
     event |= {"at": f"{visit.at.isoformat()}Z", "permanent": visit.act == "bounce"}
     body = json.dumps({"events": [event]}).encode()
-    now = int(visit.at.replace(tzinfo=UTC).timestamp())
-    signed = hmac.new(secret, b"%d." % now + body, "sha256").hexdigest()
-    headers = {"content-type": "application/json", "x-engage-signature": f"t={now},v1={signed}"}
+    headers = {"content-type": "application/json", SIGNATURE: signed(body, visit.at, secret)}
     client.post(url, content=body, headers=headers).raise_for_status()
 
 

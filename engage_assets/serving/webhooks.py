@@ -16,11 +16,11 @@ from fastapi import APIRouter, Header, Path, Request
 from pydantic import BaseModel, Field
 
 from engage_assets.domain.responses import Interaction
+from engage_assets.domain.signatures import SIGNATURE, sign
 from engage_assets.serving.events import FORMS, Malformed, entries_of, read_event
 from engage_assets.serving.problems import Problem, ask
 from engage_assets.serving.services import Services
 
-SIGNATURE: Final = "X-Engage-Signature"
 TOLERANCE_SECONDS: Final = 300
 """So far may the signature's time lie from ours."""
 
@@ -76,11 +76,6 @@ def is_signed(body: bytes, signature: str, secret: bytes, now: float) -> bool:
     # All are compared, each in constant time.
     matches = [hmac.compare_digest(expected.encode(), value.encode()) for name, _, value in pairs if name == "v1"]
     return any(matches) and abs(now - int(times[0])) <= TOLERANCE_SECONDS
-
-
-def sign(body: bytes, at: int, secret: bytes) -> str:
-    """The signature of `body` at `at` (seconds since 1970): 64 hex digits."""
-    return hmac.new(secret, b"%d." % at + body, "sha256").hexdigest()
 
 
 async def _read(request: Request, most: int) -> bytes:

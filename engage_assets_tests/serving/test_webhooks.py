@@ -4,7 +4,8 @@ from datetime import UTC
 
 import pytest
 
-from engage_assets.serving.webhooks import is_signed, sign
+from engage_assets.domain.signatures import sign
+from engage_assets.serving.webhooks import is_signed
 from engage_assets_tests.builders import instant
 from engage_assets_tests.serving.fakes import NOW, SEND_ID, FakeContacts, a_send, some_services
 from engage_assets_tests.serving.visits import a_visitor
