@@ -1,6 +1,6 @@
 """The protocols through which rooms are joined upstairs. Words of the domain, two to four methods each."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Protocol
@@ -120,7 +120,7 @@ class StatusChange:
 
 
 class CandidateReader(Protocol):
-    """The store as the serving service asks it. Rows are dictionaries by column; nothing expired at `now` is served."""
+    """The store as the serving service asks it. Nothing expired at `now` is served."""
 
     def of_customer(
         self, customer_id: str, program_id: str | None, now: datetime, *, channel: str | None = None, limit: int = 1000
@@ -137,21 +137,28 @@ class CandidateReader(Protocol):
         *,
         exclude: frozenset[str] = frozenset(),
         after: str | None = None,
-    ) -> tuple[list[dict[str, Any]], str | None]:
+    ) -> tuple[list[tuple[Any, ...]], str | None]:
         """Live candidates eligible for `channel`, best first (GSI1), and the cursor of the next page (None: the last).
 
+        Rows in the order of `columns`; instants and dates as such, flags as booleans.
         `exclude`: statuses left out; by default all but ended ones are served. `after` is a cursor that this method
         gave (opaque text). Keyset pages: a deep page costs what the first costs. Raises EngageError for another text.
         """
 
     def stream(
         self, program_id: str, channel: str, min_score: float, limit: int, now: datetime, *, exclude: frozenset[str]
-    ) -> Iterator[list[tuple[Any, ...]]]:
-        """The same rows as tuples in the order of `columns`, some thousand at a time, from one snapshot."""
+    ) -> Iterator[pl.DataFrame]:
+        """The same rows as frames of the schema `columns`, some thousand at a time, from one snapshot."""
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns of `stream`."""
+    def columns(self) -> Mapping[str, pl.DataType]:
+        """Columns of `page` and `stream`, in order, and their types in Polars; instants are UTC without a zone."""
+
+    def version(self) -> Hashable | None:
+        """Changes whenever the store does: what was read at one version is what would be read now.
+
+        None where the store cannot tell; but for what expires.
+        """
 
     def with_status(
         self, program_id: str, statuses: frozenset[str], on: date | None, limit: int, now: datetime

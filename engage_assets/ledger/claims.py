@@ -242,12 +242,14 @@ class _Quotas:
         """Whether the send would be one too many, counting what stronger programs have planned; else it is counted."""
         if self._cap is None or not row.is_solicitation:
             return False
-        customer = (row.cap_scope, row.customer_id)
+        customer, ask = (row.cap_scope, row.customer_id), _ask(row)
         asked = self._asked[customer]
-        stronger = [ask for priority, ask in self._planned.get(customer, ()) if priority < row.priority]
-        if _breaks(self._cap, _ask(row), asked + stronger if stronger else asked):
+        others = asked
+        if customer in self._planned:
+            others = asked + [other for priority, other in self._planned[customer] if priority < row.priority]
+        if len(others) >= self._cap.maximum and _breaks(self._cap, ask, others):
             return True
-        asked.append(_ask(row))
+        asked.append(ask)
         return False
 
 
@@ -257,8 +259,6 @@ def _ask(row: Standing) -> Ask:
 
 def _breaks(cap: Cap, new: Ask, asks: Sequence[Ask]) -> bool:
     """Whether some window `(t - cap.window, t]` that holds `new` would hold more than `cap.maximum` subjects."""
-    if len(asks) < cap.maximum:
-        return False
     slot = new[0]
     near = [ask for ask in asks if abs(ask[0] - slot) < cap.window]
     for end in sorted({slot, *(ask[0] for ask in near if ask[0] > slot)}):

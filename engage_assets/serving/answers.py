@@ -1,9 +1,8 @@
 """Rows of the store as answers: JSON, lines of JSON, Arrow. One name per column in all three."""
 
 import io
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain, islice
 from typing import Any, Final
 
 import orjson
@@ -17,40 +16,47 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from engage_assets.domain.channel_specs import CHANNEL_TYPES
-from engage_assets.domain.tables import CANDIDATES, POLARS_TYPES, SCORES, Kind
+from engage_assets.domain.tables import SCORES
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 ARROW: Final = "application/vnd.apache.arrow.stream"
-LINES_AT_ONCE: Final = 1_000
-ARROW_ROWS: Final = 5_000
 STREAM_SECONDS: Final = 300.0
 """A stream that its reader has not taken by then is cut: it holds a snapshot of the store."""
 SCORE_COLUMNS: Final = frozenset(column.name for column in SCORES)
 FLAGS: Final = {channel: f"{channel.replace('-', '_')}_eligible" for channel in CHANNEL_TYPES}
 
 _FORMAT: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-_KINDS: Final[dict[str, Kind]] = {
-    **{column.name: column.kind for column in (*CANDIDATES.columns, *SCORES)},
-    **dict.fromkeys(FLAGS.values(), "flag"),
-    "partition_date": "date",
-    "version": "integer",
-    "updated_at": "instant",
-}
-"""Kinds of the columns; any other holds text."""
+_INSTANT: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
 def as_json(content: Any, status: int = 200) -> Response:
     """An answer in JSON; instants with Z."""
-    return Response(orjson.dumps(content, option=_FORMAT), status, media_type=JSON)
+    return Response(in_json(content), status, media_type=JSON)
+
+
+def in_json(content: Any) -> bytes:
+    """JSON; instants with Z."""
+    return orjson.dumps(content, option=_FORMAT)
+
+
+def as_it_is(content: bytes) -> orjson.Fragment:
+    """JSON that stands in a larger one as it is."""
+    return orjson.Fragment(content)
 
 
 def items(rows: Sequence[Mapping[str, Any]], *, with_scores: bool = True) -> list[dict[str, Any]]:
     """Rows, all of the same columns in the same order, under the names of the API."""
-    if not with_scores:
-        return [{_NAMES[name]: value for name, value in row.items() if name not in SCORE_COLUMNS} for row in rows]
-    names = [_NAMES[name] for name in rows[0]] if rows else []
-    return [dict(zip(names, row.values(), strict=True)) for row in rows]
+    kept = [name for name in rows[0] if with_scores or name not in SCORE_COLUMNS] if rows else []
+    if with_scores:
+        return under_names(kept, [tuple(row.values()) for row in rows])
+    return under_names(kept, [tuple(row[name] for name in kept) for row in rows])
+
+
+def under_names(columns: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Rows in the order of `columns`, under the names of the API."""
+    names = [_NAMES[name] for name in columns]
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 class Stream(StreamingResponse):
@@ -74,38 +80,33 @@ class Stream(StreamingResponse):
             self._at_end()
 
 
-def lines(columns: Sequence[str], rows: Iterable[Sequence[tuple[Any, ...]]]) -> Generator[bytes]:
-    """One JSON object a line, LINES_AT_ONCE in a chunk."""
-    names = [_NAMES[name] for name in columns]
-    option = _FORMAT | orjson.OPT_APPEND_NEWLINE
-    for part in _parts(rows, LINES_AT_ONCE):
-        yield b"".join(orjson.dumps(dict(zip(names, row, strict=True)), option=option) for row in part)
+def lines(columns: Mapping[str, pl.DataType], frames: Iterable[pl.DataFrame]) -> Generator[bytes]:
+    """One JSON object a line; a chunk a frame."""
+    names = _renamed(columns)
+    instants = pl.col([name for name, kind in columns.items() if isinstance(kind, pl.Datetime)])
+    for frame in frames:
+        buffer = io.BytesIO()
+        frame.with_columns(instants.dt.to_string(_INSTANT)).rename(names).write_ndjson(buffer)
+        yield buffer.getvalue()
 
 
-def arrow(columns: Sequence[str], rows: Iterable[Sequence[tuple[Any, ...]]]) -> Generator[bytes]:
-    """An Arrow IPC stream in record batches of ARROW_ROWS."""
-    buffer = io.BytesIO()
-    with pa.ipc.new_stream(buffer, _table(columns, [()] * len(columns)).schema) as writer:
-        for part in _parts(rows, ARROW_ROWS):
-            writer.write_table(_table(columns, zip(*part, strict=True)))
+def arrow(columns: Mapping[str, pl.DataType], frames: Iterable[pl.DataFrame]) -> Generator[bytes]:
+    """An Arrow IPC stream; a record batch a frame, or more."""
+    names, buffer = _renamed(columns), io.BytesIO()
+    with pa.ipc.new_stream(buffer, _table(pl.DataFrame(schema=columns), names).schema) as writer:
+        for frame in frames:
+            writer.write_table(_table(frame, names))
             yield _taken(buffer)
     yield _taken(buffer)
 
 
-def _table(columns: Sequence[str], values: Iterable[Sequence[Any]]) -> pa.Table:
-    """Columns under the names of the API, typed; made by Polars, as pyarrow's own way loads pandas where it is."""
-    kinds = [_KINDS.get(name, "text") for name in columns]
-    series = [
-        pl.Series(_NAMES[name], column, dtype=POLARS_TYPES[kind])
-        for name, kind, column in zip(columns, kinds, values, strict=True)
-    ]
-    return pl.DataFrame(series).with_columns(pl.col(pl.Datetime).dt.replace_time_zone("UTC")).to_arrow()
+def _renamed(columns: Iterable[str]) -> dict[str, str]:
+    return {name: _NAMES[name] for name in columns}
 
 
-def _parts(rows: Iterable[Sequence[tuple[Any, ...]]], size: int) -> Iterator[list[tuple[Any, ...]]]:
-    single = chain.from_iterable(rows)
-    while part := list(islice(single, size)):
-        yield part
+def _table(frame: pl.DataFrame, names: Mapping[str, str]) -> pa.Table:
+    """Under the names of the API; instants in UTC."""
+    return frame.rename(names).with_columns(pl.col(pl.Datetime).dt.replace_time_zone("UTC")).to_arrow()
 
 
 def _taken(buffer: io.BytesIO) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Path, Query, Response
@@ -14,6 +15,7 @@ from engage_assets.serving import answers
 from engage_assets.serving.documents import Key
 from engage_assets.serving.names import ProgramId, channel_type, least_score, program_of
 from engage_assets.serving.problems import RETRY_SECONDS, Problem, asking
+from engage_assets.serving.remembered import Page, Remembered
 from engage_assets.serving.services import Services
 
 STREAMS: Final = 8
@@ -57,6 +59,7 @@ class ByChannel:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._ask = asking(in_threads=services.store_is_remote)
+        self._remembered = Remembered()
         self._streams = 0
 
     async def candidates(
@@ -88,16 +91,23 @@ class ByChannel:
         return self._stream(asked, min(limit, self._services.limits.stream_rows), media_type, now)
 
     def _page(self, asked: _Asked, limit: int, cursor: str | None, now: datetime) -> dict[str, Any]:
-        place = (asked.program, asked.channel, asked.least, limit, now)
+        read = partial(self._read, asked, limit, cursor, now)
+        page = self._remembered.page((asked, limit, cursor), self._services.store.version(), now, read)
+        return {"asOf": now, "items": answers.as_it_is(page.items), "nextCursor": page.following}
+
+    def _read(self, asked: _Asked, limit: int, cursor: str | None, now: datetime) -> Page:
+        store, place = self._services.store, (asked.program, asked.channel, asked.least, limit, now)
         try:
-            rows, following = self._services.store.page(*place, exclude=asked.left_out, after=cursor)
+            rows, following = store.page(*place, exclude=asked.left_out, after=cursor)
         except EngageError:
             if cursor is None:
                 raise
             raise Problem(400, "cursor: not one that this service gave; begin without one") from None
         if not asked.is_enabled:
             rows, following = [], None
-        return {"asOf": now, "items": answers.items(rows), "nextCursor": following}
+        expires_at = list(store.columns).index("expires_at")
+        items = answers.in_json(answers.under_names(store.columns, rows))
+        return Page(items, following, min((row[expires_at] for row in rows), default=None))
 
     def _stream(self, asked: _Asked, limit: int, media_type: str, now: datetime) -> Response:
         if self._streams >= STREAMS:

@@ -6,7 +6,7 @@ from typing import Final
 from engage_assets.domain.channel_specs import CHANNEL_TYPES
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.statuses import ACTIVE, SERVED
-from engage_assets.domain.tables import Kind
+from engage_assets.domain.tables import POLARS_TYPES, Kind
 
 
 def flag_of(channel: str) -> str:
@@ -51,6 +51,8 @@ STORED: Final[dict[str, Kind]] = {
     "updated_at": "instant",
 }
 """Every column that readers see, in order."""
+TYPES: Final = {name: POLARS_TYPES[kind] for name, kind in STORED.items()}
+"""Their types in Polars."""
 FILLED_GIVEN: Final = (*KEY_GIVEN, "record_id", "created_at", "expires_at")
 """Those of GIVEN that are never null."""
 FILLED: Final = frozenset({*FILLED_GIVEN, "program", "partition_date", "status", "version", "updated_at"})

@@ -13,12 +13,12 @@ from engage_assets.domain.tables import POLARS_TYPES
 from engage_assets.stores import postgres_tables as tables
 from engage_assets.stores import queries
 from engage_assets.stores.changes import Standing, by_candidate, standing_after
-from engage_assets.stores.columns import KEY, STORED
+from engage_assets.stores.columns import KEY, STORED, TYPES
 from engage_assets.stores.incoming import Incoming, repeated
 from engage_assets.stores.postgres_session import Connection, PostgresSession, translated
 from engage_assets.stores.reader import Reader, Row
 
-_STREAMED_AT_ONCE: Final = 2_000
+_STREAMED_AT_ONCE: Final = 5_000
 
 
 class PostgresCandidateStore(Reader):
@@ -87,6 +87,9 @@ class PostgresCandidateStore(Reader):
         """See CandidateReader. Reads the table and its indexes into the server's memory, as far as it holds them."""
         return sum(int(row[0]) for row in self._session.rows(tables.WARM, {}))
 
+    def version(self) -> None:
+        """See CandidateReader. Many processes write, and the server keeps no number that a look would cost less."""
+
     def _write(self, statement: str, values: Mapping[str, Any]) -> int:
         with self._session.writing() as connection:
             connection.execute(tables.LOCK_SHARED)
@@ -95,7 +98,7 @@ class PostgresCandidateStore(Reader):
     def _ask(self, statement: str, values: Mapping[str, Any]) -> list[Row]:
         return self._session.rows(statement, values)
 
-    def _ask_in_parts(self, statement: str, values: Mapping[str, Any]) -> Iterator[list[Row]]:
+    def _ask_in_parts(self, statement: str, values: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
         with (
             closing(self._session.open_reader()) as connection,
             connection.transaction(),
@@ -103,7 +106,7 @@ class PostgresCandidateStore(Reader):
         ):
             cursor.execute(translated(statement), values)
             while rows := cursor.fetchmany(_STREAMED_AT_ONCE):
-                yield rows
+                yield pl.DataFrame(rows, schema=TYPES, orient="row")
 
     @property
     def _dialect(self) -> queries.Dialect:

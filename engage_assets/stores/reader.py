@@ -1,15 +1,17 @@
 """The store as the serving service asks it: questions become statements here, whatever the database."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
+
+import polars as pl
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.ports import CandidateKey
 from engage_assets.domain.statuses import RANK
 from engage_assets.stores import queries
-from engage_assets.stores.columns import KEY, STORED, flag_of, lanes_of
+from engage_assets.stores.columns import KEY, STORED, TYPES, flag_of, lanes_of
 from engage_assets.stores.cursors import cursor_of, place_of
 
 Row = tuple[Any, ...]
@@ -23,8 +25,12 @@ class Reader(ABC):
         """Rows in the order of `columns`: instants and dates as such, flags as booleans."""
 
     @abstractmethod
-    def _ask_in_parts(self, statement: str, values: Mapping[str, Any]) -> Iterator[list[Row]]:
-        """The same from one snapshot, some thousand at a time. Threads may take turns at it."""
+    def _ask_in_parts(self, statement: str, values: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
+        """The same as frames of `columns` from one snapshot, some thousand at a time. Threads may take turns at it."""
+
+    @abstractmethod
+    def version(self) -> Hashable | None:
+        """See CandidateReader."""
 
     @property
     @abstractmethod
@@ -32,9 +38,9 @@ class Reader(ABC):
         """How this database is asked."""
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> Mapping[str, pl.DataType]:
         """See CandidateReader."""
-        return tuple(STORED)
+        return TYPES
 
     def of_customer(
         self, customer_id: str, program_id: str | None, now: datetime, *, channel: str | None = None, limit: int = 1000
@@ -62,7 +68,7 @@ class Reader(ABC):
         *,
         exclude: frozenset[str] = frozenset(),
         after: str | None = None,
-    ) -> tuple[list[dict[str, Any]], str | None]:
+    ) -> tuple[list[Row], str | None]:
         """See CandidateReader. By score, newest event, subject, customer; `min_score` is inclusive."""
         lanes = tuple(lanes_of(channel, exclude))
         place = place_of(after) if after is not None else None
@@ -75,9 +81,8 @@ class Reader(ABC):
             # One more than asked for tells whether there is another page.
             rows += self._ask(statement, values | {"limit": limit + 1 - len(rows)})
             if len(rows) > limit:
-                found = _as_dictionaries(rows[:limit])
-                return found, cursor_of(found[-1])
-        return _as_dictionaries(rows), None
+                return rows[:limit], cursor_of(dict(zip(STORED, rows[limit - 1], strict=True)))
+        return rows, None
 
     def stream(
         self,
@@ -88,11 +93,11 @@ class Reader(ABC):
         now: datetime,
         *,
         exclude: frozenset[str] = frozenset(),
-    ) -> Iterator[list[Row]]:
+    ) -> Iterator[pl.DataFrame]:
         """See CandidateReader. Threads may take turns at it; close it when it is left early."""
         lanes = tuple(lanes_of(channel, exclude))
         if limit < 1 or not lanes:
-            return (part for part in list[list[Row]]())
+            return iter(())
         statement = queries.of_lanes(self._dialect, lanes, queries.ALL)
         values = {"program": program_id, "min_score": min_score, "now": now, "limit": limit}
         return self._ask_in_parts(statement, values)

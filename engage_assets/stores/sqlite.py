@@ -1,7 +1,7 @@
 """The candidate store of the embedded deployment: one SQLite file, many readers, one writer at a time."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -20,10 +20,10 @@ from engage_assets.stores.cursors import micros
 from engage_assets.stores.incoming import Incoming, repeated
 from engage_assets.stores.reader import Reader, Row
 from engage_assets.stores.sqlite_file import SqliteFile, transaction
-from engage_assets.stores.sqlite_rows import decoder, instant_of, values_of
+from engage_assets.stores.sqlite_rows import decoder, frame_of, instant_of, values_of
 
 _ROWS_AT_ONCE: Final = 20_000
-_STREAMED_AT_ONCE: Final = 2_000
+_STREAMED_AT_ONCE: Final = 5_000
 _MANY_ROWS: Final = 10_000
 _BYTES_A_ROW: Final = 512
 
@@ -96,6 +96,10 @@ class SqliteCandidateStore(Reader):
         """See CandidateReader. Reads the whole file once: with 10 million candidates some 5 GB."""
         return self._file.read_through()
 
+    def version(self) -> Hashable:
+        """See CandidateReader."""
+        return self._file.version()
+
     def _write(self, statement: str, values: Sequence[Mapping[str, Any]]) -> int:
         with self._file.writing() as connection, transaction(connection):
             return connection.executemany(statement, [values_of(one) for one in values]).rowcount
@@ -103,12 +107,11 @@ class SqliteCandidateStore(Reader):
     def _ask(self, statement: str, values: Mapping[str, Any]) -> list[Row]:
         return decoder()(self._file.reading().execute(statement, values_of(values)).fetchall())
 
-    def _ask_in_parts(self, statement: str, values: Mapping[str, Any]) -> Iterator[list[Row]]:
-        decode = decoder()
+    def _ask_in_parts(self, statement: str, values: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
         with closing(self._file.open_reader()) as connection:
             cursor = connection.execute(statement, values_of(values))
             while rows := cursor.fetchmany(_STREAMED_AT_ONCE):
-                yield decode(rows)
+                yield frame_of(rows)
 
     @property
     def _dialect(self) -> queries.Dialect:

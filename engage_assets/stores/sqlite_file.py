@@ -40,6 +40,10 @@ class SqliteFile:
             kept = self._kept.get()
         return kept.connection
 
+    def version(self) -> tuple[int, tuple[int, int] | None]:
+        """Another one after each commit of any connection, as this thread sees it, and of another file."""
+        return self.reading().execute("PRAGMA data_version").fetchone()[0], self._kept.get().identity
+
     def open_reader(self) -> sqlite3.Connection:
         """A connection of its own, for any thread; close it."""
         connection = self._open()

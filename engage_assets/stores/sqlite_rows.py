@@ -2,13 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from engage_assets.domain.tables import Kind
-from engage_assets.stores.columns import STORED
+import polars as pl
+
+from engage_assets.domain.tables import POLARS_TYPES, Kind
+from engage_assets.stores.columns import STORED, TYPES
 from engage_assets.stores.cursors import EPOCH, micros
 
 Row = tuple[Any, ...]
+
+_KEPT: Final[dict[str, pl.DataType]] = {
+    name: {"instant": pl.Int64(), "flag": pl.Int64(), "date": pl.String()}.get(kind, POLARS_TYPES[kind])
+    for name, kind in STORED.items()
+}
 
 
 class _Instants(dict[int | None, datetime | None]):
@@ -41,6 +48,15 @@ def decoder() -> Callable[[Sequence[Row]], list[Row]]:
         return list(zip(*(map(read[kind], cells) if kind in read else cells for kind, cells in columns), strict=True))
 
     return decode
+
+
+def frame_of(rows: Sequence[Row]) -> pl.DataFrame:
+    """Stored rows, at least one, in the order of STORED as a frame for readers."""
+    cells = zip(*rows, strict=True)
+    kept = pl.DataFrame(
+        [pl.Series(name, column, kind) for (name, kind), column in zip(_KEPT.items(), cells, strict=True)]
+    )
+    return kept.with_columns(pl.col("partition_date").str.to_date()).cast(pl.Schema(TYPES))
 
 
 def values_of(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from itertools import count, product
 from random import Random
 from threading import Barrier
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -65,9 +66,14 @@ def advance(store: Store, status: str, *customer_ids: str, at=NOW) -> int:
     return store.advance([StatusChange(key(customer_id), status, at) for customer_id in customer_ids or ("c-1",)])
 
 
+def named(store: Store, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Rows of a page by column."""
+    return [dict(zip(store.columns, row, strict=True)) for row in rows]
+
+
 def page(store: Store, min_score: float = 0.0, limit: int = 100, now=NOW, **more) -> list[str]:
     """Customers on a page of e-mail."""
-    return [row["customer_id"] for row in store.page(*EMAIL, min_score, limit, now, **more)[0]]
+    return [row["customer_id"] for row in named(store, store.page(*EMAIL, min_score, limit, now, **more)[0])]
 
 
 def test_a_candidate_comes_back_as_it_was_given(store):
@@ -226,7 +232,7 @@ def test_a_page_is_live_served_eligible_and_in_a_total_order(store):
     rows, following = store.page(*EMAIL, 0.7, 100, soon)
 
     assert following is None
-    assert [(row["customer_id"], row["subject_id"]) for row in rows] == [
+    assert [(row["customer_id"], row["subject_id"]) for row in named(store, rows)] == [
         ("best", "p-1"),
         ("Z", "p"),
         ("a", "p"),
@@ -243,7 +249,7 @@ def test_a_page_is_live_served_eligible_and_in_a_total_order(store):
     assert store.page("other-reviews", "email", 0.0, 3, NOW) == ([], None)
 
 
-def walk(store: Store, limit: int, exclude: frozenset[str]) -> list[dict[str, object]]:
+def walk(store: Store, limit: int, exclude: frozenset[str]) -> list[tuple[Any, ...]]:
     """All rows of a channel, page after page."""
     rows, cursor = store.page(*EMAIL, 0.5, limit, NOW, exclude=exclude)
     while cursor:
@@ -287,9 +293,9 @@ def test_pages_and_stream_give_each_row_once_in_order(store, exclude):
     assert len(served) == (24 if exclude else 48)
     for limit in (1, 5, 24, 1000):
         walked = walk(store, limit, exclude)
-        assert [place(row) for row in walked] == [place(row) for row in served]
-        assert [tuple(row.values()) for row in walked] == streamed
-    assert tuple(walked[0]) == store.columns
+        assert [place(row) for row in named(store, walked)] == [place(row) for row in served]
+        assert walked == streamed.rows()
+    assert streamed.schema == store.columns
 
 
 def test_a_cursor_below_the_score_that_is_asked_for_ends(store):
@@ -324,9 +330,9 @@ def test_another_text_is_no_cursor(store, text):
 
 
 def test_a_stream_is_one_snapshot_that_threads_may_take_turns_at(store):
-    frame = candidates(*(a_candidate(customer_id=f"c-{n}") for n in range(4_500)))
+    frame = candidates(*(a_candidate(customer_id=f"c-{n}") for n in range(7_500)))
     store.put(PROGRAM, DAY, [frame], NOW)
-    stream = store.stream(*EMAIL, 0.0, 4_200, NOW)
+    stream = store.stream(*EMAIL, 0.0, 7_200, NOW)
     first = next(stream)
     put(store, a_candidate(customer_id="0"), day=DAY + timedelta(days=1))
     store.suppress(["c-4"], NOW, program=None, channel=None)
@@ -334,12 +340,26 @@ def test_a_stream_is_one_snapshot_that_threads_may_take_turns_at(store):
     with ThreadPoolExecutor(1) as other_thread:
         rest = other_thread.submit(list, stream).result()
 
-    rows = [*first, *(row for part in rest for row in part)]
-    assert len(first) < 4_200 == len(rows) == len(set(rows))
-    assert {row[0] for row in rows} <= set(frame["customer_id"])
-    left_early = store.stream(*EMAIL, 0.0, 4_200, NOW)
+    rows = pl.concat([first, *rest])
+    assert len(first) < 7_200 == len(rows) == rows["customer_id"].n_unique()
+    assert set(rows["customer_id"]) <= set(frame["customer_id"])
+    left_early = store.stream(*EMAIL, 0.0, 7_200, NOW)
     next(left_early)
     left_early.close()
+
+
+def test_a_version_lasts_until_a_change(store):
+    changes = [
+        lambda: put(store, a_candidate()),
+        lambda: advance(store, "delivered"),
+        lambda: store.suppress(["c-1"], NOW, program=None, channel=None),
+    ]
+    store.page(*EMAIL, 0.0, 10, NOW)
+    for change in changes:
+        before = store.version()
+        assert store.version() == before
+        change()
+        assert store.version() is None or store.version() != before
 
 
 @pytest.mark.parametrize("channel", ["email", "in-app", "push", "voice"])
@@ -349,7 +369,7 @@ def test_each_channel_has_its_own_flag(store, channel):
 
     (row,), _ = store.page("product-reviews", channel, 0.0, 10, NOW)
 
-    assert row["customer_id"] == channel.replace("-", "_") + "_eligible"
+    assert row[0] == channel.replace("-", "_") + "_eligible"
 
 
 def test_an_unknown_channel_or_status_is_named(store):
@@ -401,7 +421,7 @@ def test_nothing_expired_is_served(store):
     )
     (expired,) = store.stream(*EMAIL, 0.0, 10, NOW)
 
-    assert page(store) == [row[0] for row in expired] == ["soon"]
+    assert page(store) == expired["customer_id"].to_list() == ["soon"]
     assert [name for name in ends if store.of_customer(name, None, NOW)] == ["soon"]
     assert [name for name in ends if store.get(key(name), NOW)] == ["soon"]
     advance(store, "registered", *ends)

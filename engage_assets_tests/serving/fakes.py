@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import CandidateKey, StatusChange
@@ -13,6 +15,7 @@ from engage_assets.domain.responses import ApiKey, Interaction, KnownSend, Prefe
 from engage_assets.domain.statuses import SERVED, may_follow
 from engage_assets.domain.tokens import Signer
 from engage_assets.serving.services import Services
+from engage_assets.stores.columns import TYPES
 from engage_assets_tests.builders import a_program, instant
 
 NOW = instant("2026-11-20 12:00")
@@ -78,8 +81,11 @@ class FakeStore:
         self.is_warm = False
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(a_row())
+    def columns(self) -> Mapping[str, pl.DataType]:
+        return TYPES
+
+    def version(self) -> None:
+        """It cannot tell."""
 
     def of_customer(
         self, customer_id: str, program_id: str | None, now: datetime, *, channel: str | None = None, limit: int = 1000
@@ -98,20 +104,20 @@ class FakeStore:
         *,
         exclude: frozenset[str] = frozenset(),
         after: str | None = None,
-    ) -> tuple[list[dict[str, Any]], str | None]:
+    ) -> tuple[list[tuple[Any, ...]], str | None]:
         if after is not None and not after.isdigit():
             raise EngageError("cursor: not one that this service gave; begin without one")
         start = int(after or 0)
         found = self._reachable(program_id, channel, min_score, now, exclude)
         rest = start + limit < len(found)
-        return found[start : start + limit], str(start + limit) if rest else None
+        return [tuple(row.values()) for row in found[start : start + limit]], str(start + limit) if rest else None
 
     def stream(
         self, program_id: str, channel: str, min_score: float, limit: int, now: datetime, *, exclude: frozenset[str]
-    ) -> Iterator[list[tuple[Any, ...]]]:
+    ) -> Iterator[pl.DataFrame]:
         found = self._reachable(program_id, channel, min_score, now, exclude)[:limit]
         for start in range(0, len(found), 1000):
-            yield [tuple(row.values()) for row in found[start : start + 1000]]
+            yield pl.DataFrame(found[start : start + 1000], schema=TYPES)
 
     def with_status(
         self, program_id: str, statuses: frozenset[str], on: date | None, limit: int, now: datetime

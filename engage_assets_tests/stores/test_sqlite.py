@@ -220,6 +220,6 @@ def test_a_large_batch_builds_the_score_index_anew(path):
     for given in (frame, frame.with_columns(score=1 - pl.col("score"))):
         store.put(a_program(), DAY, [given], NOW)
         best = given.sort("score", descending=True)["customer_id"].head(5).to_list()
-        assert [row["customer_id"] for row in store.page("product-reviews", "email", 0.0, 5, NOW)[0]] == best
+        assert [row[0] for row in store.page("product-reviews", "email", 0.0, 5, NOW)[0]] == best
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
