@@ -8,6 +8,7 @@ import re
 from binascii import b2a_base64
 from collections.abc import Iterator
 from email.utils import formataddr
+from functools import lru_cache
 from typing import Final
 
 from engage_assets.domain.errors import EngageError
@@ -25,6 +26,20 @@ _ADDRESS = re.compile(rf"(?=.{{1,64}}@)(?!.*=\?){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?
 def header(name: str, value: str, whose: str) -> str:
     """The header with its CRLF, ASCII. Raises EngageError, naming `whose` and the header, for controls and breaks."""
     return _folded(f"{name}: {_encoded(value, name, whose)}")
+
+
+def shared_header(name: str, value: str, whose: str) -> str:
+    """`header` for what many messages have in common: made once."""
+    return _shared(name, value) or header(name, value, whose)
+
+
+@lru_cache(maxsize=1024)
+def _shared(name: str, value: str) -> str | None:
+    """None where it cannot be made."""
+    try:
+        return header(name, value, "")
+    except EngageError:
+        return None
 
 
 def mailbox_header(name: str, shown: str, address: str, whose: str) -> str:

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
-from engage_assets.channels.headers import checked_address, header, mailbox_header
+from engage_assets.channels.headers import checked_address, header, mailbox_header, shared_header
 from engage_assets.channels.links import Links, SendLinks
 from engage_assets.channels.merge import NAME, merged, one_line
 from engage_assets.domain.errors import EngageError
@@ -64,11 +64,11 @@ class Letterpress:
         top = (
             head.from_lines,
             header("To", recipient, whose),
-            header("Subject", row["subject"], whose),
-            header("Date", _date(row["slot_at"]), whose),
+            shared_header("Subject", row["subject"], whose),
+            shared_header("Date", _date(row["slot_at"]), whose),
             header("Message-ID", f"<{send}@{head.domain}>", whose),
-            header("Content-Language", row["locale"], whose),
-            header("X-Campaign-ID", campaign, whose),
+            shared_header("Content-Language", row["locale"], whose),
+            shared_header("X-Campaign-ID", campaign, whose),
         )
         links = self._links.of(send, row["slot_at"]) if self._links else None
         text, html = self.parts(row, name=name, links=links)

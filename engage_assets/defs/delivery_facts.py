@@ -16,6 +16,7 @@ from engage_assets.domain.statuses import ASKED_BY
 from engage_assets.filters.facts import Asking, join_facts, opted_out_of
 from engage_assets.lake import Lake
 
+_OF_CANDIDATE: Final = ("customer_id", "marketplace", "subject_type", "subject_id")
 _PERSON: Final = ("customer_id", "name", "email", "is_test")
 
 
@@ -63,12 +64,14 @@ def barred(
 ) -> dict[str, str]:
     """By send_id: why facts outside the ledger bar a send of `rows` (EMAIL_CAMPAIGNS) now; see SEND_REASONS."""
     facts = {row["send_id"]: row for row in _facts_now(batch, rows, lake, now).iter_rows(named=True)}
+    asked = rows.select("send_id", *_OF_CANDIDATE, "time_zone").rows(named=True)
+    statuses = store.statuses([_key(row, batch) for row in asked], now)
     reasons = {}
-    for row in rows.iter_rows(named=True):
+    for row in asked:
         reason = (
             _of_person(people.get(row["customer_id"]))
             or _of_facts(facts[row["send_id"]], channel)
-            or _of_candidate(row, batch, store, channel, now)
+            or _of_candidate(statuses.get(_key(row, batch)), channel)
             or _of_program(row, batch, now)
         )
         if reason:
@@ -95,14 +98,12 @@ def _of_facts(facts: Mapping[str, Any], channel: EmailChannel) -> str | None:
     return "OPTED_OUT" if facts.get(opted_out_of(channel.type)) else None
 
 
-def _of_candidate(
-    row: Mapping[str, Any], batch: Batch, store: CandidateReader, channel: EmailChannel, now: datetime
-) -> str | None:
-    key = CandidateKey(
-        row["customer_id"], batch.program.program_id, row["marketplace"], row["subject_type"], row["subject_id"]
-    )
-    candidate = store.get(key, now)
-    return None if candidate and candidate["status"] in ASKED_BY[channel.type] else "CANDIDATE_ENDED"
+def _of_candidate(status: str | None, channel: EmailChannel) -> str | None:
+    return None if status in ASKED_BY[channel.type] else "CANDIDATE_ENDED"
+
+
+def _key(row: Mapping[str, Any], batch: Batch) -> CandidateKey:
+    return CandidateKey(program=batch.program.program_id, **{name: row[name] for name in _OF_CANDIDATE})
 
 
 def _of_program(row: Mapping[str, Any], batch: Batch, now: datetime) -> str | None:

@@ -144,7 +144,7 @@ def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
         now = clock.now()
         outbox.purge(now - OUTBOX_KEPT)
         expiring = store.expired(now, ASKED_FOR)
-        served = [key for key in expiring if store.get(key, now)]
+        served = list(store.statuses(expiring, now))
         deleted = store.delete_expired(now)
         left = len(store.expired(now, 1))
         context.log.info(

@@ -144,7 +144,7 @@ class Recorder:
         return entries
 
     def _linger(self, found: list[_Entry | None]) -> None:
-        """Give other lines a moment to join the round, a quarter of what the last one took: rounds cost by the piece.
+        """Give other lines a moment to join the round, as long as the last one took: rounds cost by the piece.
 
         Without it fast lines fall into two halves that take turns, and each round carries only half of them.
         """
@@ -171,7 +171,7 @@ class Recorder:
         moves += [entry.begins for entry in entries if entry.begins]
         began = self._watch.monotonic()
         lost = self._book.settle(moves, self._watch.now())
-        self._linger_seconds = min((self._watch.monotonic() - began) / 4, _LONGEST_LINGER_SECONDS)
+        self._linger_seconds = min(self._watch.monotonic() - began, _LONGEST_LINGER_SECONDS)
         for entry in entries:
             self.counts.update(move.state for move in entry.ended)
             if entry.begins and entry.ticket:

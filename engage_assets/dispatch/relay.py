@@ -19,7 +19,7 @@ PAUSE_SECONDS: Final = 0.25
 
 
 def relay(outbox: Outbox, store: CandidateWriter, now: datetime) -> int:
-    """Apply what waits, in its order, until nothing does; returns how many entries were done.
+    """Apply what waits, in its order; returns how many entries were done. What comes meanwhile is the next call's.
 
     An entry is marked after it was applied: a relay that breaks off in between applies it again, which changes
     nothing. Several relays may run at once.
@@ -31,6 +31,8 @@ def relay(outbox: Outbox, store: CandidateWriter, now: datetime) -> int:
             _APPLY[topic](store, some, now)
             outbox.done([entry.entry_id for entry in some], now)
             done += len(some)
+        if len(entries) < AT_ONCE:
+            break
     return done
 
 

@@ -168,6 +168,9 @@ class CandidateReader(Protocol):
     def get(self, key: CandidateKey, now: datetime) -> dict[str, Any] | None:
         """One live candidate."""
 
+    def statuses(self, keys: Sequence[CandidateKey], now: datetime) -> dict[CandidateKey, str]:
+        """Statuses of the live candidates among `keys`."""
+
     def expired(self, now: datetime, limit: int) -> list[CandidateKey]:
         """Some candidates that have expired and are not deleted yet: none of them may be served."""
 

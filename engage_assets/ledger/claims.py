@@ -176,19 +176,21 @@ class _Known:
 
     @classmethod
     def read(cls, connection: Connection, rows: Sequence[Standing], rules: ClaimRules) -> "_Known":
-        customers = {"keys": as_list(sorted({row.customer_id for row in rows}))}
+        their = {row.customer_id for row in rows}
+        customers = {"keys": as_list(sorted(their))}
         by_customer = tables.suppressions.c.customer_id
         suppressed = set(
             connection.execute(
                 select(by_customer).where(among(connection.dialect.name, by_customer)), customers
             ).scalars()
         )
-        if rules.addresses:
+        addresses = {one: rules.addresses[one] for one in their if one in rules.addresses}
+        if addresses:
             by_hash = tables.suppressions.c.address_hash
             query = select(by_hash).where(among(connection.dialect.name, by_hash))
-            hashes = {"keys": as_list(sorted(set(rules.addresses.values())))}
+            hashes = {"keys": as_list(sorted(set(addresses.values())))}
             found = set(connection.execute(query, hashes).scalars())
-            suppressed |= {customer for customer, digest in rules.addresses.items() if digest in found}
+            suppressed |= {customer for customer, digest in addresses.items() if digest in found}
         outs = tables.opt_outs.c
         query = select(outs.customer_id, outs.program, outs.channel).where(
             among(connection.dialect.name, outs.customer_id), outs.revoked_at.is_(None)

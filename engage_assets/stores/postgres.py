@@ -83,6 +83,11 @@ class PostgresCandidateStore(Reader):
         """See CandidateWriter."""
         return self._write(queries.DELETE, vars(key)) == 1
 
+    def statuses(self, keys: Sequence[CandidateKey], now: datetime) -> dict[CandidateKey, str]:
+        """See CandidateReader."""
+        rows = self._session.rows(tables.STATUSES, _columns(map(_key_values, keys), KEY) | {"now": now})
+        return {CandidateKey(*key): status for *key, status in rows}
+
     def warm(self) -> int:
         """See CandidateReader. Reads the table and its indexes into the server's memory, as far as it holds them."""
         return sum(int(row[0]) for row in self._session.rows(tables.WARM, {}))

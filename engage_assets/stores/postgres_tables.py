@@ -105,6 +105,10 @@ STANDINGS: Final = f"""
     ORDER BY {listed(KEY, "candidates")} FOR NO KEY UPDATE OF candidates
 """  # noqa: S608 – our own names
 """Locked in the order of keys, so that two writers never wait for each other."""
+STATUSES: Final = f"""
+    SELECT {listed(KEY, "candidates")}, status
+    FROM candidates JOIN {_KEYS} AS listed ({listed(KEY)}) ON {_LISTED_KEY} WHERE expires_at > :now
+"""  # noqa: S608 – our own names
 SET_STATUSES: Final = f"""
     UPDATE candidates SET status = listed.status, status_at = listed.at, version = version + 1,
         updated_at = greatest(updated_at, listed.at)

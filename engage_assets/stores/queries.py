@@ -18,6 +18,7 @@ _BY_EVENT: Final = f"event_at DESC NULLS LAST, {listed(KEY_GIVEN)}"
 _THIS: Final = " AND ".join(f"{name} = :{name}" for name in KEY)
 
 GET: Final = f"{_ROW} WHERE {_THIS} AND expires_at > :now"
+STATUS: Final = f"SELECT status FROM candidates WHERE {_THIS} AND expires_at > :now"  # noqa: S608 – our own names
 DELETE: Final = f"DELETE FROM candidates WHERE {_THIS}"  # noqa: S608 – our own names
 OF_CUSTOMER: Final[dict[tuple[bool, str | None], str]] = {
     (of_program, channel): f"{_ROW} WHERE customer_id = :customer_id{' AND program = :program' if of_program else ''}"

@@ -92,6 +92,12 @@ class SqliteCandidateStore(Reader):
         """See CandidateWriter."""
         return self._write(queries.DELETE, [vars(key)]) == 1
 
+    def statuses(self, keys: Sequence[CandidateKey], now: datetime) -> dict[CandidateKey, str]:
+        """See CandidateReader."""
+        ask, at = self._file.reading().execute, micros(now)
+        found = ((key, ask(queries.STATUS, {**vars(key), "now": at}).fetchone()) for key in keys)
+        return {key: row[0] for key, row in found if row}
+
     def warm(self) -> int:
         """See CandidateReader. Reads the whole file once: with 10 million candidates some 5 GB."""
         return self._file.read_through()

@@ -424,6 +424,8 @@ def test_nothing_expired_is_served(store):
     assert page(store) == expired["customer_id"].to_list() == ["soon"]
     assert [name for name in ends if store.of_customer(name, None, NOW)] == ["soon"]
     assert [name for name in ends if store.get(key(name), NOW)] == ["soon"]
+    assert store.statuses([key(name) for name in (*ends, "nobody")], NOW) == {key("soon"): "active"}
+    assert store.statuses([], NOW) == {}
     advance(store, "registered", *ends)
     rows = store.with_status("product-reviews", frozenset({"registered", "active"}), None, 10, NOW)
     assert [row["customer_id"] for row in rows] == ["soon"]

@@ -129,6 +129,9 @@ class FakeStore:
         row = self.rows.get(key)
         return dict(row) if row and row["expires_at"] > now else None
 
+    def statuses(self, keys: Sequence[CandidateKey], now: datetime) -> dict[CandidateKey, str]:
+        return {key: row["status"] for key in keys if (row := self.get(key, now))}
+
     def warm(self) -> int:
         self.is_warm = True
         return 0
