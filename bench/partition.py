@@ -27,8 +27,9 @@ def direct(home: Path, partition: date) -> None:
     """Every stage as a plain call, with the same files written."""
     from engage_assets.connectors.duckdb import DuckDBConnector
     from engage_assets.connectors.warehouse import Warehouse
-    from engage_assets.defs import list_stages, scoring_stages, stages
+    from engage_assets.defs import feature_stages, list_stages, scoring_stages, stages
     from engage_assets.defs.batch import Batch
+    from engage_assets.defs.sheets import features_name
     from engage_assets.domain.tables import SENDS_LOG
     from engage_assets.home import Home
     from engage_assets.lake import Lake
@@ -74,9 +75,13 @@ def direct(home: Path, partition: date) -> None:
             kept.add(stages.accepted_of(batch, part))
     verdicts, accepted = (lake.scan((program.key, name), day) for name in names)
     done("filters")
-    scored = write(
-        "scored_candidates", scoring_stages.score(batch, accepted, scoring_stages.scorer_of(place.models, program))
-    )
+    known = {}
+    for view in program.used_views:
+        known[view.view] = write(features_name(view), feature_stages.view_features(batch, accepted, view))
+        feature_stages.profile_of(batch, view, known[view.view], as_of=batch.instant)
+    done("features")
+    scorer = scoring_stages.scorer_of(place.models, program)
+    scored = write("scored_candidates", scoring_stages.score(batch, accepted, known, scorer))
     done("score")
     store = SqliteCandidateStore(place.candidates)
     counts = store.put(program, partition, scoring_stages.storable(scored), batch.instant)
@@ -119,8 +124,8 @@ def model(home: Path, partition: date) -> None:
     from engage_assets.defs.batch import Batch
     from engage_assets.home import Home
     from engage_assets.programs import load_folder
-    from engage_assets.scoring import model_files, training
-    from engage_assets.scoring.features import join_features
+    from engage_assets.scoring import registry, training
+    from engage_assets.scoring.evaluation import Verdict
 
     place, folder = Home(home), load_folder(Path("programs"))
     program = folder.programs[PROGRAM]
@@ -134,12 +139,13 @@ def model(home: Path, partition: date) -> None:
         .with_columns(as_of=pl.lit(batch.instant).cast(pl.Datetime("us")) - pl.duration(minutes=pl.col("n")))
     )
     spec = program.scoring_models[0]
-    rows = join_features(entities, batch.tables, spec.features).sort("n").collect()
+    rows = batch.features.join(entities, spec.features).sort("n").collect()
     rng = np.random.default_rng(1)
     pull = rows["engagement_score"].fill_null(0).to_numpy() * 3 + rows["trust_score"].fill_null(0.5).to_numpy() - 3
     rows = rows.with_columns(label=pl.Series(rng.random(rows.height) < 1 / (1 + np.exp(-pull))))
     trained = training.train(spec, rows, as_of=partition)
-    model_files.save(trained, place.models / program.program_id)
+    verdict = Verdict(deploy=True, metric=spec.metric, reasons=("the benchmark's own label",), figures={})
+    registry.register(place.models / program.program_id, trained, verdict, who="benchmark", at=batch.instant)
     measure.report(version=trained.version)
 
 

@@ -1,16 +1,18 @@
-"""The program folder: YAML files → typed programs and marketplaces. Errors name file, line and key."""
+"""The program folder: YAML files → typed programs, marketplaces and feature views. Errors name file, line and key."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from engage_assets.domain.cadence import read_aws_cron
 from engage_assets.domain.errors import ProgramFileError
+from engage_assets.domain.feature_views import FeatureView, FeatureViews
 from engage_assets.domain.filter_specs import FILTER_IDS
 from engage_assets.domain.marketplaces import Marketplace, Marketplaces
 from engage_assets.domain.program import Program, source_table_of
@@ -18,6 +20,8 @@ from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.spec import Spec
 
 MARKETPLACES_FILE = "marketplaces.yaml"
+FEATURES_FILE = "features.yaml"
+_DOCUMENTED_VIEWS: Final = Path(__file__).parent / "features" / "documented.yaml"
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
 """Keys and list places from the top of a file to a value."""
@@ -31,8 +35,8 @@ class Abilities:
 
     filters: Collection[str]
     """filterIds that can be evaluated."""
-    features: Collection[str]
-    """Features that a model may take."""
+    features: Collection[str] | None
+    """The documented features that a model may take, beside those of feature views; None: not checked."""
     templates: Collection[str]
     """templateIds that there are."""
     models: int
@@ -43,30 +47,38 @@ class Abilities:
 
 @dataclass(frozen=True)
 class ProgramFolder:
-    """The programs of a folder by id, and the marketplaces that they share."""
+    """The programs of a folder by id, and the marketplaces and feature views that they share."""
 
     programs: Mapping[str, Program]
     marketplaces: Mapping[str, Marketplace]
+    views: Mapping[str, FeatureView] = field(default_factory=dict)
+    """The documented views, those of features.yaml laid over them."""
 
 
 def load_folder(folder: Path, abilities: Abilities | None = None) -> ProgramFolder:
-    """Read every program of `folder` and its marketplaces.yaml.
+    """Read every program of `folder`, its marketplaces.yaml and, where it is there, its features.yaml.
 
     With `abilities`, refuse what goes beyond them. Raises ProgramFileError with one line per fault, over all
     files at once.
     """
     faults: list[str] = []
     marketplaces: Mapping[str, Marketplace] | None = None
+    views = documented_views()
     try:
         marketplaces = read_marketplaces(folder / MARKETPLACES_FILE)
     except ProgramFileError as error:
         faults.extend(error.args)
+    try:
+        views = read_views(folder / FEATURES_FILE) if (folder / FEATURES_FILE).is_file() else views
+    except ProgramFileError as error:
+        faults.extend(error.args)
+        abilities = replace(abilities, features=None) if abilities else None
     programs: dict[str, Program] = {}
     for path in sorted(folder.glob("*.yaml")):
-        if path.name == MARKETPLACES_FILE:
+        if path.name in (MARKETPLACES_FILE, FEATURES_FILE):
             continue
         try:
-            program = read_program(path, marketplaces, abilities)
+            program = read_program(path, marketplaces, abilities, views)
         except ProgramFileError as error:
             faults.extend(error.args)
             continue
@@ -76,7 +88,7 @@ def load_folder(folder: Path, abilities: Abilities | None = None) -> ProgramFold
         programs[program.program_id] = program
     if faults or marketplaces is None:
         raise ProgramFileError(*faults)
-    return ProgramFolder(programs, marketplaces)
+    return ProgramFolder(programs, marketplaces, views)
 
 
 def read_marketplaces(path: Path) -> Mapping[str, Marketplace]:
@@ -84,21 +96,45 @@ def read_marketplaces(path: Path) -> Mapping[str, Marketplace]:
     return _read(path, Marketplaces).marketplaces
 
 
+@cache
+def documented_views() -> Mapping[str, FeatureView]:
+    """The views of the documented features, which come with the package, by name."""
+    return {view.view: view for view in _read(_DOCUMENTED_VIEWS, FeatureViews).views}
+
+
+def read_views(path: Path) -> Mapping[str, FeatureView]:
+    """The documented views, those of `path` laid over them by name.
+
+    Raises ProgramFileError whose args are all faults of the file, as `read_program` does.
+    """
+    shared = documented_views()
+    views = _read(path, FeatureViews, lambda value: _features_elsewhere(value, "views", shared)).views
+    return {**shared, **{view.view: view for view in views}}
+
+
 def read_program(
-    path: Path, marketplaces: Mapping[str, Marketplace] | None = None, abilities: Abilities | None = None
+    path: Path,
+    marketplaces: Mapping[str, Marketplace] | None = None,
+    abilities: Abilities | None = None,
+    views: Mapping[str, FeatureView] | None = None,
 ) -> Program:
     """One program file; with `marketplaces`, its codes must be among them, with `abilities`, it must be within them.
 
+    Its feature views are `views` (those of its folder; default: the documented ones), its own laid over them.
     Raises ProgramFileError whose args are all faults of the file, each `file:line: key: what is wrong`.
     """
+    shared = documented_views() if views is None else views
 
     def beyond(value: Any) -> Iterator[Finding]:
         if marketplaces is not None:
             yield from _unknown_marketplaces(value, marketplaces)
+        yield from _features_elsewhere(value, "featureViews", shared)
         if abilities is not None:
-            yield from check_supported(value, abilities)
+            yield from check_supported(value, _with_features(abilities, value, shared))
 
-    return _read(path, Program, beyond)
+    program = _read(path, Program, beyond)
+    laid_over = {**shared, **{view.view: view for view in program.feature_views}}
+    return program.model_copy(update={"feature_views": tuple(laid_over.values())})
 
 
 def _unknown_marketplaces(value: Any, marketplaces: Mapping[str, Marketplace]) -> Iterator[Finding]:
@@ -106,6 +142,28 @@ def _unknown_marketplaces(value: Any, marketplaces: Mapping[str, Marketplace]) -
         if code not in marketplaces:
             known = ", ".join(sorted(marketplaces))
             yield location, f"{code!r} is not in {MARKETPLACES_FILE} (known: {known}); add it there"
+
+
+def _features_elsewhere(value: Any, key: str, shared: Mapping[str, FeatureView]) -> Iterator[Finding]:
+    """Features of the views at `key` that a view of `shared` holds too, which none of them replaces."""
+    views = dict(_texts(value, key, None, "view"))
+    own = set(views.values())
+    holders = {one.name: view.view for view in shared.values() if view.view not in own for one in view.features}
+    for location, name in _texts(value, key, None, "features", None, "name"):
+        view = views.get((*location[:2], "view"), "")
+        if holders.get(name, view) != view:
+            yield location, f"view {holders[name]} has a feature {name!r} too; rename one, or replace that view"
+
+
+def _with_features(abilities: Abilities, value: Any, shared: Mapping[str, FeatureView]) -> Abilities:
+    """The abilities with the features of shared views and of the program's own."""
+    if abilities.features is None:
+        return abilities
+    documented = {one.name for view in documented_views().values() for one in view.features}
+    own_views = {name for _, name in _texts(value, "featureViews", None, "view")}
+    own = {name for _, name in _texts(value, "featureViews", None, "features", None, "name")}
+    names = {one.name for view in shared.values() if view.view not in own_views for one in view.features}
+    return replace(abilities, features=own | names - (documented - set(abilities.features)))
 
 
 def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
@@ -135,9 +193,9 @@ def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
                 yield location, f"this version runs no {period} batches (known: {', '.join(sorted(abilities.periods))})"
 
 
-def _unknown_features(value: Any, known: Collection[str]) -> Iterator[Finding]:
+def _unknown_features(value: Any, known: Collection[str] | None) -> Iterator[Finding]:
     """Features that there are not; another source may have some of its own, which a later version knows."""
-    if all(table in SOURCES for _, table in _source_tables(value)):
+    if known is not None and all(table in SOURCES for _, table in _source_tables(value)):
         for location, name in _texts(value, "scoringModels", None, "features", None):
             if name not in known:
                 yield location, f"no feature is called {name!r} (there are: {', '.join(sorted(known))})"

@@ -8,6 +8,7 @@ import polars as pl
 
 from engage_assets.domain.program import Program
 from engage_assets.domain.tables import CANDIDATES, SCORES, VERDICT_COLUMNS, Table, frame_schema
+from engage_assets.programs import documented_views
 
 PRODUCT_REVIEWS: dict[str, Any] = {
     "programId": "product-reviews",
@@ -67,7 +68,9 @@ def instant(text: str) -> datetime:
 
 def a_program(**changes: Any) -> Program:
     """The product-reviews program; `changes` replace top-level keys of the file, in camelCase."""
-    return Program.model_validate(deepcopy(PRODUCT_REVIEWS) | changes)
+    program = Program.model_validate(deepcopy(PRODUCT_REVIEWS) | changes)
+    views = {**documented_views(), **{view.view: view for view in program.feature_views}}
+    return program.model_copy(update={"feature_views": tuple(views.values())})
 
 
 def a_candidate(**changes: Any) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import narwhals as nw
 import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from engage_assets.cli import main
 from engage_assets.defs.abilities import abilities
 from engage_assets.defs.delivery_checks import NAMES
 from engage_assets.defs.sheets import program_sheets
-from engage_assets.domain import channel_specs, filter_specs, program
+from engage_assets.domain import channel_specs, feature_views, filter_specs, program
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.reasons import EXPLANATIONS, REASONS, SEND_REASONS
 from engage_assets.domain.tables import (
@@ -28,12 +29,12 @@ from engage_assets.domain.tables import (
     SOURCE_TYPES,
     empty_frame,
 )
+from engage_assets.features.store import needs
 from engage_assets.filters import FILTERS
 from engage_assets.ledger.states import MOVES
 from engage_assets.ledger.tables import metadata
 from engage_assets.outcomes.metrics import measure
-from engage_assets.programs import read_marketplaces, read_program
-from engage_assets.scoring.features import FEATURES
+from engage_assets.programs import documented_views, read_marketplaces, read_program
 from engage_assets.serving.access import SCOPES
 from engage_assets.serving.app import create_app
 from engage_assets.serving.machines import RULES
@@ -48,6 +49,8 @@ SECTIONS: dict[str, list[type[BaseModel]]] = {
     "`dataConnectors[]`": [program.DataConnector],
     "`dataConnectors[].config`": [program.ConnectorConfig],
     "`scoringModels[]`": [program.ScoringModel],
+    "`featureViews[]`": [feature_views.FeatureView],
+    "`featureViews[].features[]`": [feature_views.Feature],
     "`parameters` of `trust`": [filter_specs.TrustParameters],
     "`parameters` of `frequency-cap`": [filter_specs.FrequencyCapParameters],
     "`parameters` of `engagement`": [filter_specs.EngagementParameters],
@@ -116,7 +119,7 @@ def default_of(field: FieldInfo) -> str:
     if field.is_required():
         return "**required**"
     value = field.default
-    if value is None or value == () or isinstance(value, BaseModel):
+    if value in (None, (), PydanticUndefined) or isinstance(value, BaseModel):
         return "–"
     if isinstance(value, timedelta):
         return f"`{value // timedelta(hours=1)}h`"
@@ -163,9 +166,10 @@ def _parameters(page: str, name: str) -> str:
 
 def test_every_feature_is_documented_with_what_it_needs():
     documented = rows(section(read("docs/program-files.md"), "Features"))
-    assert documented.keys() == FEATURES.keys()
+    known = {feature.name: (view, feature) for view in documented_views().values() for feature in view.features}
+    assert documented.keys() == known.keys()
     for name, cells in documented.items():
-        assert set(re.findall(r"`([\w.]+)`", cells[2])) == FEATURES[name].needs
+        assert set(re.findall(r"`([\w.]+)`", cells[2])) == needs(*known[name])
 
 
 @pytest.mark.parametrize("table", INPUT_TABLES.values(), ids=INPUT_TABLES)

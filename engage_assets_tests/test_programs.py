@@ -195,7 +195,7 @@ TTL = "candidateTTLDays: 30"
         ('"US", "UK"', '"US", NO', ":4: marketplaces.1: input should be a valid string (got False)"),
         ("sagemaker://", "", ":16: scoringModels.0.endpoint: string should match"),
         ("enabled: true\nm", "enabled: perhaps\nm", ":3: enabled: input should be a valid boolean"),
-        (TTL, TTL + '\ndeadline: "soon"', ':43: deadline: write a duration as "2h" or "90min" (got \'soon\')'),
+        (TTL, TTL + '\ndeadline: "soon"', ':43: deadline: write a duration as "90d", "2h" or "90min" (got \'soon\')'),
     ],
 )  # fmt: skip
 def test_one_fault(broken, old, new, fault):

@@ -134,19 +134,20 @@ class Mapped:
         )
 
 
-def read_source(folder: Path, name: str) -> pl.DataFrame:
-    """Columns of `SOURCES[name]`, typed; raises WarehouseError naming file and column."""
+def read_source(folder: Path, name: str, columns: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
+    """The `columns` of a source file, typed; by default those of `SOURCES`. Raises WarehouseError: file and column."""
+    wanted = SOURCES[name] if columns is None else columns
     path = next((file for end in (".parquet", ".csv") if (file := folder / f"{name}{end}").is_file()), None)
     if path is None:
         raise WarehouseError(f"{folder}: neither {name}.parquet nor {name}.csv is there; give the folder that has it")
     frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
-    if "has_comment_message" in SOURCES[name] and "review_comment_message" in frame.columns:
+    if "has_comment_message" in wanted and "review_comment_message" in frame.columns:
         text = pl.col("review_comment_message").str.strip_chars()
         frame = frame.with_columns(has_comment_message=(text != "").fill_null(False))
-    missing = [column for column in SOURCES[name] if column not in frame.columns]
+    missing = [column for column in wanted if column not in frame.columns]
     if missing:
         raise WarehouseError(f"{path}: column {missing[0]} is missing; found {', '.join(frame.columns)}")
-    return frame.select(_typed(path, frame[column], wanted) for column, wanted in SOURCES[name].items())
+    return frame.select(_typed(path, frame[column], kind) for column, kind in wanted.items())
 
 
 def _typed(path: Path, values: pl.Series, wanted: pl.DataType) -> pl.Series:

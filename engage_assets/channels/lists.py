@@ -1,17 +1,20 @@
 """A day's lists: who is on a channel's list, in which place, and why the others are not.
 
 What every row needs is judged on any engine; the list is then filled in one pass over the rows that may
-stand on it, in a total order (docs/decisions.md, 12): the one step that does not run on every engine.
+stand on it, in a total order (docs/decisions.md, 12): the one step that does not run on every engine. A share of the
+places may go by lot before that (docs/program-files.md, explorationShare).
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
 import narwhals as nw
 import polars as pl
 
+from engage_assets.channels.exploration import Exploration
 from engage_assets.domain.channel_specs import EmailChannel, ListSection
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.keys import campaign_id
@@ -39,30 +42,73 @@ def judge_for_list(scored: Frame, channel: ListSection) -> Frame:
     return scored.filter(~nw.col("score").is_null()).select(*_RANKED, reason.alias("reason"))
 
 
-def fill(judged: pl.DataFrame, channel: ListSection) -> pl.DataFrame:
+def fill(judged: pl.DataFrame, channel: ListSection, exploration: Exploration | None = None) -> pl.DataFrame:
     """LIST_VERDICTS of one channel: every judged row with its reason and, where listed, its rank.
 
-    The total order is score descending, newest event, subject, customer. Each customer keeps the best of
-    the quota; once the list is full every row that is left is `BELOW_LIMIT`.
+    First the places of `exploration` are drawn among all eligible rows, also those below the minimum score; a drawn
+    row that a quota or the subject's limit refuses leaves its place to the next lot. Then the others at or above the
+    minimum fill the list in the total order: score descending, newest event, subject, customer. Each customer keeps
+    the best of what is left of the quota; once the list is full every row that is left is `BELOW_LIMIT`. Quota,
+    subject's limit and limit hold for both together. Rows that were drawn rank last, in the order of their lots.
     """
-    ranked = judged.filter(pl.col("reason").is_null()).sort(
-        "score", "event_at", "subject_id", "customer_id", descending=[True, True, False, False], nulls_last=True
-    )
-    reasons, ranks = _fill(
-        ranked["customer_id"].to_list(),
-        ranked["subject_id"].to_list(),
-        ranked["quota_left"].to_list(),
-        channel.limit,
-        channel.per_track_limit,
-    )
-    filled = ranked.select("record_id", "customer_id").with_columns(
-        reason=pl.Series(reasons, dtype=pl.String), rank=pl.Series(ranks, dtype=pl.Int64)
-    )
-    others = judged.filter(pl.col("reason").is_not_null()).select(
+    taken = _Taken()
+    drawn = _draw(judged, channel, exploration, taken)
+    rest = judged.join(drawn, on="record_id", how="anti") if drawn.height else judged
+    chosen = _placed(_in_rank_order(rest), channel, taken, channel.limit)
+    others = rest.filter(pl.col("reason").is_not_null()).select(
         "record_id", "customer_id", "reason", rank=pl.lit(None, dtype=pl.Int64)
     )
-    verdicts = pl.concat([filled, others]).with_columns(channel=pl.lit(channel.channel_id))
+    last = chosen.height - chosen["rank"].null_count()
+    verdicts = pl.concat(
+        [
+            chosen.with_columns(is_exploration=False),
+            drawn.with_columns(pl.col("rank") + last, is_exploration=True),
+            others.with_columns(is_exploration=False),
+        ]
+    ).with_columns(channel=pl.lit(channel.channel_id))
     return verdicts.select(LIST_VERDICTS.names).sort("customer_id", "record_id")
+
+
+def _in_rank_order(judged: pl.DataFrame) -> pl.DataFrame:
+    """The rows that may stand on the list by their score, best first."""
+    return judged.filter(pl.col("reason").is_null()).sort(
+        "score", "event_at", "subject_id", "customer_id", descending=[True, True, False, False], nulls_last=True
+    )
+
+
+@dataclass
+class _Taken:
+    """Places of a list that are taken so far: of the whole, by customer and by subject."""
+
+    places: int = 0
+    by_customer: Counter[str] = field(default_factory=Counter)
+    by_subject: Counter[str] = field(default_factory=Counter)
+
+
+def _draw(judged: pl.DataFrame, channel: ListSection, exploration: Exploration | None, taken: _Taken) -> pl.DataFrame:
+    """The rows that are listed by lot, ranked from 1 in the order of their lots; takes their places."""
+    if exploration is None or not exploration.share:
+        return _placed(judged.clear(), channel, taken, channel.limit)
+    by_score_alone = _placed(_in_rank_order(judged), channel, _Taken(), channel.limit)
+    eligible = judged.filter(pl.col("reason").is_null() | (pl.col("reason") == "BELOW_MIN_SCORE"))
+    listed = by_score_alone.height - by_score_alone["rank"].null_count()
+    places = exploration.places(listed=listed, eligible=eligible.height, limit=channel.limit)
+    return _placed(exploration.in_drawn_order(eligible), channel, taken, places).drop_nulls("rank")
+
+
+def _placed(rows: pl.DataFrame, channel: ListSection, taken: _Taken, limit: int | None) -> pl.DataFrame:
+    """Each row with its reason, and its rank from 1 where it is listed, in the order of `rows`."""
+    reasons, ranks = _fill(
+        rows["customer_id"].to_list(),
+        rows["subject_id"].to_list(),
+        rows["quota_left"].to_list(),
+        limit,
+        channel.per_track_limit,
+        taken,
+    )
+    return rows.select("record_id", "customer_id").with_columns(
+        reason=pl.Series(reasons, dtype=pl.String), rank=pl.Series(ranks, dtype=pl.Int64)
+    )
 
 
 def _fill(
@@ -71,28 +117,29 @@ def _fill(
     quotas: Sequence[int | None],
     limit: int | None,
     per_subject: int | None,
+    taken: _Taken,
 ) -> tuple[list[str], list[int | None]]:
-    """Reason and rank of each row in the order of the list."""
+    """Reason and rank of each row in the order of the list; `limit` counts the places that are taken already."""
     reasons: list[str] = []
     ranks: list[int | None] = []
-    taken_by_customer: Counter[str] = Counter()
-    taken_by_subject: Counter[str] = Counter()
-    places = 0
+    before = places = taken.places
+    by_customer, by_subject = taken.by_customer, taken.by_subject
     for customer, subject, quota in zip(customers, subjects, quotas, strict=True):
         if limit is not None and places >= limit:
             reasons.append("BELOW_LIMIT")
-        elif quota is not None and taken_by_customer[customer] >= quota:
+        elif quota is not None and by_customer[customer] >= quota:
             reasons.append("FREQUENCY_CAP")
-        elif per_subject is not None and taken_by_subject[subject] >= per_subject:
+        elif per_subject is not None and by_subject[subject] >= per_subject:
             reasons.append("TRACK_CAP")
         else:
             places += 1
-            taken_by_customer[customer] += 1
-            taken_by_subject[subject] += 1
+            by_customer[customer] += 1
+            by_subject[subject] += 1
             reasons.append(LISTED)
-            ranks.append(places)
+            ranks.append(places - before)
             continue
         ranks.append(None)
+    taken.places = places
     return reasons, ranks
 
 
@@ -112,7 +159,8 @@ def email_list(
     """
     after = program.cadence.batch_instant(partition) + program.deadline
     listed = verdicts.lazy().filter(pl.col("reason") == LISTED, pl.col("channel") == channel.channel_id)
-    rows = scored.join(listed.select("record_id", "rank"), on="record_id", how="inner").sort("rank").collect()
+    places = listed.select("record_id", "rank", "is_exploration")
+    rows = scored.join(places, on="record_id", how="inner").sort("rank").collect()
     zones = (
         [channel.config.timezone] * rows.height if channel.config.timezone != "local" else rows["time_zone"].to_list()
     )
@@ -125,6 +173,16 @@ def email_list(
         slot_at=pl.Series([slots[zone][1] for zone in zones], dtype=pl.Datetime("us")),
     )
     return built.select(column.name for column in LIST_COLUMNS)
+
+
+def explored(listed: pl.LazyFrame) -> pl.LazyFrame:
+    """`campaign_id`, `customer_id` and `subject_id` of the rows of an EMAIL_LIST that were drawn by lot.
+
+    A list that was made before lists had the flag has none.
+    """
+    has_flag = "is_exploration" in listed.collect_schema().names()
+    drawn = listed.filter(pl.col("is_exploration") if has_flag else pl.lit(False))
+    return drawn.select("campaign_id", "customer_id", "subject_id")
 
 
 def final_reasons(verdicts: Frame, channels: Sequence[str]) -> Frame:

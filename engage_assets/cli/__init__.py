@@ -4,6 +4,8 @@ import click
 
 from engage_assets.cli.batch import backfill, run, sample, show, train, why
 from engage_assets.cli.demo import demo, simulate_responses
+from engage_assets.cli.explain import explain
+from engage_assets.cli.models import models
 from engage_assets.cli.operate import (
     approve,
     audit,
@@ -27,7 +29,7 @@ def main() -> None:
 
 
 for command in (
-    programs, sample, train, run, backfill, deliver, show, why, preview, approve, stop, resume, sends, opt_out,
+    programs, sample, train, models, explain, run, backfill, deliver, show, why, preview, approve, stop, resume, sends, opt_out,
     suppress, ledger, audit, serve, keys, doctor, demo, simulate_responses,
 ):  # fmt: skip
     main.add_command(command)

@@ -49,25 +49,28 @@ def train(program_id: str, as_of: datetime | None) -> None:
 def train_model(desk: "Launcher", program_id: str, as_of: date | None) -> None:
     """Train, and say how good the model is."""
     from engage_assets.defs.launch import progress  # noqa: PLC0415 - as in launcher
+    from engage_assets.defs.model_assets import training_config  # noqa: PLC0415 - as in launcher
 
     program = desk.program(program_id)
-    step = f"{program.key}__train_{program.scoring_models[0].asset_name}"
-    config = {"ops": {step: {"config": {"as_of": as_of.isoformat() if as_of else None}}}}
-    with progress(f"training {program.scoring_models[0].model_id}"):
-        result = desk.run(f"{program.key}_training", config=config)
-    metadata = result.get_asset_materialization_events()[0].materialization.metadata
-    said = {name: metadata[name].value for name in ("version", "as_of", "rows", "base_rate", "roc_auc")}
-    click.echo(
-        f"  version {said['version']} as of {said['as_of']}; on {said['rows']} later examples, of which"
-        f" {said['base_rate']:.1%} answered: ROC AUC {said['roc_auc']:.3f} (0.5 is chance),"
-        f" calibration error {metadata['calibration_error'].value:.3f}"
-    )
-    if metadata["current_version"].value != metadata["version"].value:
+    with progress(f"training {', '.join(model.model_id for model in program.scoring_models)}"):
+        result = desk.run(f"{program.key}_training", config=training_config(program, as_of))
+    told = {event.materialization.asset_key.path[-1]: event for event in result.get_asset_materialization_events()}
+    for model in program.scoring_models:
+        made = told[model.asset_name].materialization.metadata
+        verdict = told[f"{model.key}_verdict"].materialization.metadata
         click.echo(
-            f"  kept, but not in use: version {metadata['current_version'].value} learned from later days"
-            f" (as of {metadata['current_as_of'].value}). To use the new one, remove the folder of"
-            f" {program.scoring_models[0].model_id} in {desk.home.models / program_id} and train again"
+            f"  {model.model_id}: version {made['version'].value} as of {made['as_of'].value}, learned from"
+            f" {made['examples'].value:,} examples ({made['label'].value}); on {made['rows'].value:,} later ones, of"
+            f" which {made['base_rate'].value:.1%} answered: ROC AUC {made['roc_auc'].value:.3f} (0.5 is chance),"
+            f" calibration error {made['calibration_error'].value:.3f}"
         )
+        word = "put into use" if verdict["put_into_use"].value else "kept, but not in use"
+        click.echo(f"  {word}:\n{verdict['reasons'].value}")
+        if not verdict["put_into_use"].value and verdict["version_in_use"].value != "none":
+            click.echo(
+                f"  in use stays version {verdict['version_in_use'].value} (as of {verdict['in_use_as_of'].value}); to"
+                f" use the new one all the same: engage models promote {program_id} {made['version'].value}"
+            )
 
 
 @click.command()

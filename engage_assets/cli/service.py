@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engage_assets.cli.desk import launcher, operator, plain_errors
+from engage_assets.cli.explain import explanations_of
 
 if TYPE_CHECKING:
     from engage_assets.serving.services import Services
@@ -36,6 +37,7 @@ def build_services(environment: Mapping[str, str]) -> "Services":
         photos=desk.home.photos,
         webhook_secrets={form: environment[name].encode() for form, name in SECRETS.items() if environment.get(name)},
         store_is_remote=environment.get("ENGAGE_STORE_URL", "").startswith("postgresql"),
+        explain=partial(explanations_of, desk),
         instance=f"{os.uname().nodename}-{os.getpid()}",
     )
 

@@ -4,15 +4,25 @@ from pathlib import Path
 
 from engage_assets.channels.email import template_ids
 from engage_assets.filters import FILTERS
-from engage_assets.programs import Abilities, ProgramFolder, load_folder
-from engage_assets.scoring.features import FEATURES
+from engage_assets.programs import Abilities, ProgramFolder, documented_views, load_folder
+
+MODELS = 8
+"""Most models of a program."""
 
 
 def abilities() -> Abilities:
     """The filters, features, templates, models and batches that the rooms below know."""
     return Abilities(
-        filters=FILTERS.keys(), features=FEATURES.keys(), templates=template_ids(), models=1, periods=["daily"]
+        filters=FILTERS.keys(),
+        features=_documented_features(),
+        templates=template_ids(),
+        models=MODELS,
+        periods=["daily"],
     )
+
+
+def _documented_features() -> list[str]:
+    return [feature.name for view in documented_views().values() for feature in view.features]
 
 
 def load_programs(folder: Path) -> ProgramFolder:

@@ -6,7 +6,7 @@ one after the other, and memory stays bounded. Knows nothing of Dagster.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import cached_property
 from itertools import pairwise
 
@@ -21,9 +21,9 @@ from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES, Source
 from engage_assets.domain.tables import CUSTOMERS, INPUT_TABLES, OPT_OUT_LOG, SENDS_LOG, declared
+from engage_assets.features.store import WarehouseFeatures, unavailable
 from engage_assets.filters import clauses_of, refused_by
 from engage_assets.filters import not_evaluated as clauses_not_evaluated
-from engage_assets.scoring.features import unavailable
 
 RANGE_ROWS = 600_000
 """Records that are worked on at a time; more cost more memory, fewer read the history more often."""
@@ -54,6 +54,11 @@ class Batch:
         return self.program.cadence.batch_instant(self.partition)
 
     @property
+    def training_instant(self) -> datetime:
+        """Midnight at which the partition's day begins: what models trained as of that day may know."""
+        return datetime.combine(self.partition, time())
+
+    @property
     def source(self) -> Source:
         """What the program's source table holds."""
         return SOURCES[self.program.source_table]
@@ -78,6 +83,11 @@ class Batch:
         columns[self.source.table.name] = list(source.types)
         return declared({**columns, "send_events": SENDS_LOG.names, "given_opt_outs": OPT_OUT_LOG.names})
 
+    @cached_property
+    def features(self) -> WarehouseFeatures:
+        """Features of the program's views, as known at an instant."""
+        return WarehouseFeatures({view.view: view for view in self.program.feature_views}, self.tables)
+
     @property
     def flags(self) -> list[str]:
         """The filters' flag columns."""
@@ -88,7 +98,7 @@ class Batch:
         self.warehouse.checked(self.source.table, self.program.connector.config.database, required=True)
         clauses_of(self.program, self.available)
         for model in self.program.scoring_models:
-            lacking = unavailable(model.features, self.available)
+            lacking = unavailable(self.program.feature_views, model.features, self.available)
             if lacking:
                 needs = "; ".join(f"{feature} needs {', '.join(columns)}" for feature, columns in lacking.items())
                 raise ModelError(

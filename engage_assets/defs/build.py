@@ -8,6 +8,7 @@ import dagster as dg
 from engage_assets.defs.campaign_assets import campaign_assets
 from engage_assets.defs.decision_assets import decision_assets
 from engage_assets.defs.delivery_job import delivery_checks, delivery_job, sends_asset
+from engage_assets.defs.feature_assets import feature_assets
 from engage_assets.defs.intake_assets import intake_assets
 from engage_assets.defs.jobs import asset_jobs, clean_up, opt_out_sweep, program_schedules
 from engage_assets.defs.ledger_assets import ledger_assets
@@ -44,6 +45,7 @@ def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace
         assets=[
             *model_assets(program, marketplaces),
             *intake_assets(program, marketplaces),
+            *feature_assets(program, marketplaces),
             *decision_assets(program, marketplaces),
             *campaign_assets(program, marketplaces),
             *report_assets(program, marketplaces),

@@ -14,7 +14,8 @@ import polars as pl
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import delivery
 from engage_assets.defs.describe import mistakes_as_failures
-from engage_assets.defs.sheets import GIVEN_OPT_OUTS, GIVEN_RESPONSES, SEND_EVENTS, Key
+from engage_assets.defs.model_assets import model_keys, training_config
+from engage_assets.defs.sheets import GIVEN_OPT_OUTS, GIVEN_RESPONSES, SEND_EVENTS, Key, features_name
 from engage_assets.dispatch.relay import relay
 from engage_assets.domain.ports import CandidateWriter, Clock, Outbox
 from engage_assets.domain.program import Program
@@ -41,6 +42,7 @@ def batch_keys(program: Program) -> list[Key]:
         "set_aside",
         "filter_verdicts",
         "filtered_candidates",
+        *(features_name(view) for view in program.used_views),
         "scored_candidates",
         "stored_candidates",
         "list_verdicts",
@@ -57,13 +59,13 @@ def asset_jobs(program: Program) -> dict[str, AssetJob]:
         "batch": batch_keys(program),
         "export": [(program.key, "warehouse_export")],
         "metrics": [(program.key, name) for name in ("outcomes", "daily_metrics", "daily_report")],
-        "training": [(program.key, model.asset_name) for model in program.scoring_models],
+        "training": model_keys(program),
     }
     said = {
         "batch": "From the source's records to rendered campaigns and decisions. Sends nothing.",
         "export": "Scored candidates and decisions to the warehouse export.",
         "metrics": "Outcomes, figures and report of a partition, as of one night.",
-        "training": "Train the program's model and make it the current one.",
+        "training": "Train the program's models; a version that passes its gate is put into use.",
     }
     return {
         name: dg.define_asset_job(
@@ -116,7 +118,19 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
             ops = {f"{program.key}__{name}": as_of for name in ("outcomes", "measure", "report")}
             yield dg.RunRequest(run_key=f"{partition}:{tonight}", partition_key=partition, run_config={"ops": ops})
 
+    @dg.schedule(
+        name=f"{program.key}_training_schedule",
+        job=jobs["training"],
+        cron_schedule="0 3 * * 0",
+        execution_timezone="UTC",
+    )
+    def retrain_on_sunday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        """What was known by that day is learned from."""
+        day = context.scheduled_execution_time.date()
+        return dg.RunRequest(run_key=day.isoformat(), run_config=training_config(program, day))
+
     return [
+        retrain_on_sunday,
         dg.build_schedule_from_partitioned_job(
             jobs["batch"],
             name=f"{program.key}_batch_schedule",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from engage_assets.channels import email, lists
+from engage_assets.channels.exploration import Exploration
 from engage_assets.defs.batch import Batch, as_frame, email_channel
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS, EMAIL_LIST, LIST_VERDICTS, empty_frame
 
@@ -13,10 +14,12 @@ MESSAGES = 5_000
 
 
 def fill_lists(batch: Batch, scored: pl.LazyFrame) -> pl.DataFrame:
-    """LIST_VERDICTS over all channels that have a list."""
+    """LIST_VERDICTS over all channels that have a list; all draw their explorationShare by the same lots."""
+    program = batch.program
+    exploration = Exploration(program.program_id, batch.partition, program.exploration_share)
     verdicts = [
-        lists.fill(lists.judge_for_list(as_frame(scored), channel).to_native().collect(), channel)
-        for channel in batch.program.list_channels
+        lists.fill(lists.judge_for_list(as_frame(scored), channel).to_native().collect(), channel, exploration)
+        for channel in program.list_channels
     ]
     return pl.concat(verdicts or [empty_frame(LIST_VERDICTS)]).sort("customer_id", "record_id", "channel")
 

@@ -1,58 +1,104 @@
-"""The stages of scoring: examples to learn from, features and scores of the accepted, what goes into the store."""
+"""The stages of scoring: features and scores of the accepted, and what goes into the store."""
 
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import narwhals as nw
 import polars as pl
 
 from engage_assets.defs.batch import Batch, as_frame, customer_ranges
-from engage_assets.domain.errors import ModelError
+from engage_assets.domain.feature_views import missing_flag
 from engage_assets.domain.ports import Scorer, StoreCounts
-from engage_assets.domain.program import Program, ScoringModel
+from engage_assets.domain.program import Program
 from engage_assets.lake import slices
 from engage_assets.scoring.bands import band
-from engage_assets.scoring.examples import examples
-from engage_assets.scoring.features import join_features
+from engage_assets.scoring.combined import CombinedScorer, Member, load_combination
+from engage_assets.scoring.drift import ScoreDrift, score_drift
 from engage_assets.scoring.local import LocalScorer
 from engage_assets.scoring.model_files import load
+from engage_assets.scoring.monitoring import DefaultShares, default_shares
+from engage_assets.scoring.trained_model import TrainedModel
 
 
-def training_examples(batch: Batch, model: ScoringModel, as_of: date) -> pl.DataFrame:
-    """Examples with the model's features, as known at each example's instant."""
-    config = batch.program.connector.config
-    deliveries = batch.warehouse.scan(batch.source.table, config.database, required=True)
-    assert deliveries is not None
-    if "reviews" not in batch.tables:
-        raise ModelError(
-            f"model {model.model_id} learns from {config.database}.reviews, which is missing: bring the table"
-        )
-    found = examples(deliveries, batch.tables["reviews"], model=model, as_of=as_of, batch_time=batch.program.cadence.at)
-    return join_features(found, batch.tables, model.features).sort("as_of", "customer_id", "subject_id").collect()
+def members_of(models: Path, program: Program) -> tuple[Member, ...]:
+    """The program's models, each with the version in use. Raises ModelError where one has none."""
+    folder = models / program.program_id
+    return tuple(
+        Member(model.model_id, model.weight, LocalScorer(load(folder, model.model_id)))
+        for model in program.scoring_models
+    )
 
 
 def scorer_of(models: Path, program: Program) -> Scorer:
-    """The current version of the program's model out of the folder of models. Raises ModelError where there is none."""
-    model = load(models / program.program_id, program.scoring_models[0].model_id)
-    return LocalScorer(model, program.scoring_batch_size)
+    """The program's scorer. Raises ModelError where a model in use, or what joins several, is missing."""
+    members = members_of(models, program)
+    if len(members) == 1:
+        return members[0].scorer
+    return CombinedScorer(members, load_combination(models / program.program_id, members))
 
 
-def score(batch: Batch, accepted: pl.LazyFrame, scorer: Scorer) -> Iterator[pl.DataFrame]:
-    """The accepted candidates with the model's features, probability, score, band and model version."""
-    model = batch.program.scoring_models[0]
+def models_of(scorer: Scorer) -> list[tuple[TrainedModel, str]]:
+    """The trained models in a scorer, each with the column of its probabilities."""
+    if isinstance(scorer, LocalScorer):
+        return [(scorer.model, "probability")]
+    if isinstance(scorer, CombinedScorer):
+        return [
+            (member.scorer.model, member.columns[0])
+            for member in scorer.members
+            if isinstance(member.scorer, LocalScorer)
+        ]
+    return []
+
+
+def score(
+    batch: Batch, accepted: pl.LazyFrame, features: Mapping[str, pl.LazyFrame], scorer: Scorer
+) -> Iterator[pl.DataFrame]:
+    """The accepted candidates with their features, probability, score, band and model version.
+
+    `features`: by view, what `feature_stages.view_features` made of the accepted candidates.
+    """
+    names = list(dict.fromkeys(name for model in batch.program.scoring_models for name in model.features))
     for part in customer_ranges(accepted, "customer_id", max(batch.range_rows // 2, 1)):
         given = part.of(accepted).collect()
-        # Joined to the keys alone, whose order is kept, and one after the other: little is in memory at once.
-        entities = given.select("customer_id", "subject_id", as_of=pl.lit(batch.instant).cast(pl.Datetime("us")))
-        for name in model.features:
-            entities = join_features(entities.lazy(), batch.tables, [name]).collect()
-        featured = pl.concat([given, entities.select(model.features)], how="horizontal")
+        # Joined to the keys alone, whose order is kept: little is in memory at once.
+        entities = given.select("customer_id", "subject_id").lazy()
+        for view in batch.program.used_views:
+            known = part.of(features[view.view]) if view.entity == "customer" else features[view.view]
+            entities = entities.join(known, on=view.key_column, how="left", maintain_order="left")
+        featured = pl.concat([given, entities.select(names).collect()], how="horizontal")
         scored = pl.concat([featured, scorer.score(featured)], how="horizontal")
         banded = as_frame(scored.lazy()).with_columns(
             band("score").alias("band"), nw.lit(scorer.version).alias("model_version")
         )
         yield banded.to_native().collect()
+
+
+def drifts_of(scorer: Scorer, scored: pl.LazyFrame) -> list[ScoreDrift]:
+    """Each model's probabilities against its reference population."""
+    found = []
+    for model, column in models_of(scorer):
+        probabilities = scored.select(pl.col(column).cast(pl.Float64)).collect()[column].to_numpy()
+        found.append(score_drift(model.reference, probabilities))
+    return found
+
+
+def defaults_of(scorer: Scorer, program: Program, features: Mapping[str, pl.LazyFrame]) -> list[DefaultShares]:
+    """View by view, each model's shares of defaults against those of its examples."""
+    found = []
+    for model, _ in models_of(scorer):
+        for view in program.used_views:
+            names = [one.name for one in view.features if one.name in model.features]
+            if names:
+                flags = features[view.view].select(map(missing_flag, names)).collect()
+                found.append(default_shares(flags, names, model.missing_shares))
+    return found
+
+
+def unseen_share(scorer: Scorer, scored: pl.LazyFrame) -> float:
+    """The largest share of candidates, over all text features, whose category no model has met."""
+    rows = scored.select(scorer.features).collect()
+    counts = scorer.unseen_categories(rows).values()
+    return max(counts, default=0) / rows.height if rows.height else 0.0
 
 
 def storable(scored: pl.LazyFrame) -> Iterator[pl.DataFrame]:

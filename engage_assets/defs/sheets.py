@@ -11,6 +11,7 @@ import dagster as dg
 
 from engage_assets.defs.describe import lineage_of, schema_of
 from engage_assets.defs.partitions import DAILY
+from engage_assets.domain.feature_views import FeatureView, missing_flag
 from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import (
@@ -26,9 +27,10 @@ from engage_assets.domain.tables import (
     Column,
 )
 from engage_assets.filters import refused_by
-from engage_assets.scoring.features import FEATURES
 
 Key = tuple[str, ...]
+COMBINATION = "combined_models"
+"""Name of the asset that joins a program's models, where it has several."""
 SEND_EVENTS: Key = ("ledger", "send_events")
 GIVEN_OPT_OUTS: Key = ("ledger", "opt_outs")
 GIVEN_RESPONSES: Key = ("ledger", "responses")
@@ -67,8 +69,17 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
     ]
     candidate = source.candidate_columns
     accepted = (*candidate, *(column for column in VERDICT_COLUMNS if column.name != "reason"))
-    model = program.scoring_models[0]
-    features = [Column(name, FEATURES[name].kind, FEATURES[name].description) for name in model.features]
+    described = {feature.name: feature for view in program.used_views for feature in program.features_of(view)}
+    taken = list(dict.fromkeys(name for model in program.scoring_models for name in model.features))
+    features = [Column(name, described[name].type, described[name].description) for name in taken]
+    verdicts = [key(f"{model.key}_verdict") for model in program.scoring_models]
+    several = program.scoring_models if len(program.scoring_models) > 1 else ()
+    verdicts += [key(COMBINATION)] if several else []
+    own = [
+        Column(f"{model.key}_{name}", "number", f"The {name} that {model.model_id} gives.")
+        for model in several
+        for name in ("probability", "score")
+    ]
     renamed = {"customer_id": [source.customer], "subject_id": [source.subject]}
     raw, scored = key(source.raw_asset), key("scored_candidates")
     sheets = [
@@ -114,11 +125,12 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             scored,
             "Accepted candidates with features as known at the batch instant, probability, score and band.",
             "one row per customer and subject",
-            (*accepted, *features, *SCORES),
-            [key("filtered_candidates"), key(model.asset_name)],
+            (*accepted, *features, *SCORES[:2], *own, *SCORES[2:]),
+            [key("filtered_candidates"), *(key(features_name(view)) for view in program.used_views), *verdicts],
             kinds=frozenset({"polars", "parquet", "scikitlearn"}),
-            made_of={name: list(model.features) for name in ("probability", "score", "band")},
+            made_of=dict.fromkeys(("probability", "score", "band"), taken),
         ),
+        *(_view_sheet(program, view) for view in program.used_views),
         Sheet(
             key("stored_candidates"),
             "The scored candidates in the candidate store, for on-demand channels.",
@@ -220,6 +232,26 @@ def _spec(program: Program, sheet: Sheet, known: Mapping[Key, Sequence[str]]) ->
         metadata=columns if sheet.columns else {},
         partitions_def=DAILY,
         freshness_policy=_due(program, sheet.due_hours) if sheet.due_hours else None,
+    )
+
+
+def features_name(view: FeatureView) -> str:
+    """Name of the asset of a view's features: `customer_activity_features`."""
+    return f"{view.view}_features"
+
+
+def _view_sheet(program: Program, view: FeatureView) -> Sheet:
+    columns = [Column(view.key_column, "key", f"The {view.entity}.")]
+    for feature in program.features_of(view):
+        columns.append(Column(feature.name, feature.type, feature.description))
+        columns.append(Column(missing_flag(feature.name), "flag", "Whether nothing was known: the default stands."))
+    return Sheet(
+        (program.key, features_name(view)),
+        f"{view.description} Values as known at the batch instant, of every {view.entity} among the accepted.",
+        f"one row per {view.entity}",
+        columns,
+        [(program.key, "filtered_candidates")],
+        due_hours=2,
     )
 
 

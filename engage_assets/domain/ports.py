@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -50,18 +50,59 @@ class Connector(Protocol):
         """Rows of the source that no batch reads, by cause, as known at this partition's instant."""
 
 
+class FeatureStore(Protocol):
+    """Features as they were known at an instant. The one way to them, for learning and for scoring."""
+
+    def join(self, entities: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
+        """The rows of `entities`, in their order, with the features `names` and a flag `<name>_missing` for each.
+
+        `entities` has customer_id, subject_id and as_of (Datetime us, UTC). Seen is what happened and was known at or
+        before a row's own as_of; where that is nothing, the row has the feature's default and its flag is true.
+        Numbers are Float64, texts String. Raises ModelError for a feature that is unknown or cannot be computed.
+        """
+
+
 class Scorer(Protocol):
     """Gives candidates a calibrated probability and its rank."""
 
     @property
     def version(self) -> str:
-        """The model version, part of every decision."""
+        """The model version, part of every decision; of several models all versions."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Columns that it takes; others change nothing."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that it gives: probability and score; several models add both of each, see `score`."""
 
     def score(self, features: pl.DataFrame) -> pl.DataFrame:
         """`probability` and `score` (both 0–1, 6 decimals, null where refused), one row per input row, in order.
 
-        Raises ModelError when a feature that the model takes is missing.
+        A row's result depends on that row alone. Several models add `<model>_probability` and `<model>_score` of each,
+        model ids with underscores. Raises ModelError when a feature is missing, or of another type than learned from.
         """
+
+    def unseen_categories(self, features: pl.DataFrame) -> dict[str, int]:
+        """By text feature the rows whose category was not met in training; they are scored as if it were unknown."""
+
+
+class ScoreCache(Protocol):
+    """Scores that were made before, by model version, customer, subject and hash of the features."""
+
+    def get(self, version: str, keys: pl.DataFrame, *, now: datetime, ttl: timedelta) -> pl.Series:
+        """What was put under each row of `keys`, in order; null where nothing is kept.
+
+        `keys`: customer_id and subject_id (String), features_hash (Binary), none null. Given is only what is younger
+        than `ttl` and than the time to live that it was put with.
+        """
+
+    def put(self, version: str, keys: pl.DataFrame, scores: pl.Series, *, now: datetime, ttl: timedelta) -> None:
+        """Keep `scores` (Binary, without nulls), one per row of `keys`, for `ttl`; all of them or none."""
+
+    def purge(self, now: datetime) -> int:
+        """Delete what has expired; returns how many."""
 
 
 @dataclass(frozen=True)

@@ -5,38 +5,17 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from engage_assets.domain.cadence import Cadence, read_aws_cron
 from engage_assets.domain.channel_specs import ChannelSpec, ClockTime, ListSection
+from engage_assets.domain.duration import Duration
+from engage_assets.domain.feature_views import Feature, FeatureView
 from engage_assets.domain.filter_specs import FilterSpec, FrequencyCapFilter
 from engage_assets.domain.spec import Spec
 
-_DURATION = re.compile(r"^(\d+) ?(h|min)$")
-
-
-def _duration(value: Any) -> Any:
-    """Read "2h" or "90min"."""
-    if isinstance(value, timedelta):
-        return value
-    match = _DURATION.match(value) if isinstance(value, str) else None
-    if not match:
-        raise ValueError('write a duration as "2h" or "90min"')
-    return timedelta(hours=int(match[1])) if match[2] == "h" else timedelta(minutes=int(match[1]))
-
-
-def _minutes(value: timedelta) -> str:
-    return f"{int(value.total_seconds()) // 60}min"
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration),
-    PlainSerializer(_minutes),
-    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern, "examples": ["2h", "90min"]}),
-]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 
 
@@ -69,6 +48,19 @@ class DataConnector(Spec):
     config: ConnectorConfig
 
 
+HYPERPARAMETERS: Final[dict[str, dict[str, float]]] = {
+    "gradient-boosted-trees": {
+        "learningRate": 0.05,
+        "maxIterations": 200,
+        "maxLeaves": 7,
+        "minSamplesPerLeaf": 100,
+        "l2Regularization": 1.0,
+    },
+    "logistic-regression": {"inverseRegularization": 1.0},
+}
+"""Settings of each kind of model and their defaults."""
+
+
 class ScoringModel(Spec):
     """A model, the features that it takes, and how it is trained."""
 
@@ -77,15 +69,38 @@ class ScoringModel(Spec):
     features: tuple[str, ...] = Field(min_length=1, description="Features that the model takes, by name.")
     weight: float = Field(1.0, gt=0, description="Weight of its score where a program has several models.")
     kind: Literal["gradient-boosted-trees", "logistic-regression"] = "gradient-boosted-trees"
+    label: Literal["answered", "reviewed"] = Field(
+        "answered",
+        description="answered: whether a person asked answered; reviewed: whether a customer did so unasked.",
+    )
+    metric: Literal["roc_auc", "average_precision", "log_loss"] = Field(
+        "roc_auc", description="What a new version must be better at to be used."
+    )
+    hyperparameters: dict[str, float] = Field(
+        default_factory=dict, description="Settings of the kind; others are its defaults."
+    )
     label_days: int = Field(
         14, ge=1, description="Days within which an answer counts as caused; also the label's maturity."
     )
     history_days: int = Field(180, ge=7, description="Days of examples before the training date.")
 
+    @model_validator(mode="after")
+    def _has_settings_of_its_kind(self) -> Self:
+        known = HYPERPARAMETERS[self.kind]
+        unknown = sorted(self.hyperparameters.keys() - known.keys())
+        if unknown:
+            raise ValueError(f"hyperparameters {', '.join(unknown)}: {self.kind} has {', '.join(known)}")
+        return self
+
+    @property
+    def key(self) -> str:
+        """The model's part of asset names, `review_propensity_v2`."""
+        return self.model_id.replace("-", "_")
+
     @property
     def asset_name(self) -> str:
         """Name of the model's asset: `review_propensity_v2_model`."""
-        return self.model_id.replace("-", "_") + "_model"
+        return f"{self.key}_model"
 
 
 class ReminderRule(Spec):
@@ -166,6 +181,9 @@ class Program(Spec):
         None, alias="scoreCacheTTLDays", ge=0, description="Days that a score is reused."
     )
     exploration_share: float = Field(0, ge=0, lt=1, description="Share of the list drawn at random among the eligible.")
+    feature_views: tuple[FeatureView, ...] = Field(
+        (), description="Feature views of this program alone; those of all programs stand in features.yaml."
+    )
     cost: Cost | None = None
     approval: Literal["required"] | None = Field(
         None, description="required: nothing is sent before a person approves the campaign's audience."
@@ -211,6 +229,16 @@ class Program(Spec):
     def key(self) -> str:
         """The program's part of asset keys, `product_reviews`."""
         return self.program_id.replace("-", "_")
+
+    @property
+    def used_views(self) -> tuple[FeatureView, ...]:
+        """Its feature views that its models take features of."""
+        return tuple(view for view in self.feature_views if self.features_of(view))
+
+    def features_of(self, view: FeatureView) -> tuple[Feature, ...]:
+        """The features of a view that its models take."""
+        taken = {name for model in self.scoring_models for name in model.features}
+        return tuple(feature for feature in view.features if feature.name in taken)
 
     @property
     def cadence(self) -> Cadence:

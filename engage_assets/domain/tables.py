@@ -367,7 +367,7 @@ LIST_COLUMNS = (
     Column("subject_type", "text", "product, track or event."),
     Column("subject_id", "key", "About what."),
     Column("rank", "integer", "Place on the list, 1 first."),
-    Column("score", "number", "The score that gave the place."),
+    Column("score", "number", "The score; it gave the place unless the row was drawn by lot."),
     Column("event_at", "instant", "When it happened."),
     Column("locale", "text", "The language of the message."),
     Column("time_zone", "text", "Where the customer lives."),
@@ -375,6 +375,7 @@ LIST_COLUMNS = (
     Column("template_id", "text", "The message's template."),
     Column("slot_local", "instant", "Date and time on the customer's clock."),
     Column("slot_at", "instant", "The same as an instant, UTC."),
+    Column("is_exploration", "flag", "Whether the place went by lot (explorationShare)."),
 )
 EMAIL_LIST = Table("email_list", "one row per listed customer and subject", LIST_COLUMNS)
 LIST_VERDICTS = Table(
@@ -386,6 +387,7 @@ LIST_VERDICTS = Table(
         Column("channel", "text", "The channel whose list was filled."),
         Column("reason", "text", "LISTED, or why not."),
         Column("rank", "integer", "Place on the list; null when not listed."),
+        Column("is_exploration", "flag", "Whether the place went by lot (explorationShare)."),
     ),
 )
 EMAIL_CAMPAIGNS = Table(

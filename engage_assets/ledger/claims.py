@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
@@ -56,8 +56,11 @@ def judge(connection: Connection, send_ids: Sequence[str], now: datetime, rules:
     known = _Known.read(connection, chosen, rules)
     quotas = _Quotas(rules.cap, chosen, rows.values(), now)
     verdicts = Verdicts()
+    is_quiet, too_late = known.is_empty and not rules.barred, now - SEND_WINDOW
     for row in chosen:
-        reason = known.refusal(row, now, rules) or ("FREQUENCY_CAP" if quotas.refuses(row) else None)
+        reason = None if is_quiet and row.slot_at >= too_late else known.refusal(row, now, rules)
+        if reason is None and quotas.refuses(row):
+            reason = "FREQUENCY_CAP"
         if reason:
             verdicts.refused[row.send_id] = reason
         else:
@@ -173,6 +176,11 @@ class _Known:
     suppressed: frozenset[str]
     opted_out: dict[str, list[tuple[str | None, str | None]]]
     answered: frozenset[tuple[str, str, str, str]]
+
+    @cached_property
+    def is_empty(self) -> bool:
+        """Whether nothing speaks against anybody."""
+        return not (self.suppressed or self.opted_out or self.answered)
 
     @classmethod
     def read(cls, connection: Connection, rows: Sequence[Standing], rules: ClaimRules) -> "_Known":

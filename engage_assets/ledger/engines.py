@@ -46,6 +46,7 @@ _GIVE_UP_SECONDS: Final = 60.0
 _READ_TIMEOUT_MS: Final = 10_000
 _JOURNAL_BYTES: Final = 64 << 20
 """A log that grew beside a long reader shrinks to this once it is empty."""
+_CACHE_KIB: Final = 16_384
 _PAUSE_SECONDS: Final = (0.0001, 0.001)
 
 
@@ -146,6 +147,7 @@ def _prepare_sqlite(engine: Engine, random: Random) -> None:
         raw.execute("PRAGMA synchronous = FULL")
         raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
         raw.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+        raw.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:

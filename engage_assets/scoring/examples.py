@@ -1,4 +1,4 @@
-"""Examples that a model learns from: past deliveries, and whether a review came of them."""
+"""Examples that a model learns from before a program sends: past deliveries, and whether a review came of them."""
 
 from datetime import date, datetime, time, timedelta
 
@@ -17,10 +17,11 @@ def examples(
     as_of: date,
     batch_time: time = time(2),
 ) -> pl.LazyFrame:
-    """One row per customer and product with a completed delivery: customer_id, subject_id, as_of, label.
+    """One row per customer and product delivered: customer_id, subject_id, as_of, label, is_exploration.
 
     `as_of` of a row is the batch instant that would have scored it: the day after the delivery at `batch_time`,
-    UTC. `label` is whether the customer reviewed the product in (as_of, as_of + label_days]. Left out are
+    UTC. `label` is whether the customer reviewed the product in (as_of, as_of + label_days], unasked or not;
+    `is_exploration` is false, as no list chose the row. Left out are
     - rows whose label is not mature at midnight of the training date `as_of`, or older than history_days then;
     - customers who had reviewed the product at the row's as_of (a null instant counts as long ago);
     - all but the latest of what remains for a customer and product.
@@ -55,6 +56,6 @@ def examples(
         .filter(~pl.col("had_answered"))
         .group_by("customer_id", "subject_id")
         .agg(as_of=pl.col("as_of").max(), label=pl.col("label").sort_by("as_of").last())
-        .select("customer_id", "subject_id", "as_of", "label")
+        .select("customer_id", "subject_id", "as_of", "label", is_exploration=pl.lit(value=False))
         .sort("as_of", "customer_id", "subject_id")
     )

@@ -1,19 +1,23 @@
-"""Trained models in a folder: `<model_id>/<version>/model.skops` and `model.json`, and `<model_id>/current.json`.
+"""Trained models in a folder: `<model_id>/<version>/model.skops` and `model.json`, and `<model_id>/champions.json`.
 
 Loading runs no code from a file: skops builds objects of its known types and of TRUSTED_TYPES only.
+Which version is in use is the registry's to say.
 """
 
 import json
 import os
-from datetime import date
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from engage_assets.domain.errors import ModelError
+from engage_assets.scoring.descriptions import describe, described_model, require_complete
 from engage_assets.scoring.trained_model import TrainedModel, archive_of, library_versions, version_of
 
+CHAMPIONS: Final = "champions.json"
+"""Which versions were put into use, oldest first; the last one is in use."""
 TRUSTED_TYPES: Final = (
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
@@ -27,46 +31,33 @@ TRUSTED_TYPES: Final = (
 def save(model: TrainedModel, folder: Path) -> Path:
     """Write `model` below `folder` and return its own folder. The same model gives the same bytes.
 
-    Every file appears whole or not at all, `model.json` after the file it describes and the pointer last. The
-    pointer moves only to a model that was trained as of the same or a later date, so that rebuilding an old
-    model does not put it into use.
+    Every file appears whole or not at all, `model.json` after the file it describes. The model does not come into
+    use by that: `registry.promote` puts it there.
     """
     own = folder / model.model_id / model.version
     own.mkdir(parents=True, exist_ok=True)
     _write(own / "model.skops", archive_of(model.pipeline))
-    described = {
-        "model_id": model.model_id,
-        "version": model.version,
-        "kind": model.kind,
-        "as_of": model.as_of.isoformat(),
-        "features": list(model.features),
-        "texts": list(model.texts),
-        "metrics": model.metrics,
-        "libraries": model.libraries,
-        "reference": model.reference.tolist(),
-    }
-    _write_json(own / "model.json", described)
-    pointer = folder / model.model_id / "current.json"
-    if not pointer.exists() or _read_json(pointer)["as_of"] <= model.as_of.isoformat():
-        _write_json(pointer, {"version": model.version, "as_of": model.as_of.isoformat()})
+    write_json(own / "model.json", describe(model))
     return own
 
 
 def load(folder: Path, model_id: str, version: str | None = None) -> TrainedModel:
-    """The model `version`, or the current one, out of the folder of a program's models (named after it).
+    """The model `version`, or the champion, out of the folder of a program's models (named after it).
 
-    Raises ModelError when there is none, when its files do not belong together, when they hold a type that is
-    not trusted, or when another release of scikit-learn made them.
+    Raises ModelError when there is none, when an earlier release described it, when its files do not belong
+    together, when they hold a type that is not trusted, or when another release of scikit-learn made them.
     """
     import skops.io  # noqa: PLC0415  over one CPU second, which loading the definitions should not pay
 
     own = folder / model_id / (version or current_version(folder, model_id))
     if not (own / "model.json").exists():
         raise _missing(folder, model_id, version)
-    described = _read_json(own / "model.json")
+    described = read_json(own / "model.json")
+    require_complete(described, own / "model.json", folder.name)
     archive = (own / "model.skops").read_bytes() if (own / "model.skops").exists() else b""
     reference = np.array(described["reference"], dtype=np.float64)
-    if version_of(archive, described["features"], described["texts"], reference) != described["version"]:
+    made = version_of(archive, described["features"], described["texts"], reference)
+    if not made == described["version"] == own.name:
         raise ModelError(
             f"model {model_id}: model.skops and model.json in {own} do not belong together (changed, or copied in"
             f" part); delete the folder and run `engage train {folder.name}`"
@@ -78,34 +69,34 @@ def load(folder: Path, model_id: str, version: str | None = None) -> TrainedMode
             f"model {model_id}: {own / 'model.skops'} holds {', '.join(untrusted)}, which no model of ours holds and"
             f" which is not loaded; find out who wrote the file, delete it and run `engage train {folder.name}`"
         )
-    return TrainedModel(
-        model_id=described["model_id"],
-        version=described["version"],
-        kind=described["kind"],
-        as_of=date.fromisoformat(described["as_of"]),
-        features=tuple(described["features"]),
-        texts=tuple(described["texts"]),
-        metrics=described["metrics"],
-        reference=reference,
-        pipeline=skops.io.loads(archive, trusted=TRUSTED_TYPES),
-        libraries=described["libraries"],
-    )
+    return described_model(described, skops.io.loads(archive, trusted=TRUSTED_TYPES))
 
 
 def current_version(folder: Path, model_id: str) -> str:
-    """The version in use, without loading it. Raises ModelError when none was trained."""
-    pointer = folder / model_id / "current.json"
-    if not pointer.exists():
+    """The version in use, without loading it. Raises ModelError when none was put into use."""
+    acts = champion_acts(folder, model_id)
+    if not acts:
         raise _missing(folder, model_id, None)
-    return str(_read_json(pointer)["version"])
+    return str(acts[-1]["version"])
+
+
+def champion_acts(folder: Path, model_id: str) -> list[dict[str, str]]:
+    """Each act that put a version into use, oldest first: act, version, who, at, why."""
+    history = folder / model_id / CHAMPIONS
+    acts: list[dict[str, str]] = read_json(history) if history.exists() else []
+    return acts
 
 
 def _missing(folder: Path, model_id: str, version: str | None) -> ModelError:
-    what = f"version {version}" if version else "a trained model"
-    return ModelError(f"{folder / model_id} does not hold {what} of {model_id}; run `engage train {folder.name}`")
+    if version:
+        what, remedy = f"version {version} of {model_id}", f"run `engage train {folder.name}`"
+    else:
+        what = f"a trained model of {model_id} in use"
+        remedy = f"run `engage train {folder.name}`, or promote a version that is there"
+    return ModelError(f"{folder / model_id} does not hold {what}; {remedy}")
 
 
-def _require_same_release(program_id: str, model_id: str, libraries: dict[str, str]) -> None:
+def _require_same_release(program_id: str, model_id: str, libraries: Mapping[str, str]) -> None:
     made, present = (versions["scikit-learn"] for versions in (libraries, library_versions()))
     # scikit-learn promises the same predictions within a feature release only.
     if made.split(".")[:2] != present.split(".")[:2]:
@@ -115,12 +106,13 @@ def _require_same_release(program_id: str, model_id: str, libraries: dict[str, s
         )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+def read_json(path: Path) -> Any:
+    """The content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys; the file appears whole or not at all."""
     _write(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 

@@ -3,10 +3,12 @@
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from functools import cache
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any, Final
 from zipfile import ZipFile, ZipInfo
 
@@ -14,31 +16,56 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from engage_assets.domain.errors import ModelError
+
 DECIMALS: Final = 6
 """Probabilities and scores are rounded half-even to this many decimals where they are made."""
+FEWEST_EXPLORED: Final = 200
+"""Rows drawn at random from which on they are measured, and models judged, apart from those that a model chose."""
+_CODE: Final = ("calibration.py", "examples.py", "pipelines.py", "sent_examples.py", "trained_model.py", "training.py")
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A calibrated classifier and the population by which its probabilities are ranked."""
+    """A calibrated classifier, the population by which its probabilities are ranked, and what it comes from."""
 
     model_id: str
     version: str
     """12 hex digits over everything that decides a prediction."""
     kind: str
+    label: str
+    """What an answer was: answered or reviewed."""
     as_of: date
     """The training date: nothing that happened later was seen."""
+    window: tuple[datetime, datetime]
+    """Instants of the first and the last example."""
+    fitting_end: datetime
+    """Instant of the last example on which it was fitted; the later ones are its reference population."""
+    examples: int
+    data_hash: str
+    """16 hex digits over the examples: equal for equal keys, labels and features."""
+    code_version: str
+    """Of the code that chose the examples and trained: see `code_version`."""
     features: tuple[str, ...]
     texts: tuple[str, ...]
     """Those of `features` that are categories; the others are numbers."""
-    metrics: dict[str, float]
-    """Measured on the reference population, the latest examples, which the fit has not seen."""
+    schema: Mapping[str, str]
+    """Polars type of each feature in the examples."""
+    background: Mapping[str, float | str | None]
+    """What is usual where it was fitted: the median of a number, the most frequent text; None: all null."""
+    missing_shares: Mapping[str, float]
+    """Share of the examples on which it was fitted of which nothing was known, by feature."""
+    metrics: Mapping[str, float]
+    """Measured on the reference population, which the fit has not seen; of the baseline on the same rows
+    (`baseline_…`); of both on its explored rows where there are at least 200 (`exploration_…`)."""
     reference: Floats
     """Probabilities of the reference population, rounded, ascending."""
     pipeline: Any
-    libraries: dict[str, str]
+    libraries: Mapping[str, str]
+    baseline: Any = None
+    """The baseline's pipeline on the same examples; only of a model that was just trained."""
 
 
 def library_versions() -> dict[str, str]:
@@ -46,12 +73,45 @@ def library_versions() -> dict[str, str]:
     return {name: installed_version(name) for name in ("numpy", "scikit-learn", "skops")}
 
 
+@cache
+def code_version() -> str:
+    """The package's version and 12 hex digits over the source that chooses examples, trains and predicts."""
+    folder, digest = Path(__file__).parent, hashlib.sha256()
+    for name in _CODE:
+        digest.update((folder / name).read_bytes())
+    return f"{installed_version('engage-assets')}+{digest.hexdigest()[:12]}"
+
+
 def inputs(frame: pl.DataFrame, features: Sequence[str], texts: Sequence[str]) -> pl.DataFrame:
-    """The columns of `features` as the pipelines take them: text, or Float64 with null for what is not finite."""
-    numbers = [name for name in features if name not in texts]
-    return frame.select(features).with_columns(
-        pl.when(pl.col(name).cast(pl.Float64).is_finite()).then(pl.col(name).cast(pl.Float64)) for name in numbers
+    """The columns of `features` as the pipelines take them: text, or Float64 with null for what is not finite.
+
+    Raises ModelError where a text stands for a number, or a number for a text: nothing is scored by guess.
+    """
+    _require_kinds(frame, features, texts)
+    return frame.select(
+        pl.col(name).cast(pl.String)
+        if name in texts
+        else pl.when(pl.col(name).cast(pl.Float64).is_finite()).then(pl.col(name).cast(pl.Float64))
+        for name in features
     )
+
+
+def _require_kinds(frame: pl.DataFrame, features: Sequence[str], texts: Sequence[str]) -> None:
+    wrong = [
+        f"{name} is {kind}, and the model learned it as a {'text' if name in texts else 'number'}"
+        for name in features
+        for kind in [frame.schema[name]]
+        # A column without any value may have no type.
+        if kind != pl.Null
+        and not (
+            kind in (pl.String, pl.Categorical, pl.Enum) if name in texts else kind.is_numeric() or kind == pl.Boolean
+        )
+    ]
+    if wrong:
+        raise ModelError(
+            f"features of another type than the model learned: {'; '.join(wrong)}. Join the features as their views"
+            " declare them, or train the model again"
+        )
 
 
 def probabilities(pipeline: Any, rows: pl.DataFrame) -> Floats:

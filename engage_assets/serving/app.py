@@ -16,6 +16,7 @@ from engage_assets.serving import problems
 from engage_assets.serving.access import Gate
 from engage_assets.serving.changes import changes_router
 from engage_assets.serving.documents import ProblemDetails
+from engage_assets.serving.explain import explain_router
 from engage_assets.serving.health import Readiness, health_router
 from engage_assets.serving.limits import Guard
 from engage_assets.serving.observe import Measures, Observe
@@ -56,6 +57,7 @@ def create_app(services: Services, seconds: Callable[[], float] = time.monotonic
     )
     problems.register(app)
     app.include_router(query_router(services, gate))
+    app.include_router(explain_router(services, gate))
     app.include_router(changes_router(services, gate))
     app.include_router(tracking_router(services))
     app.include_router(pages_router(services))

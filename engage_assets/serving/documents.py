@@ -93,6 +93,34 @@ class BatchAnswer(Answer):
     results: list[CustomerCandidates]
 
 
+class ExplainedFeature(Document):
+    """One feature of a candidate, and what it adds to the log odds of an answer."""
+
+    feature: str = Field(examples=["engagement_score"])
+    value: float | str | None = Field(description="As the batch knew it; null: not known.")
+    usual: float | str | None = Field(description="Median, or most frequent category, of what the model learned from.")
+    log_odds: float = Field(description="Above 0 speaks for an answer.", examples=[0.42])
+
+
+class ExplainedModel(Document):
+    """What one model made of a candidate; base and features add up to the log odds of its probability."""
+
+    model_id: str = Field(examples=["review-propensity-v2"])
+    version: str
+    method: str = Field(description="How the contributions are made.")
+    probability: float = Field(ge=0, le=1)
+    score: float = Field(ge=0, le=1)
+    base: float = Field(description="Log odds before anything is known of the candidate.")
+    features: list[ExplainedFeature] = Field(description="The largest contribution first.")
+
+
+class Explained(Answer):
+    """Why a stored candidate has its score."""
+
+    candidate: Candidate
+    models: list[ExplainedModel] = Field(description="One for each of the program's models.")
+
+
 class Registrations(Answer):
     """Registered candidates."""
 

@@ -1,13 +1,15 @@
 """What the web service works with: ports and settings, handed in by whoever starts it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import CandidateReader, CandidateWriter, Clock, Contacts
 from engage_assets.domain.program import Program
 from engage_assets.domain.tokens import Signer
+from engage_assets.scoring.explanations import Explanation
 
 
 @dataclass(frozen=True)
@@ -44,5 +46,10 @@ class Services:
     limits: Limits = field(default_factory=Limits)
     store_is_remote: bool = False
     """Whether calls of the store wait for a network: they are then made in threads."""
+    explain: Callable[[Mapping[str, Any]], Sequence[Explanation]] | None = None
+    """Why a row of the store has its score, by model; None: the service does not know (no lake, no models).
+
+    Raises EngageError where features or model are no longer kept.
+    """
     instance: str = "service"
     """Name of this process in what it measures."""

@@ -10,8 +10,10 @@ import dagster as dg
 
 from engage_assets.defs.abilities import load_programs
 from engage_assets.defs.launch import Launcher
+from engage_assets.defs.model_assets import training_config
 from engage_assets.programs import ProgramFolder, load_folder
 from engage_assets.sample.world import generate
+from engage_assets.scoring import registry
 
 PROGRAMS = Path(__file__).parent.parent.parent / "programs"
 PROGRAM = "product-reviews"
@@ -31,9 +33,19 @@ def make_home(root: Path) -> Path:
         products=60,
         marketplaces=load_folder(PROGRAMS).marketplaces,
     )
-    step = "product_reviews__train_review_propensity_v2_model"
-    at(root, FIRST).run("product_reviews_training", config={"ops": {step: {"config": {"as_of": str(FIRST)}}}})
+    train(at(root, FIRST))
     return root
+
+
+def train(launcher: Launcher) -> None:
+    """Train the program's model as of FIRST, and use it: a small world may be too small for the gate."""
+    program = launcher.program(PROGRAM)
+    launcher.run("product_reviews_training", config=training_config(program, FIRST))
+    models, (model,) = launcher.home.models / PROGRAM, program.scoring_models
+    waiting = registry.challenger(models, model.model_id)
+    if waiting:
+        at_once = launcher.clock.now()
+        registry.promote(models, model.model_id, waiting.version, who="a test", at=at_once, why="a small world")
 
 
 def copy_home(home: Path, root: Path) -> Path:

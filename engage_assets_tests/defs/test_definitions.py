@@ -22,6 +22,9 @@ ASSETS = [
     "product_reviews/candidates",
     "product_reviews/daily_metrics",
     "product_reviews/daily_report",
+    "product_reviews/customer_activity_features",
+    "product_reviews/customer_reviews_features",
+    "product_reviews/customer_standing_features",
     "product_reviews/decisions",
     "product_reviews/email_campaigns",
     "product_reviews/email_list",
@@ -32,7 +35,10 @@ ASSETS = [
     "product_reviews/outcomes",
     "product_reviews/raw_deliveries",
     "product_reviews/responses",
+    "product_reviews/review_propensity_v2_card",
+    "product_reviews/review_propensity_v2_examples",
     "product_reviews/review_propensity_v2_model",
+    "product_reviews/review_propensity_v2_verdict",
     "product_reviews/scored_candidates",
     "product_reviews/set_aside",
     "product_reviews/stored_candidates",
@@ -54,6 +60,7 @@ SCHEDULES = {
     "product_reviews_export_schedule": "0 3 * * *",
     "product_reviews_delivery_schedule": "*/15 * * * *",
     "product_reviews_metrics_schedule": "59 23 * * *",
+    "product_reviews_training_schedule": "0 3 * * 0",
 }
 
 

@@ -49,8 +49,8 @@ def test_an_example_stands_at_the_batch_that_would_have_scored_it():
     result = examples_of(
         [("ann", "lamp", DAY)], [("ann", "mug", at("2026-05-03T00:00")), ("bob", "lamp", at("2026-05-03T00:00"))]
     )
-    assert result.rows() == [("ann", "lamp", at("2026-05-02T02:00"), False)]
-    assert result.columns == ["customer_id", "subject_id", "as_of", "label"]
+    assert result.rows() == [("ann", "lamp", at("2026-05-02T02:00"), False, False)]
+    assert result.columns == ["customer_id", "subject_id", "as_of", "label", "is_exploration"]
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_only_completed_deliveries_with_keys():
 def test_the_latest_of_a_customer_and_product_counts():
     delivered = [("ann", "lamp", date(2026, 4, 10)), ("ann", "lamp", DAY), ("ann", "lamp", DAY)]
     later_review = [("ann", "lamp", at("2026-05-05T00:00"))]
-    assert examples_of(delivered, later_review).rows() == [("ann", "lamp", at("2026-05-02T02:00"), True)]
+    assert examples_of(delivered, later_review).rows() == [("ann", "lamp", at("2026-05-02T02:00"), True, False)]
     # The later delivery found the review there already, so the earlier one is the example.
     earlier_review = [("ann", "lamp", at("2026-04-15T00:00"))]
-    assert examples_of(delivered, earlier_review).rows() == [("ann", "lamp", at("2026-04-11T02:00"), True)]
+    assert examples_of(delivered, earlier_review).rows() == [("ann", "lamp", at("2026-04-11T02:00"), True, False)]
 
 
 def test_order_of_rows_changes_nothing():
@@ -89,3 +89,18 @@ def test_order_of_rows_changes_nothing():
     assert result.height > 10
     assert result.select("customer_id", "subject_id").is_duplicated().sum() == 0
     assert examples_of(delivered[::-1], written[::-1]).equals(result)
+
+
+def test_nothing_later_than_the_training_date_is_seen():
+    delivered = [(f"c{number % 40}", f"p{number % 3}", date(2026, 4, 1 + number % 29)) for number in range(120)]
+    written = [
+        (f"c{number % 40}", f"p{number % 3}", at("2026-04-03T12:00") + timedelta(hours=20 * number))
+        for number in range(120)
+    ]
+    midnight = datetime.combine(TRAINED, datetime.min.time())
+    before = examples_of(delivered, written)
+    assert 0 < before["label"].sum() < before.height
+    assert any(row[2] > midnight for row in written)
+    moved = [row if row[2] <= midnight else (row[0], "p9", row[2] + timedelta(days=1)) for row in written]
+    more = [(f"c{number}", "p0", TRAINED + timedelta(days=number)) for number in range(9)]
+    assert examples_of(delivered + more, moved).equals(before)

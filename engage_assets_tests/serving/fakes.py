@@ -290,5 +290,6 @@ def some_services(photos: Path, **changes: Any) -> Services:
         clock=FixedClock(),
         photos=photos,
         webhook_secrets={"generic": b"g" * 32, "ses": b"s" * 32},
+        explain=lambda _: (),
     )
     return replace(services, **changes)

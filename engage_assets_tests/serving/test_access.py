@@ -23,6 +23,7 @@ NEEDS = {
     ("GET", "/v1/programs/product-reviews/channels/email/candidates"): READ,
     ("POST", "/v1/candidates/query"): READ,
     ("GET", "/v1/programs/product-reviews/registrations"): READ,
+    ("GET", "/v1/programs/product-reviews/customers/c-1/subjects/p-1/explanation"): READ,
     ("POST", f"{ONE}/consumed"): WRITE,
     ("DELETE", ONE): WRITE,
     ("POST", "/v1/customers/c-1/programs/product-reviews/candidates/refresh"): WRITE,

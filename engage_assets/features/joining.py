@@ -1,0 +1,179 @@
+"""The point-in-time join of one view: what its rows, as known at each instant, make of its features.
+
+A row is seen at an instant when it had happened and was known by then. Rows meet the instants of their own entity
+alone, and are reduced while they stream by, so that memory holds the entities and not the history. The work grows
+with an entity's rows times its different instants.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import polars as pl
+
+from engage_assets.domain.errors import ModelError
+from engage_assets.domain.feature_views import Feature, FeatureView
+from engage_assets.features.queries import require
+
+TYPES: Final[dict[str, pl.DataType]] = {"number": pl.Float64(), "text": pl.String()}
+_MILLIONTHS: Final = 1_000_000
+_PAIR: Final = ("_key", "_as_of")
+
+
+def view_rows(view: FeatureView, rows: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
+    """The rows of the view's query as `_key`, `_event`, `_known` (Datetime us, UTC) and one column per feature.
+
+    Raises ModelError where a column is missing or does not hold what the view says.
+    """
+    schema = rows.collect_schema()
+    columns = {feature.source_column for feature in features if feature.source_column}
+    require(view, schema.names(), {view.key_column, view.event_time, view.known_at, *columns})
+    for feature in features:
+        _check_type(view, feature, schema)
+    return rows.select(
+        pl.col(view.key_column).alias("_key"),
+        _instant(view, view.event_time, schema).alias("_event"),
+        _instant(view, view.known_at, schema).alias("_known"),
+        *(_column(feature, schema) for feature in features if feature.source_column),
+    )
+
+
+def known_values(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
+    """`_key`, `_as_of` and the features' values, null where nothing is known; at most one row per pair.
+
+    `rows` as `view_rows` gives them, `pairs` the distinct `_key` and `_as_of` that are asked for.
+    """
+    latest = [feature for feature in features if feature.aggregate == "last"]
+    others = [feature for feature in features if feature.aggregate != "last"]
+    parts = [_latest(rows, pairs, latest)] if latest else []
+    parts += [_reduced(rows, pairs, others)] if others else []
+    if len(parts) == 1:
+        return parts[0]
+    return parts[0].join(parts[1], on=_PAIR)  # both hold every pair of which a row was seen
+
+
+def finished(feature: Feature) -> pl.Expr:
+    """A value as models take it: of its type, NaN as null, and as a share of `full` where there is one."""
+    value = pl.col(feature.name)
+    if feature.type == "text":
+        return value.cast(pl.String)
+    value = value.cast(pl.Float64).fill_nan(None) + 0.0  # of -0.0 and 0.0 either might have come first
+    if feature.full is None:
+        return value
+    # Polars may multiply by 1/10 instead of dividing, depending on the plan: 0.30000000000000004 without `round`.
+    return (pl.min_horizontal(value, feature.full) / feature.full).round(6)
+
+
+def _seen(rows: pl.LazyFrame, pairs: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows that had happened and were known at the instant of each pair; a null instant is never seen."""
+    return rows.join(pairs, on="_key").filter(
+        pl.col("_event") <= pl.col("_as_of"), pl.col("_known") <= pl.col("_as_of")
+    )
+
+
+def _latest(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
+    """Values of the row with the greatest event time, then the greatest time of knowledge, then the greatest value.
+
+    The latest row within a window is the latest of all, or there is none.
+    """
+    names = [feature.name for feature in features]
+    versions = (
+        rows.join(pairs.select("_key").unique(), on="_key", how="semi")
+        .group_by("_key", "_event", "_known")
+        .agg(pl.col(names).max())
+        .with_columns(_order=_order())
+    )
+    found = _seen(versions, pairs).group_by(_PAIR).agg(pl.col(names).max_by("_order"), pl.col("_event").max())
+    return found.with_columns(
+        pl.when(pl.col("_event") > pl.col("_as_of") - feature.window).then(pl.col(feature.name)).alias(feature.name)
+        for feature in features
+        if feature.window
+    ).drop("_event")
+
+
+def _order() -> pl.Expr:
+    """One number that orders rows by event time, then by time of knowledge."""
+    event, known = (pl.col(name).cast(pl.Int64).cast(pl.Int128) for name in ("_event", "_known"))
+    return event * pl.lit(2**64, pl.Int128) + known
+
+
+def _reduced(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
+    aggregated = [_AGGREGATES[feature.aggregate](feature).alias(feature.name) for feature in features]
+    return _seen(rows, pairs).group_by(_PAIR).agg(aggregated)
+
+
+def _inside(feature: Feature) -> pl.Expr:
+    """Whether a row lies in the feature's window."""
+    if feature.window is None:
+        return pl.col("_event").is_not_null()
+    return pl.col("_event") > pl.col("_as_of") - feature.window
+
+
+def _value(feature: Feature) -> pl.Expr:
+    """The feature's value in a row; null outside the window."""
+    column = pl.col(feature.name)
+    return column if feature.window is None else pl.when(_inside(feature)).then(column)
+
+
+def _count(feature: Feature) -> pl.Expr:
+    rows = _inside(feature).sum()
+    return pl.when(rows > 0).then(rows)
+
+
+def _sum(feature: Feature) -> pl.Expr:
+    """Added as whole millionths, so that the order of the rows does not matter."""
+    value = _value(feature).cast(pl.Float64)
+    millionths = (pl.when(value.is_finite()).then(value) * _MILLIONTHS).round().cast(pl.Int128)
+    total = millionths.sum().cast(pl.Float64) / _MILLIONTHS
+    return pl.when(millionths.count() > 0).then(total.round(6))  # as in `finished`
+
+
+def _only(feature: Feature) -> pl.Expr:
+    value = _value(feature)
+    is_stated = (_inside(feature) & pl.col(feature.name).is_null()).sum() == 0
+    return pl.when(is_stated & (value.min() == value.max())).then(value.min())
+
+
+def _distinct(feature: Feature) -> pl.Expr:
+    values = _value(feature).drop_nulls().n_unique()
+    return pl.when(values > 0).then(values)
+
+
+_AGGREGATES: Final[dict[str, Callable[[Feature], pl.Expr]]] = {
+    "count": _count,
+    "sum": _sum,
+    "min": lambda feature: _value(feature).min(),
+    "max": lambda feature: _value(feature).max(),
+    "only": _only,
+    "distinct": _distinct,
+}
+
+
+def _instant(view: FeatureView, column: str, schema: pl.Schema) -> pl.Expr:
+    kind, value = schema[column], pl.col(column)
+    if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
+        value = value.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    elif not isinstance(kind, pl.Datetime | pl.Date | pl.Null):
+        raise ModelError(
+            f"feature view {view.view}: query: {column} is to be an instant and holds {kind};"
+            f" write CAST({column} AS TIMESTAMP) AS {column}"
+        )
+    return value.cast(pl.Datetime("us"))
+
+
+def _column(feature: Feature, schema: pl.Schema) -> pl.Expr:
+    """The feature's column; NaN is null, where it is not for the aggregate to pass over."""
+    value = pl.col(str(feature.source_column)).alias(feature.name)
+    is_counted = feature.aggregate in ("only", "distinct") and schema[str(feature.source_column)].is_float()
+    return value.fill_nan(None) if is_counted else value
+
+
+def _check_type(view: FeatureView, feature: Feature, schema: pl.Schema) -> None:
+    if feature.source_column is None or feature.aggregate == "distinct":
+        return
+    kind = schema[feature.source_column]
+    is_number, is_text = kind.is_numeric() or kind == pl.Boolean, isinstance(kind, pl.String | pl.Categorical | pl.Enum)
+    if kind != pl.Null and not (is_text if feature.type == "text" else is_number):
+        raise ModelError(
+            f"feature view {view.view}: feature {feature.name} is a {feature.type}, but its column"
+            f" {feature.source_column} holds {kind}; cast it in the query, or correct the feature's `type`"
+        )

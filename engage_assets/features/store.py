@@ -1,0 +1,111 @@
+"""Features out of the warehouse, as they were known at each row's instant: the port FeatureStore."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from engage_assets.domain.errors import ModelError
+from engage_assets.domain.feature_views import Feature, FeatureView, missing_flag
+from engage_assets.domain.tables import declared
+from engage_assets.features.joining import TYPES, finished, known_values, view_rows
+from engage_assets.features.queries import Tables, columns_read, run
+
+
+def needs(view: FeatureView, feature: Feature | None = None) -> frozenset[str]:
+    """`table.column` of everything that a feature of the view needs; without `feature`, that all of them need.
+
+    Raises ModelError where the view's query cannot be read or lacks a column.
+    """
+    features = view.features if feature is None else (feature,)
+    columns = {one.source_column for one in features if one.source_column}
+    return columns_read(view, {view.key_column, view.event_time, view.known_at, *columns})
+
+
+def unavailable(views: Iterable[FeatureView], names: Sequence[str], available: frozenset[str]) -> dict[str, list[str]]:
+    """Features of `names` that the deployment cannot compute, each with the `table.column` that it lacks, sorted.
+
+    Raises ModelError for a name that is in none of `views`, and for a view whose query cannot be read.
+    """
+    known = {feature.name: (view, feature) for view in views for feature in view.features}
+    unknown = sorted(set(names) - known.keys())
+    if unknown:
+        raise ModelError(
+            f"no feature is named {', '.join(unknown)}; known features: {', '.join(sorted(known))}."
+            " Correct the model's `features`, or define it in a view of features.yaml"
+        )
+    lacking = {name: sorted(needs(*known[name]) - available) for name in names}
+    return {name: columns for name, columns in lacking.items() if columns}
+
+
+class WarehouseFeatures:
+    """The port FeatureStore over tables of the warehouse."""
+
+    def __init__(self, views: Mapping[str, FeatureView], tables: Tables) -> None:
+        """`views` by name; `tables`: normalised frames of `domain.tables` by noun."""
+        self._views = views
+        self._tables = tables
+
+    def join(self, entities: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
+        """The rows of `entities`, in their order, with the features `names` and a flag `<name>_missing` for each.
+
+        `entities` has customer_id, subject_id and as_of (Datetime us, UTC); rows may repeat. The same rows give the
+        same bytes, however tables are ordered and whichever engine collects. Raises ModelError for a feature that is
+        unknown or cannot be computed, and where `entities` has a column of its name.
+
+        Collected in one plan, all views are read at the same time; `join_in_turn` holds one in memory.
+        """
+        self._check(entities, names)
+        joined = entities
+        for view, features in self._asked(names):
+            joined = self._join_view(joined, entities, view, features)
+        return joined.select(*entities.collect_schema().names(), *names, *map(missing_flag, names))
+
+    def join_in_turn(self, entities: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+        """`join`, collected one view after the other: for long histories, as memory holds one of them."""
+        self._check(entities.lazy(), names)
+        keys = entities.lazy().select("customer_id", "subject_id", "as_of")
+        parts = [entities]
+        for view, features in self._asked(names):
+            found = self._join_view(keys, keys, view, features).collect(engine="streaming")
+            parts.append(found.drop("customer_id", "subject_id", "as_of"))
+        joined = pl.concat(parts, how="horizontal")
+        return joined.select(*entities.columns, *names, *map(missing_flag, names))
+
+    def rows(self, view: FeatureView, features: Sequence[Feature] = ()) -> pl.LazyFrame:
+        """The view's rows: `_key`, `_event`, `_known` and a column per feature. Raises ModelError."""
+        return view_rows(view, run(view, self._tables), features)
+
+    def _asked(self, names: Sequence[str]) -> list[tuple[FeatureView, list[Feature]]]:
+        """The views that `names` are features of, with those features."""
+        found = ((view, [one for one in view.features if one.name in names]) for view in self._views.values())
+        return [(view, features) for view, features in found if features]
+
+    def _check(self, entities: pl.LazyFrame, names: Sequence[str]) -> None:
+        columns = declared({name: table.collect_schema().names() for name, table in self._tables.items()})
+        lacking = unavailable(self._views.values(), names, columns)
+        if lacking:
+            described = "; ".join(f"{name} needs {', '.join(columns)}" for name, columns in lacking.items())
+            raise ModelError(
+                f"features cannot be computed: {described}. Add the columns to the warehouse,"
+                " or leave the features out of the model"
+            )
+        taken = sorted({*names, *map(missing_flag, names)} & set(entities.collect_schema().names()))
+        if taken:
+            raise ModelError(
+                f"the rows to join features to have columns {', '.join(taken)} already; rename or drop them"
+            )
+
+    def _join_view(
+        self, joined: pl.LazyFrame, entities: pl.LazyFrame, view: FeatureView, features: Sequence[Feature]
+    ) -> pl.LazyFrame:
+        key = view.key_column
+        pairs = entities.select(_key=pl.col(key), _as_of=pl.col("as_of")).drop_nulls().unique()
+        kind = pairs.collect_schema()["_key"]
+        rows = self.rows(view, features).with_columns(pl.col("_key").cast(kind))
+        values = known_values(rows, pairs, features).select(
+            pl.col("_key").alias(key), pl.col("_as_of").alias("as_of"), *(finished(one) for one in features)
+        )
+        return joined.join(values, on=[key, "as_of"], how="left", maintain_order="left").with_columns(
+            *(pl.col(one.name).is_null().alias(missing_flag(one.name)) for one in features),
+            *(pl.col(one.name).fill_null(pl.lit(one.default, TYPES[one.type])) for one in features),
+        )
