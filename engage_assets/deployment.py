@@ -23,6 +23,7 @@ from engage_assets.ledger.operations import SqlOperations
 from engage_assets.ledger.outbox import SqlOutbox
 from engage_assets.signing_keys import read_signer
 from engage_assets.stores.opening import open_store
+from engage_assets.stores.score_cache import SqliteScoreCache
 from engage_assets.watermark import Watermark
 
 
@@ -38,6 +39,7 @@ def _local(home: Home, environment: Mapping[str, str]) -> dict[str, Any]:
         "connector": DuckDBConnector(warehouse),
         "lake": Lake(home.lake),
         "models": home.models,
+        "score_cache": SqliteScoreCache(home.scores) if environment.get("ENGAGE_SCORE_CACHE") == "on" else None,
         "store": store,
         "ledger": SqlLedger(database),
         "contacts": SqlContacts(database),

@@ -41,6 +41,11 @@ class Home:
         return self.root / "candidates.db"
 
     @property
+    def scores(self) -> Path:
+        """The score cache."""
+        return self.root / "scores.db"
+
+    @property
     def ledger_url(self) -> str:
         """The ledger."""
         return f"sqlite:///{self.root / 'ledger.db'}"

@@ -29,7 +29,7 @@ def main() -> None:
 
 
 for command in (
-    programs, sample, train, models, explain, run, backfill, deliver, show, why, preview, approve, stop, resume, sends, opt_out,
-    suppress, ledger, audit, serve, keys, doctor, demo, simulate_responses,
+    programs, sample, train, models, run, backfill, deliver, show, why, explain, preview, approve, stop, resume, sends,
+    opt_out, suppress, ledger, audit, serve, keys, doctor, demo, simulate_responses,
 ):  # fmt: skip
     main.add_command(command)

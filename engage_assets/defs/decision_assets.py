@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import narwhals as nw
@@ -110,14 +110,17 @@ def _score_candidates(program: Program, marketplaces: Mapping[str, Marketplace])
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
         models: dg.ResourceParam[Path],
+        score_cache: dg.ResourceParam[Any],
+        clock: dg.ResourceParam[Clock],
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
             batch = desk.batch(warehouse, marketplaces)
             scorer = scoring_stages.scorer_of(models, program)
+            cached = scoring_stages.cached(scorer, score_cache, program, clock)
             features = {view.view: desk.read(features_name(view)) for view in program.used_views}
             accepted = desk.read("filtered_candidates")
-            desk.write("scored_candidates", scoring_stages.score(batch, accepted, features, scorer))
+            desk.write("scored_candidates", scoring_stages.score(batch, accepted, features, cached or scorer))
         scored = desk.read("scored_candidates")
         tenths = histogram(nw.from_native(scored)).to_native().collect()
         bands = scored.group_by("band").agg(candidates=pl.len()).sort("band").collect()
@@ -125,6 +128,7 @@ def _score_candidates(program: Program, marketplaces: Mapping[str, Marketplace])
             "bands": markdown_table(bands),
             "histogram": markdown_table(tenths.unpivot(variable_name="tenth of the score", value_name="candidates")),
             "model_version": scorer.version,
+            **({"score_cache_hits": cached.hits, "score_cache_misses": cached.misses} if cached else {}),
         }
         yield desk.result("scored_candidates", metadata, _checks_of_scores(desk, program, scorer, features))
 

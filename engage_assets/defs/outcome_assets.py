@@ -18,6 +18,7 @@ from engage_assets.domain.tables import OUTCOMES
 from engage_assets.lake import Lake
 from engage_assets.outcomes.attribution import ANSWER_DAYS, NIGHT, outcomes, unsolicited
 from engage_assets.outcomes.volume import ReviewVolume, review_volume
+from engage_assets.scoring.monitoring import matured_calibration
 
 
 class NightConfig(dg.Config):
@@ -41,7 +42,18 @@ def outcomes_asset(program: Program) -> dg.AssetsDefinition:
     """`outcomes` of `program`."""
     key = program_sheets(program)[OUTCOMES.name].asset_key
 
-    @dg.multi_asset(name=f"{program.key}__outcomes", specs=asset_specs(program, OUTCOMES.name))
+    @dg.multi_asset(
+        name=f"{program.key}__outcomes",
+        specs=asset_specs(program, OUTCOMES.name),
+        check_specs=[
+            dg.AssetCheckSpec(
+                "probabilities_hold",
+                asset=key,
+                description="Once the time for answers is over: as many answered as the probabilities said, within"
+                " 0.02 or chance.",
+            )
+        ],
+    )
     def follow_sends(
         context: dg.AssetExecutionContext,
         config: NightConfig,
@@ -78,9 +90,28 @@ def outcomes_asset(program: Program) -> dg.AssetsDefinition:
                 "reasons": markdown_table(_reasons(found)),
                 **{row["outcome"]: row["sends"] for row in counts.iter_rows(named=True)},
             },
+            check_results=[_calibration(desk, program, found, as_of)],
         )
 
     return follow_sends
+
+
+def _calibration(desk: Desk, program: Program, found: pl.DataFrame, as_of: date) -> dg.AssetCheckResult:
+    """Whether the probabilities of the partition's sends came true; not asked before the last answer can have come."""
+    asked = found.filter(pl.col("sent_at").is_not_null())
+    days = max(model.label_days for model in program.scoring_models)
+    last = asked["sent_at"].max()
+    if not isinstance(last, datetime) or datetime.combine(as_of, NIGHT) < last + timedelta(days=days):
+        words = f"not measured yet: answers count for {days} days"
+        return desk.check(OUTCOMES.name, "probabilities_hold", passed=True, metadata={"words": words}, warn=True)
+    known = desk.read("scored_candidates").select("customer_id", "subject_id", "probability").collect()
+    rows = asked.join(known, on=["customer_id", "subject_id"], how="inner").drop_nulls("probability")
+    held = matured_calibration(
+        rows["probability"].to_numpy(), rows["responded_at"].is_not_null().to_numpy(), seed=as_of.toordinal()
+    )
+    return desk.check(
+        OUTCOMES.name, "probabilities_hold", passed=not held.is_alarming, metadata={"words": held.words}, warn=True
+    )
 
 
 def _reasons(found: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """The stages of scoring: features and scores of the accepted, and what goes into the store."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import narwhals as nw
@@ -8,10 +9,11 @@ import polars as pl
 
 from engage_assets.defs.batch import Batch, as_frame, customer_ranges
 from engage_assets.domain.feature_views import missing_flag
-from engage_assets.domain.ports import Scorer, StoreCounts
+from engage_assets.domain.ports import Clock, ScoreCache, Scorer, StoreCounts
 from engage_assets.domain.program import Program
 from engage_assets.lake import slices
 from engage_assets.scoring.bands import band
+from engage_assets.scoring.cached import CachingScorer
 from engage_assets.scoring.combined import CombinedScorer, Member, load_combination
 from engage_assets.scoring.drift import ScoreDrift, score_drift
 from engage_assets.scoring.local import LocalScorer
@@ -35,6 +37,15 @@ def scorer_of(models: Path, program: Program) -> Scorer:
     if len(members) == 1:
         return members[0].scorer
     return CombinedScorer(members, load_combination(models / program.program_id, members))
+
+
+def cached(scorer: Scorer, cache: ScoreCache | None, program: Program, clock: Clock) -> CachingScorer | None:
+    """The scorer behind the deployment's cache; None where it has none, or the program keeps no scores."""
+    days = program.score_cache_ttl_days
+    if cache is None or not days:
+        return None
+    cache.purge(clock.now())
+    return CachingScorer(scorer, cache, clock.now, timedelta(days=days))
 
 
 def models_of(scorer: Scorer) -> list[tuple[TrainedModel, str]]:

@@ -1,4 +1,8 @@
-"""A view's SQL: what it reads of which tables, found on the syntax tree, and its rows as a lazy frame of Polars."""
+"""A view's SQL: what it reads of which tables, found on the syntax tree, and its rows as a lazy frame of Polars.
+
+A query is refused whose rows depend on other rows, or on the time at which it runs. Where it joins tables, its
+`known_at` is to be the time at which the last part of a row became known.
+"""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -17,7 +21,17 @@ from engage_assets.domain.tables import INPUT_TABLES
 Tables = Mapping[str, pl.LazyFrame]
 _DIALECT: Final = "postgres"
 """The one nearest to what Polars reads."""
-_ACROSS_ROWS: Final = (exp.AggFunc, exp.Window, exp.Group, exp.Having, exp.Limit, exp.Offset, exp.Fetch)
+_ACROSS_ROWS: Final = (
+    exp.AggFunc,
+    exp.Window,
+    exp.Group,
+    exp.Having,
+    exp.Limit,
+    exp.Offset,
+    exp.Fetch,
+    exp.Except,
+    exp.Intersect,
+)
 _CHANGING: Final = (
     exp.CurrentTimestamp,
     exp.CurrentDate,
@@ -40,8 +54,8 @@ def columns_read(view: FeatureView, columns: Collection[str]) -> frozenset[str]:
     """
     tree = _parse(view)
     branches = list(_branches(tree))
-    given = branches[0].named_selects
-    if not any(one.is_star for one in branches):
+    given = _columns_given(branches)
+    if given is not None:
         require(view, given, columns)
         if _keeps_rows_apart(tree, branches):
             _prune(branches, [place for place, name in enumerate(given) if name in columns])
@@ -55,7 +69,7 @@ def run(view: FeatureView, tables: Tables) -> pl.LazyFrame:
     A column that a table lacks is null: whoever takes a feature made of it has been refused before. Raises ModelError
     where Polars cannot read the query or its tables do not fit it.
     """
-    read = columns_read(view, ()) if _has_star(view) else columns_read(view, _all_columns(view))
+    read = columns_read(view, _columns_given(list(_branches(_parse(view)))) or ())
     context = pl.SQLContext({name: _completed(name, table, read) for name, table in tables.items()})
     try:
         frame = context.execute(view.query, eager=False)
@@ -94,12 +108,19 @@ def _parse(view: FeatureView) -> exp.Query:
     for node in tree.walk():
         if isinstance(node, _CHANGING):
             reason = "would give other rows at another time"
-        elif isinstance(node, _ACROSS_ROWS) or (isinstance(node, exp.Select) and node.find_ancestor(exp.Where)):
+        elif isinstance(node, _ACROSS_ROWS) or _is_condition(node):
             reason = "makes a row depend on rows that became known later; use a feature's aggregate, or a join"
         else:
             continue
         raise ModelError(f"feature view {view.view}: query: {node.sql(dialect=_DIALECT).strip()} {reason}")
     return tree
+
+
+def _is_condition(node: exp.Expr) -> bool:
+    """Whether other rows decide that a row is there: a query in WHERE, a semi or anti join."""
+    if isinstance(node, exp.Join):
+        return node.kind in ("SEMI", "ANTI")
+    return isinstance(node, exp.Select) and node.find_ancestor(exp.Where) is not None
 
 
 def _complaint(error: SqlglotError) -> str:
@@ -119,6 +140,11 @@ def _branches(tree: exp.Expr) -> Iterator[exp.Select]:
         yield tree
     else:
         yield from _branches(tree.unnest())
+
+
+def _columns_given(branches: list[exp.Select]) -> list[str] | None:
+    """The query's columns; None where a star stands for those of a query inside."""
+    return None if any(one.is_star for one in branches) else branches[0].named_selects
 
 
 def _keeps_rows_apart(tree: exp.Query, branches: list[exp.Select]) -> bool:
@@ -165,14 +191,6 @@ def _holds(source: exp.Table | Scope, column: str) -> bool:
     if isinstance(source, Scope):
         return isinstance(source.expression, exp.Query) and column in source.expression.named_selects
     return source.name in INPUT_TABLES and column in INPUT_TABLES[source.name].names
-
-
-def _has_star(view: FeatureView) -> bool:
-    return any(one.is_star for one in _branches(_parse(view)))
-
-
-def _all_columns(view: FeatureView) -> list[str]:
-    return next(_branches(_parse(view))).named_selects
 
 
 def _completed(name: str, table: pl.LazyFrame, read: Collection[str]) -> pl.LazyFrame:

@@ -228,6 +228,11 @@ def test_a_view_reads_what_it_needs_and_stays_a_plan():
             {"query": VIEW.query + " WHERE customer_id IN (SELECT customer_id FROM happenings)"},
             "makes a row depend on rows that became known later",
         ),
+        (
+            {"query": VIEW.query + " LEFT ANTI JOIN others USING (customer_id)"},
+            "ANTI JOIN others .*makes a row depend on rows that became known later",
+        ),
+        ({"query": f"{VIEW.query} EXCEPT {VIEW.query}"}, "makes a row depend on rows that became known later"),
         ({"query": VIEW.query.replace("happened_at", "NOW() AS happened_at")}, "would give other rows at another time"),
         ({"eventTime": "mood"}, r"mood is to be an instant and holds String; write CAST\(mood AS TIMESTAMP\)"),
         (

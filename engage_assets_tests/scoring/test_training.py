@@ -170,7 +170,7 @@ def test_hyperparameters_reach_the_model():
         scoring_model(hyperparameters={"maxIterations": 3, "maxLeaves": 4}), learnable_examples(), as_of=AS_OF
     )
     trees = model.pipeline.calibrated_classifiers_[0].estimator[-1]
-    assert (trees.n_iter_, trees.max_leaf_nodes, trees.learning_rate) == (3, 4, 0.1)
+    assert (trees.n_iter_, trees.max_leaf_nodes, trees.learning_rate) == (3, 4, 0.05)
     with pytest.raises(ModelError, match=r"that cannot be: maxLeaves 1\.5 \(a whole number, at least 2\); correct"):
         train(scoring_model(hyperparameters={"maxLeaves": 1.5}), learnable_examples(), as_of=AS_OF)
 
