@@ -39,8 +39,6 @@ class Abilities:
     """The documented features that a model may take, beside those of feature views; None: not checked."""
     templates: Collection[str]
     """templateIds that there are."""
-    models: int
-    """Most models that a program may have."""
     periods: Collection[str]
     """Of `daily` and `weekly`, those whose batches can run."""
 
@@ -184,8 +182,6 @@ def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
             known = ", ".join(sorted(abilities.templates))
             yield location, f"no template is called {name!r} (there are: {known})"
     yield from _unknown_features(value, abilities.features)
-    for location, _ in list(_texts(value, "scoringModels", None, "modelId"))[abilities.models :]:
-        yield location, f"this version scores with at most {abilities.models} model; remove the others"
     for location, expression in _texts(value, "batchSchedule"):
         with suppress(ValueError):
             period = read_aws_cron(expression).period

@@ -298,19 +298,16 @@ def test_folder_without_marketplaces_says_so_and_still_reads_the_programs(tmp_pa
 # --- what this version cannot carry out -----------------------------------------------------------
 
 RECORDS = "this version cannot decide about its records (known: deliveries)"
-MODELS = "this version scores with at most 1 model; remove the others"
 FILTERS = "this version cannot evaluate it (known: eligibility, frequency-cap, trust)"
 TEMPLATES = "(there are: review-request-v3)"
 BEYOND = {
     "music-feedback": [
         f":12: dataConnectors.0.config.table: source table 'track_plays': {RECORDS}",
-        f":24: scoringModels.1.modelId: {MODELS}",
         f":35: filterChain.2.filterId: filter 'engagement': {FILTERS}",
         f":51: channels.0.config.templateId: no template is called 'track-feedback-v2' {TEMPLATES}",
     ],
     "event-invitations": [
         f":13: dataConnectors.0.config.query: source table 'customer_profiles': {RECORDS}",
-        f":24: scoringModels.1.modelId: {MODELS}",
         f":35: filterChain.2.filterId: filter 'interest-match': {FILTERS}",
         f":40: filterChain.3.filterId: filter 'geographic': {FILTERS}",
         f":58: channels.0.config.templateId: no template is called 'event-invitation-v3' {TEMPLATES}",

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from engage_assets.channels.email import template_ids
+from engage_assets.domain.errors import ModelError, ProgramFileError
+from engage_assets.domain.feature_views import FeatureView
+from engage_assets.features.store import needs
 from engage_assets.filters import FILTERS
-from engage_assets.programs import Abilities, ProgramFolder, documented_views, load_folder
-
-MODELS = 8
-"""Most models of a program."""
+from engage_assets.programs import FEATURES_FILE, Abilities, ProgramFolder, documented_views, load_folder
 
 
 def abilities() -> Abilities:
@@ -16,7 +16,6 @@ def abilities() -> Abilities:
         filters=FILTERS.keys(),
         features=_documented_features(),
         templates=template_ids(),
-        models=MODELS,
         periods=["daily"],
     )
 
@@ -27,4 +26,17 @@ def _documented_features() -> list[str]:
 
 def load_programs(folder: Path) -> ProgramFolder:
     """The programs of `folder`. Raises ProgramFileError, also for what this version cannot carry out."""
-    return load_folder(folder, abilities())
+    loaded = load_folder(folder, abilities())
+    faults = [fault for view in loaded.views.values() if (fault := _fault_of(view))]
+    if faults:
+        raise ProgramFileError(*(f"{folder / FEATURES_FILE}: {fault}" for fault in faults))
+    return loaded
+
+
+def _fault_of(view: FeatureView) -> str | None:
+    """What is wrong with a view's query, in words."""
+    try:
+        needs(view)
+    except ModelError as error:
+        return str(error)
+    return None

@@ -236,7 +236,7 @@ def _spec(program: Program, sheet: Sheet, known: Mapping[Key, Sequence[str]]) ->
 
 
 def features_name(view: FeatureView) -> str:
-    """Name of the asset of a view's features: `customer_activity_features`."""
+    """Name of the asset of a view's features: `activity_features`."""
     return f"{view.view}_features"
 
 

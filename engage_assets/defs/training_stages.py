@@ -73,7 +73,7 @@ def _unasked(batch: Batch, model: ScoringModel, as_of: date) -> pl.LazyFrame:
 def with_features(batch: Batch, found: pl.DataFrame, model: ScoringModel) -> pl.DataFrame:
     """The examples with the model's features, as known at each example's instant, and the customer's marketplace."""
     marketplaces = batch.tables["customers"].select("customer_id", "marketplace")
-    joined = batch.features.join(found.lazy(), list(model.features)).collect()
+    joined = batch.features.join_in_turn(found, list(model.features))
     of_market = marketplaces.group_by("customer_id").agg(pl.col("marketplace").drop_nulls().min()).collect()
     return joined.join(of_market, on="customer_id", how="left", maintain_order="left").sort(
         "as_of", "customer_id", "subject_id"

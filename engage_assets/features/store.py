@@ -57,18 +57,16 @@ class WarehouseFeatures:
         self._check(entities, names)
         joined = entities
         for view, features in self._asked(names):
-            joined = self._join_view(joined, entities, view, features)
+            joined = _joined(joined, self._values(entities, view, features), view, features)
         return joined.select(*entities.collect_schema().names(), *names, *map(missing_flag, names))
 
     def join_in_turn(self, entities: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
         """`join`, collected one view after the other: for long histories, as memory holds one of them."""
         self._check(entities.lazy(), names)
-        keys = entities.lazy().select("customer_id", "subject_id", "as_of")
-        parts = [entities]
+        joined = entities
         for view, features in self._asked(names):
-            found = self._join_view(keys, keys, view, features).collect(engine="streaming")
-            parts.append(found.drop("customer_id", "subject_id", "as_of"))
-        joined = pl.concat(parts, how="horizontal")
+            values = self._values(entities.lazy(), view, features).collect(engine="streaming")
+            joined = _joined(joined.lazy(), values.lazy(), view, features).collect()
         return joined.select(*entities.columns, *names, *map(missing_flag, names))
 
     def rows(self, view: FeatureView, features: Sequence[Feature] = ()) -> pl.LazyFrame:
@@ -95,17 +93,21 @@ class WarehouseFeatures:
                 f"the rows to join features to have columns {', '.join(taken)} already; rename or drop them"
             )
 
-    def _join_view(
-        self, joined: pl.LazyFrame, entities: pl.LazyFrame, view: FeatureView, features: Sequence[Feature]
-    ) -> pl.LazyFrame:
-        key = view.key_column
-        pairs = entities.select(_key=pl.col(key), _as_of=pl.col("as_of")).drop_nulls().unique()
-        kind = pairs.collect_schema()["_key"]
-        rows = self.rows(view, features).with_columns(pl.col("_key").cast(kind))
-        values = known_values(rows, pairs, features).select(
-            pl.col("_key").alias(key), pl.col("_as_of").alias("as_of"), *(finished(one) for one in features)
+    def _values(self, entities: pl.LazyFrame, view: FeatureView, features: Sequence[Feature]) -> pl.LazyFrame:
+        """The features' values by the entity's key and `as_of`, of those of whom anything is known."""
+        pairs = entities.select(_key=pl.col(view.key_column), _as_of=pl.col("as_of")).drop_nulls().unique()
+        rows = self.rows(view, features).with_columns(pl.col("_key").cast(pairs.collect_schema()["_key"]))
+        return known_values(rows, pairs, features).select(
+            pl.col("_key").alias(view.key_column),
+            pl.col("_as_of").alias("as_of"),
+            *(finished(feature) for feature in features),
         )
-        return joined.join(values, on=[key, "as_of"], how="left", maintain_order="left").with_columns(
-            *(pl.col(one.name).is_null().alias(missing_flag(one.name)) for one in features),
-            *(pl.col(one.name).fill_null(pl.lit(one.default, TYPES[one.type])) for one in features),
-        )
+
+
+def _joined(
+    entities: pl.LazyFrame, values: pl.LazyFrame, view: FeatureView, features: Sequence[Feature]
+) -> pl.LazyFrame:
+    return entities.join(values, on=[view.key_column, "as_of"], how="left", maintain_order="left").with_columns(
+        *(pl.col(one.name).is_null().alias(missing_flag(one.name)) for one in features),
+        *(pl.col(one.name).fill_null(pl.lit(one.default, TYPES[one.type])) for one in features),
+    )

@@ -1,7 +1,7 @@
 """Metrics of a model on resampled customers, exactly, and many resamples at a time."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,11 @@ _AT_ONCE: Final = 500_000
 _HALF_A_STEP: Final = 5e-7
 """Probabilities have 6 decimals: one that was rounded to 0 or 1 costs as much as half a step inside."""
 
+_SIDES: Final[tuple[Literal["left"], Literal["right"]]] = ("left", "right")
+
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.intp]
 Measure = Callable[[Floats], Floats]
 """From weights (resamples × customers) to the metric of each resample; NaN where a class is missing."""
 
@@ -60,18 +63,16 @@ def _draws(customers: int, at_once: int, resamples: int, seed: int) -> Iterator[
         yield np.stack(drawn).astype(np.float64)
 
 
-def _tied(labels: Flags, probabilities: Floats, codes: npt.NDArray[np.intp]) -> Callable[[Floats], tuple[Floats, ...]]:
-    """From weights of customers to those of rows with and without an answer, added up by probability, ascending."""
-    order = np.argsort(probabilities, kind="stable")
-    ascending = probabilities[order]
-    starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
-    answered, who = labels[order].astype(np.float64), codes[order]
+def _ascending(rows: Flags, probabilities: Floats, codes: Codes) -> tuple[Floats, Codes]:
+    """Of the rows that `rows` marks: their probabilities, ascending, and their customers."""
+    order = np.argsort(probabilities[rows], kind="stable")
+    return probabilities[rows][order], codes[rows][order]
 
-    def added_up(weights: Floats) -> tuple[Floats, ...]:
-        rows = weights[:, who]
-        positive = rows * answered
-        return np.add.reduceat(positive, starts, axis=1), np.add.reduceat(rows - positive, starts, axis=1)
 
+def _added_up(weights: Floats, codes: Codes) -> Floats:
+    """For each resample the weights of the first 0, 1, 2, … rows together."""
+    added_up = np.zeros((len(weights), len(codes) + 1))
+    np.cumsum(np.take(weights, codes, axis=1), axis=1, out=added_up[:, 1:])
     return added_up
 
 
@@ -81,33 +82,37 @@ def _ratio(part: Floats, whole: Floats) -> Floats:
     return ratio
 
 
-def _roc_auc(labels: Flags, probabilities: Floats, codes: npt.NDArray[np.intp]) -> Measure:
+def _roc_auc(labels: Flags, probabilities: Floats, codes: Codes) -> Measure:
     """The share of pairs (answered, silent) in which the answered one has the higher probability; ties count half."""
-    added_up = _tied(labels, probabilities, codes)
+    answered, who = _ascending(labels, probabilities, codes)
+    silent, others = _ascending(~labels, probabilities, codes)
+    below, up_to = (np.searchsorted(silent, answered, side) for side in _SIDES)
 
     def measure(weights: Floats) -> Floats:
-        positive, negative = added_up(weights)
-        below = np.cumsum(negative, axis=1) - negative / 2
-        pairs = positive.sum(axis=1) * negative.sum(axis=1)
-        return _ratio((positive * below).sum(axis=1), pairs)
+        mine, theirs = np.take(weights, who, axis=1), _added_up(weights, others)
+        won = (theirs[:, below] + theirs[:, up_to]) / 2
+        return _ratio((mine * won).sum(axis=1), mine.sum(axis=1) * theirs[:, -1])
 
     return measure
 
 
-def _average_precision(labels: Flags, probabilities: Floats, codes: npt.NDArray[np.intp]) -> Measure:
+def _average_precision(labels: Flags, probabilities: Floats, codes: Codes) -> Measure:
     """Mean precision over the answered, at the threshold that each one's own probability makes."""
-    added_up = _tied(labels, probabilities, codes)
+    answered, who = _ascending(labels, probabilities, codes)
+    silent, others = _ascending(~labels, probabilities, codes)
+    own_below, below = (np.searchsorted(side, answered, "left") for side in (answered, silent))
 
     def measure(weights: Floats) -> Floats:
-        positive, negative = (side[:, ::-1] for side in added_up(weights))
-        found, taken = np.cumsum(positive, axis=1), np.cumsum(positive + negative, axis=1)
+        mine, theirs = _added_up(weights, who), _added_up(weights, others)
+        found = mine[:, -1:] - mine[:, own_below]
+        taken = found + theirs[:, -1:] - theirs[:, below]
         precision = np.divide(found, taken, out=np.zeros_like(found), where=taken > 0)
-        return _ratio((positive * precision).sum(axis=1), positive.sum(axis=1))
+        return _ratio((np.diff(mine, axis=1) * precision).sum(axis=1), mine[:, -1])
 
     return measure
 
 
-def _log_loss(labels: Flags, probabilities: Floats, codes: npt.NDArray[np.intp]) -> Measure:
+def _log_loss(labels: Flags, probabilities: Floats, codes: Codes) -> Measure:
     """Mean of −log of the probability that was given to what came true."""
     given = np.clip(probabilities, _HALF_A_STEP, 1 - _HALF_A_STEP)
     lost = -np.log(np.where(labels, given, 1 - given))
@@ -121,7 +126,7 @@ def _log_loss(labels: Flags, probabilities: Floats, codes: npt.NDArray[np.intp])
     return measure
 
 
-METRICS: Final[dict[str, Callable[[Flags, Floats, npt.NDArray[np.intp]], Measure]]] = {
+METRICS: Final[dict[str, Callable[[Flags, Floats, Codes], Measure]]] = {
     "roc_auc": _roc_auc,
     "average_precision": _average_precision,
     "log_loss": _log_loss,

@@ -111,9 +111,9 @@ def test_a_product_that_stands_twice_neither_doubles_its_rows_nor_is_guessed_at(
 def test_features_need_declared_columns():
     columns = {f"{table.name}.{column}" for table in INPUT_TABLES.values() for column in table.names}
     assert all(needs(view) <= columns for view in VIEWS.values())
-    price = next(feature for feature in VIEWS["product_catalogue"].features if feature.name == "price")
-    assert needs(VIEWS["product_catalogue"], price) == {"products.product_id", "products.price"}
-    assert needs(VIEWS["customer_activity"]) == {
+    price = next(feature for feature in VIEWS["catalogue"].features if feature.name == "price")
+    assert needs(VIEWS["catalogue"], price) == {"products.product_id", "products.price"}
+    assert needs(VIEWS["activity"]) == {
         "orders.customer_id", "orders.ordered_at", "reviews.customer_id", "reviews.reviewed_at",
     }  # fmt: skip
 

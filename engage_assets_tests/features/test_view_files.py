@@ -60,8 +60,8 @@ def test_programs_may_take_features_of_the_folder_and_of_their_own(folder):
 
 
 def test_a_view_of_a_documented_name_replaces_it_with_all_its_features(folder):
-    (folder / FEATURES_FILE).write_text(VIEW.replace('"visits"', '"customer_standing"'), encoding="utf-8")
-    assert read_views(folder / FEATURES_FILE)["customer_standing"].features[0].name == "visit_count"
+    (folder / FEATURES_FILE).write_text(VIEW.replace('"visits"', '"standing"'), encoding="utf-8")
+    assert read_views(folder / FEATURES_FILE)["standing"].features[0].name == "visit_count"
     (found,) = faults(load_folder, folder, abilities())
     assert found.startswith(
         "product-reviews.yaml:20: scoringModels.0.features.2: no feature is called 'trust_score' (there are: category,"
@@ -79,4 +79,4 @@ def test_faults_are_told_with_their_lines_and_once(folder):
         ["features.yaml:8", "views.0.features.0.name"],
         ["features.yaml:10", "views.0.features.0.aggregate"],
     ]
-    assert found[2].endswith("view product_catalogue has a feature 'price' too; rename one, or replace that view")
+    assert found[2].endswith("view catalogue has a feature 'price' too; rename one, or replace that view")

@@ -86,6 +86,14 @@ def test_a_better_model_is_deployed(metric):
     assert not judged(BLUNT, PROBABILITIES, metric=metric).deploy
 
 
+def test_a_gain_that_chance_explains_is_not_enough():
+    pair = [blunted(PROBABILITIES, seed, noise=0.3) for seed in (2, 3)]
+    worse, better = sorted(pair, key=lambda given: roc_auc_score(LABELS, given))
+    verdict = judged(better, worse)
+    assert verdict.figures["champion_gain_low"] < 0 < verdict.figures["champion_gain"]
+    assert [reason.split(":")[0] for reason in verdict.reasons] == ["not surely better than the champion"]
+
+
 def test_an_equal_model_is_not_deployed():
     verdict = judged(PROBABILITIES, PROBABILITIES, BLUNT)
     assert not verdict.deploy
