@@ -196,6 +196,39 @@ def serving(folder: Path, rows: int) -> list[str]:
     ]
 
 
+def told(script: str, *arguments: str) -> list[dict[str, Any]]:
+    """All lines that a script of several rivals printed."""
+    print(f"  {script}", file=sys.stderr)
+    done = subprocess.run(
+        [sys.executable, f"bench/{script}", *arguments],
+        cwd=ROOT, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.strip().splitlines()]
+
+
+def models(folder: Path) -> list[str]:
+    """The point-in-time join beside Feast, scoring beside the bare estimator, retraining."""
+    lines = []
+    for found in [*told("point_in_time.py", str(folder)), *told("feast_point_in_time.py", str(folder))]:
+        figure = f"{found['cpu_seconds']:.1f} CPU s ({found['join_cpu_seconds']:.1f} without imports)"
+        beside = f"{found['wrong']:,} of {found['cells']:,} cells wrong, {found['not_yet_known']:,} not yet known then,"
+        beside += f" {found['lost']:,} entities lost; {found['max_rss_mib']:,} MiB"
+        target = "0 wrong, 0 lost, 600 MiB, less than Feast" if found["way"] == "ours" else ""
+        lines.append(line(f"point-in-time join, 200,000 entities, 20 M rows: {found['way']}", figure, target, beside))
+    scored = one("scoring.py")
+    ours, direct = scored["ours"], scored["direct"]
+    beside = (
+        f"CPU {ours['cpu']:.2f} s ours, {direct['cpu']:.2f} s direct; wall {ours['wall']:.2f}, {direct['wall']:.2f}"
+    )
+    ratio = f"{scored['ratio_cpu']:.2f} of the bare estimator's CPU, {scored['ratio_wall']:.2f} of its wall time"
+    lines.append(line("200,000 rows of 20 features scored", ratio, "1.2", beside))
+    trained = one("retraining.py")
+    figure = f"{trained['train_seconds'] + trained['judge_seconds']:.0f} s, {trained['max_rss_mib']:,} MiB"
+    beside = f"ROC AUC {trained['roc_auc']:.3f}, calibration error {trained['calibration_error']:.4f}"
+    lines.append(line("retraining on 1,000,000 examples, judged", figure, "120 s, 3,072 MiB", beside))
+    return lines
+
+
 def main() -> None:
     """Print the tables."""
     small, big = home_of(500_000), home_of(5_000_000)
@@ -210,6 +243,8 @@ def main() -> None:
     ]
     print("\n".join(lines))
     folder = ROOT / ".bench"
+    learned = ["| features and models | figure | target | beside it |", "|---|---|---|---|", *models(folder)]
+    print("\n" + "\n".join(learned))
     more = ["| delivery and serving | figure | target | beside it |", "|---|---|---|---|", *sending(), *stores(folder)]
     for rows in (200_000, 10_000_000):
         more += serving(folder, rows)

@@ -121,6 +121,7 @@ def _score_candidates(program: Program, marketplaces: Mapping[str, Marketplace])
             features = {view.view: desk.read(features_name(view)) for view in program.used_views}
             accepted = desk.read("filtered_candidates")
             desk.write("scored_candidates", scoring_stages.score(batch, accepted, features, cached or scorer))
+            scoring_stages.write_cache_use(desk.path("scored_candidates"), cached)
         scored = desk.read("scored_candidates")
         tenths = histogram(nw.from_native(scored)).to_native().collect()
         bands = scored.group_by("band").agg(candidates=pl.len()).sort("band").collect()

@@ -9,6 +9,7 @@ import narwhals as nw
 import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.defs import scoring_stages
 from engage_assets.defs.batch import not_evaluated
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
 from engage_assets.defs.desk import Desk, Result
@@ -66,6 +67,7 @@ def _measure(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.As
                 headroom=nw.from_native(desk.read("filter_verdicts").select("customer_id", "quota_left")),
                 service=service_figures(minutes, day, day + timedelta(days=1)) if minutes.height else None,
                 volume=logs.volume(desk.batch(warehouse, marketplaces), ledger.first_sent_on(program.program_id)),
+                cache=scoring_stages.read_cache_use(desk.path("scored_candidates")),
             )
             path = night_path(lake, program, METRICS.name, desk.partition, as_of, ".parquet")
             rows = lake.write((program.key, METRICS.name, desk.partition.isoformat()), as_of.isoformat(), figures)

@@ -1,5 +1,6 @@
 """The stages of scoring: features and scores of the accepted, and what goes into the store."""
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from engage_assets.defs.batch import Batch, as_frame, customer_ranges
 from engage_assets.domain.feature_views import missing_flag
 from engage_assets.domain.ports import Clock, ScoreCache, Scorer, StoreCounts
 from engage_assets.domain.program import Program
-from engage_assets.lake import slices
+from engage_assets.lake import replacing, slices
 from engage_assets.scoring.bands import band
 from engage_assets.scoring.cached import CachingScorer
 from engage_assets.scoring.combined import CombinedScorer, Member, load_combination
@@ -46,6 +47,25 @@ def cached(scorer: Scorer, cache: ScoreCache | None, program: Program, clock: Cl
         return None
     cache.purge(clock.now())
     return CachingScorer(scorer, cache, clock.now, timedelta(days=days))
+
+
+def write_cache_use(scored: Path, used: CachingScorer | None) -> None:
+    """Beside the scores: how many the cache held, for the metrics; nothing where there is no cache."""
+    path = scored.with_suffix(".cache.json")
+    if used is None:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as aside:
+        aside.write_text(json.dumps({"hits": used.hits, "misses": used.misses}) + "\n", encoding="utf-8")
+
+
+def read_cache_use(scored: Path) -> tuple[int, int] | None:
+    """Hits and misses of the partition's scores; None: there was no cache."""
+    path = scored.with_suffix(".cache.json")
+    if not path.is_file():
+        return None
+    used = json.loads(path.read_text(encoding="utf-8"))
+    return int(used["hits"]), int(used["misses"])
 
 
 def models_of(scorer: Scorer) -> list[tuple[TrainedModel, str]]:

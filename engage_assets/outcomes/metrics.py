@@ -44,6 +44,7 @@ def measure(
     headroom: nw.LazyFrame[Any] | None = None,
     service: ServiceFigures | None = None,
     volume: ReviewVolume | None = None,
+    cache: tuple[int, int] | None = None,
 ) -> pl.DataFrame:
     """The METRICS rows of one partition as known on the night of `as_of` (23:59 UTC), sorted.
 
@@ -51,7 +52,7 @@ def measure(
     DECISIONS rows of the partition. `outcomes`: OUTCOMES rows of the partition and night. `sends`: SENDS_LOG rows of
     any campaigns, from which fates are counted where there are no outcomes. `batch`: seconds and input records of the
     first completed batch. `unsolicited`: rows of `attribution.unsolicited`. `headroom`: the filters' verdicts
-    (customer_id, quota_left).
+    (customer_id, quota_left). `cache`: scores that the cache held and those that it did not.
     """
     tally = count_records(decisions)
     came = None if outcomes is None else count_outcomes(outcomes)
@@ -69,6 +70,7 @@ def measure(
         *fates(by_fate),
         *returned,
         *_batch(batch),
+        _cache(cache),
         *costs(program, None if by_fate is None else by_fate["sent"], responses.value, responses.note),
         *service_rows(service),
         volume_row(volume),
@@ -181,6 +183,14 @@ def _headroom(verdicts: nw.LazyFrame[Any] | None, program: Program) -> Iterator[
     note = f"customers to whom the cap of {maximum} still allows so many requests"
     for quota in sorted({0, maximum} | left.keys()):
         yield count(metric, left.get(quota, 0), note, "headroom", str(quota))
+
+
+def _cache(cache: tuple[int, int] | None) -> Figure:
+    """How many of the scores were kept from an earlier batch."""
+    if cache is None:
+        return missing("score_cache_hit_rate", "scores are not kept: the deployment has no score cache")
+    hits, misses = cache
+    return ratio("score_cache_hit_rate", hits, hits + misses, "kept scores ÷ scored candidates", "nobody was scored")
 
 
 def _batch(batch: tuple[float, int] | None) -> Iterator[Figure]:

@@ -68,6 +68,7 @@ LABELS: Final = {
     **BUSINESS,
     "batch_duration_seconds": "Batch duration",
     "throughput_per_minute": "Records per minute",
+    "score_cache_hit_rate": "Score cache hit rate",
     **SERVICE,
 }
 SERIES: Final = {"input": "input_records", "accepted": "accepted_records", "listed": "listed_records"}

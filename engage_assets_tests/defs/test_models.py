@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from engage_assets.cli import main
+from engage_assets.defs.batch import Batch
 from engage_assets.defs.model_assets import training_config
 from engage_assets.domain.errors import EngageError
 from engage_assets.scoring import registry
@@ -129,3 +130,31 @@ def test_several_models_are_joined_by_rank(fresh, two_models):
     assert scored["score"].to_list() == pytest.approx(rank, abs=1e-6)
     assert scored["probability"].equals(scored["review_propensity_v2_probability"], check_names=False)
     assert scored["model_version"].unique().to_list()[0].startswith(f"{MODEL}:")
+
+
+def test_candidates_are_scored_with_the_features_that_a_training_would_see(decided):
+    launcher = at(decided, batch_instant())
+    program = launcher.program(PROGRAM)
+    batch = Batch(program, DAY, launcher.folder.marketplaces, launcher.parts["warehouse"])
+    names = list(program.scoring_models[0].features)
+    scored = pl.read_parquet(decided / "lake" / "product_reviews" / "scored_candidates" / f"{DAY}.parquet")
+    entities = scored.select("customer_id", "subject_id", as_of=pl.lit(batch.instant).cast(pl.Datetime("us")))
+
+    learned = batch.features.join_in_turn(entities, names)
+
+    assert scored.height > 20
+    assert learned.select(names).equals(scored.select(names))
+
+
+def test_scores_are_kept_where_the_deployment_keeps_them(fresh):
+    hits = []
+    for _ in range(2):
+        result = at(fresh, batch_instant(), ENGAGE_SCORE_CACHE="on").run("product_reviews_batch", DAY)
+        said = told(result, "scored_candidates")
+        hits.append((said["score_cache_hits"], said["score_cache_misses"]))
+    assert hits[0][0] == hits[1][1] == 0
+    assert hits[0][1] == hits[1][0] > 20
+    plain = fresh / "lake" / "product_reviews" / "scored_candidates" / f"{DAY}.parquet"
+    kept = plain.read_bytes()
+    at(fresh, batch_instant()).run("product_reviews_batch", DAY)
+    assert plain.read_bytes() == kept, "a kept score is the score"

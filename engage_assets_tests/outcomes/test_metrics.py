@@ -127,6 +127,7 @@ def test_what_cannot_be_measured_is_null_and_says_why():
         **dict.fromkeys((*fates, *counts, *rates, *others), "no delivery has run"),
         "batch_duration_seconds": "no completed batch is recorded for the partition",
         "throughput_per_minute": "no completed batch is recorded for the partition",
+        "score_cache_hit_rate": "scores are not kept: the deployment has no score cache",
         **dict.fromkeys(costs, "the program file has no cost section"),
         **dict.fromkeys(service, "the service measured nothing in this time"),
         "review_volume_increase": "reviews, or the day of the first send, are not known",

@@ -85,6 +85,13 @@ def test_files_that_do_not_belong_together_are_refused(damage, tmp_path):
         load(tmp_path, MODEL_ID, trained().version)
 
 
+def test_a_model_under_another_name_is_refused(tmp_path):
+    own = save(trained(), tmp_path)
+    own.rename(own.with_name("0123456789ab"))
+    with pytest.raises(ModelError, match="do not belong together"):
+        load(tmp_path, MODEL_ID, "0123456789ab")
+
+
 def test_a_description_of_an_earlier_release_asks_for_training(tmp_path):
     own = save(trained(), tmp_path)
     described = json.loads((own / "model.json").read_text())
