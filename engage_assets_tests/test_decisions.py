@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from engage_assets.connectors.duckdb import DuckDBConnector
 from engage_assets.connectors.warehouse import Warehouse
-from engage_assets.defs import list_stages, scoring_stages, stages
+from engage_assets.defs import feature_stages, list_stages, scoring_stages, stages
 from engage_assets.defs.batch import Batch, customer_ranges
 from engage_assets.domain.reasons import REASONS
 from engage_assets.domain.tables import DECISIONS, INPUT_TABLES, OPT_OUT_LOG, SENDS_LOG
@@ -79,7 +79,9 @@ def run(batch: Batch, sends: pl.DataFrame | None = None, opt_outs: pl.DataFrame 
     history = [None if frame is None else frame.lazy() for frame in (sends, opt_outs)]
     verdicts = pl.concat(stages.judge_candidates(batch, candidates, *history))
     accepted = stages.accepted_of(batch, verdicts).lazy()
-    scored = pl.concat(scoring_stages.score(batch, accepted, scorer or FakeScorer()))
+    views = batch.program.used_views
+    known = {view.view: pl.concat(feature_stages.view_features(batch, accepted, view)).lazy() for view in views}
+    scored = pl.concat(scoring_stages.score(batch, accepted, known, scorer or FakeScorer()))
     listed = list_stages.fill_lists(batch, scored.lazy())
     ended = (stages.set_aside_of(checked).lazy(), verdicts.lazy(), scored.lazy(), listed.lazy())
     return Stages(raw, checked, verdicts, scored, listed, pl.concat(stages.decide_records(batch, *ended)))

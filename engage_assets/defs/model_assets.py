@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from engage_assets.channels.lists import explored
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import training_stages as stages
 from engage_assets.defs.batch import Batch
@@ -291,8 +292,14 @@ def _past(program: Program, lake: Lake, ledger: Ledger, as_of: date) -> stages.P
         sends=lake.history(SEND_EVENTS, day),
         responses=lake.history(GIVEN_RESPONSES, day),
         interactions=ledger.interactions(None, datetime.combine(as_of, time.min)).lazy(),
-        listed=lake.history((program.key, EMAIL_LIST.name), day),
+        explored=_explored(lake, (program.key, EMAIL_LIST.name), day),
     )
+
+
+def _explored(lake: Lake, key: Key, day: date) -> pl.LazyFrame | None:
+    """Who was drawn by lot up to a day; file by file, as older lists have no flag."""
+    there = [lake.scan(key, name) for name in lake.partitions(key) if name <= day.isoformat()]
+    return pl.concat([explored(listed) for listed in there]) if there else None
 
 
 def example_columns(program: Program, model: ScoringModel) -> list[Column]:

@@ -8,7 +8,6 @@ from typing import Final
 
 import polars as pl
 
-from engage_assets.channels.lists import explored
 from engage_assets.defs.batch import Batch
 from engage_assets.defs.feature_stages import profile_of
 from engage_assets.domain.errors import ModelError
@@ -39,7 +38,8 @@ class Past:
     sends: pl.LazyFrame | None
     responses: pl.LazyFrame | None
     interactions: pl.LazyFrame | None
-    listed: pl.LazyFrame | None
+    explored: pl.LazyFrame | None
+    """campaign_id, customer_id, subject_id of sends whose places went by lot."""
 
 
 def chosen_examples(batch: Batch, model: ScoringModel, as_of: date, past: Past) -> tuple[pl.DataFrame, str]:
@@ -52,7 +52,7 @@ def chosen_examples(batch: Batch, model: ScoringModel, as_of: date, past: Past) 
             model=model,
             program=batch.program,
             as_of=as_of,
-            explored=explored(past.listed) if past.listed is not None else None,
+            explored=past.explored,
         ).collect()
         if sent.height >= FEWEST_SENT and int(sent["label"].sum()) >= FEWEST_ANSWERED:
             return sent, "answered"
