@@ -45,7 +45,7 @@ def a_profile(trust, tier=None, *, at=(NOW,), before=None):
 def test_a_profile_counts_what_was_known_by_then():
     at = (NOW - timedelta(days=1), NOW, NOW + timedelta(microseconds=1), None)
     found = a_profile([0.1, 0.2, None, 1.5], ["gold", "tin", "gold", None], at=at)
-    assert (found.rows, found.entities, found.last_known_at) == (2, 1, NOW)
+    assert (found.rows, found.last_known_at) == (2, NOW)
     trust, tier = found.features["trust"], found.features["tier"]
     assert (trust.missing, trust.outside, trust.minimum, trust.maximum, sum(trust.counts)) == (1, 1, 0.1, 1.5, 4)
     assert (tier.bins, tier.counts) == (("gold", "tin"), (2, 1, 0, 1))
