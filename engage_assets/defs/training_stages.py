@@ -101,9 +101,13 @@ def verdict_of(made: Registered) -> Verdict:
     return made.verdict
 
 
-def champion_of(folder: Path, model_id: str) -> TrainedModel | None:
-    """The version in use, or None. Raises ModelError where its files cannot be used."""
-    return model_files.load(folder, model_id) if registry.champion(folder, model_id) else None
+def champion_of(folder: Path, model: ScoringModel) -> TrainedModel | None:
+    """The version in use, or None where there is none that could score the program's candidates."""
+    try:
+        in_use = model_files.load(folder, model.model_id)
+    except ModelError:
+        return None
+    return in_use if set(in_use.features) <= set(model.features) else None
 
 
 def train_and_judge(
@@ -111,12 +115,10 @@ def train_and_judge(
 ) -> tuple[TrainedModel, Verdict, Registered]:
     """Train, judge against the version in use, and put the new one into use where the verdict says so.
 
-    A version in use that takes features which the program no longer names cannot score its candidates: the new one is
-    then judged as a first model is.
+    A version in use that cannot score the program's candidates any more, since it cannot be loaded or takes features
+    that the program no longer names, is passed over: the new one is then judged as a first model is.
     """
-    in_use = champion_of(folder, model.model_id)
-    if in_use is not None and not set(in_use.features) <= set(model.features):
-        in_use = None
+    in_use = champion_of(folder, model)
     trained = training.train(model, given, as_of=as_of)
     verdict = judge(trained, in_use, given, metric=model.metric, faults=faults)
     registered = registry.register(folder, trained, verdict, who="weekly retraining", at=now)

@@ -14,7 +14,7 @@ from engage_assets.scoring.calibration import MOST_ERROR, calibration_error, cha
 
 FEWEST_JUDGED: Final = 20
 """Rows with and without an answer below which nothing is compared."""
-_LEAST, _LOW, _HIGH = 0.1, 2.5, 97.5
+_LEAST, _TAIL = 0.1, 2.5
 _DECIMALS: Final = 6
 
 Floats = npt.NDArray[np.float64]
@@ -31,9 +31,9 @@ class Verdict:
     """Where it may: what was found. Where not: every rule that it breaks."""
     figures: Mapping[str, float]
     """rows, customers, answered; of challenger, champion, baseline and constant the metric; of each but the first
-    `<name>_gain`, `_gain_low`, `_gain_high` (the challenger's over it, and what 2.5 and 97.5 % of resamples lie below;
-    larger is better, whatever the metric); constant_gain_least (0.1 %); calibration_error and calibration_limit. To 6
-    decimals."""
+    `<name>_gain`, `_gain_low`, `_gain_high` (the challenger's over it, and what 2.5 and 97.5 % of resamples lie below,
+    as `_tail` has it; larger is better, whatever the metric); constant_gain_least (0.1 %); calibration_error and
+    calibration_limit. To 6 decimals."""
     against: str | None = None
     """Version of the champion; None: there was none."""
     population: Literal["all", "explored"] = "all"
@@ -74,7 +74,8 @@ def evaluate(
        draws (`calibration.chance_error`), where the rows are too few to measure 0.02;
     6. there are no `faults`, such as features out of their contract: one line each.
 
-    A challenger that is as good as the champion passes rule 2 in 2.5 % of cases; the other rules only take away.
+    A challenger that is as good as the champion passes rule 2 in 2.5 % of cases; the other rules only take away. So
+    that this holds with few customers too, the percentiles are moved outwards as `_tail` says.
     """
     answered = int(labels.sum())
     counts = {"rows": float(len(labels)), "customers": float(customers.n_unique()), "answered": float(answered)}
@@ -112,16 +113,30 @@ def _comparison(
     models = {"challenger": challenger, **rivals}
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     figures = {name: metric_of(metric, labels, given) for name, given in models.items()}
+    tail = _tail(labels, customers)
     drawn = resampled(metric, labels, customers, models, seed=seed, resamples=resamples)
     for name in rivals:
         # A resample in which nobody answered shows no gain.
         gains = np.nan_to_num(sign * (drawn["challenger"] - drawn[name]))
-        least, low, high = (float(bound) for bound in np.percentile(gains, [_LEAST, _LOW, _HIGH]))
+        least, low, high = (float(bound) for bound in np.percentile(gains, [_LEAST, tail, 100 - tail]))
         gain = sign * (figures["challenger"] - figures[name])
         figures |= {f"{name}_gain": gain, f"{name}_gain_low": low, f"{name}_gain_high": high}
         if name == "constant":
             figures["constant_gain_least"] = least
     return figures
+
+
+def _tail(labels: Flags, customers: pl.Series) -> float:
+    """2.5 %, less where few customers make resamples vary too little.
+
+    The expanded percentile interval of Hesterberg (2015), What Teachers Should Know About the Bootstrap: the tail is
+    Φ(√(n ÷ (n − 1)) t), t the 2.5 % point of Student's t with n − 1 degrees of freedom. n is the number of customers
+    with, or without, an answer, whichever is smaller.
+    """
+    from scipy.special import ndtr, stdtrit  # noqa: PLC0415  as heavy as scikit-learn, for training only
+
+    n = max(2, min(customers.filter(pl.Series(side)).n_unique() for side in (labels, ~labels)))
+    return float(100 * ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, _TAIL / 100)))
 
 
 def _broken(metric: str, figures: Mapping[str, float]) -> list[str]:

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from engage_assets.scoring.bootstrap import METRICS, metric_of, resampled
 from engage_assets.scoring.calibration import MOST_ERROR, calibration_error, chance_error
-from engage_assets.scoring.evaluation import Verdict, evaluate
+from engage_assets.scoring.evaluation import Verdict, _tail, evaluate
 
 THEIRS = {"roc_auc": roc_auc_score, "average_precision": average_precision_score, "log_loss": log_loss}
 
@@ -92,6 +92,15 @@ def test_a_gain_that_chance_explains_is_not_enough():
     verdict = judged(better, worse)
     assert verdict.figures["champion_gain_low"] < 0 < verdict.figures["champion_gain"]
     assert [reason.split(":")[0] for reason in verdict.reasons] == ["not surely better than the champion"]
+
+
+def test_few_customers_move_the_bounds_outwards():
+    def tail(customers):
+        labels = np.arange(2 * customers) < customers
+        return _tail(labels, pl.Series([f"c{number}" for number in range(2 * customers)]))
+
+    assert tail(10) < tail(100) < tail(10_000) == pytest.approx(2.5, abs=0.01)
+    assert tail(100) == pytest.approx(2.31, abs=0.01)  # by hand: t = 1.9842, times √(100/99) = 1.9942
 
 
 def test_an_equal_model_is_not_deployed():
