@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from engage_assets_tests import sharing
 from engage_assets_tests.postgres import PostgresServer, find_binaries, running_server
@@ -17,6 +18,11 @@ from engage_assets_tests.postgres import PostgresServer, find_binaries, running_
 if "PYTEST_XDIST_WORKER" in os.environ:
     # One of several workers: threads beyond its own core would only wait for the others. Read at import.
     os.environ |= {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+# How long an example takes is the machine's affair, not the code's.
+settings.register_profile("here", deadline=None)
+settings.load_profile("here")
 
 
 @pytest.hookimpl(optionalhook=True)

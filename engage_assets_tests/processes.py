@@ -4,5 +4,10 @@ import multiprocessing
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["engage_assets_tests.campaigns", "engage_assets_tests.defs.crash", "engage_assets_tests.mailbox"]
+    [
+        "engage_assets_tests.archive.workers",
+        "engage_assets_tests.campaigns",
+        "engage_assets_tests.defs.crash",
+        "engage_assets_tests.mailbox",
+    ]
 )

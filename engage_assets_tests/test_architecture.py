@@ -13,7 +13,13 @@ SHARED = {"lake"}
 DOORS = {
     "dagster": {"defs", "definitions.py"},
     "duckdb": {"connectors/duckdb.py"},
-    "sqlite3": {"stores/score_cache.py", "stores/sqlite.py", "stores/sqlite_file.py", "ledger/engines.py"},
+    "sqlite3": {
+        "archive/state.py",
+        "ledger/engines.py",
+        "stores/score_cache.py",
+        "stores/sqlite.py",
+        "stores/sqlite_file.py",
+    },
     "psycopg": {"stores/postgres_session.py", "doctor/machine.py"},
     "sqlalchemy": {"ledger"},
     "alembic": {"ledger"},
@@ -23,6 +29,7 @@ DOORS = {
     "skops": {"scoring/trained_model.py", "scoring/model_files.py"},
     "fcntl": {"export.py"},
     "os": {
+        "archive/folder.py",
         "lake.py",
         "channels/dry_run.py",
         "definitions.py",
@@ -41,7 +48,7 @@ DOORS = {
     "starlette": {"serving"},
     "uvicorn": {"serving/run.py"},
     "anyio": {"serving"},
-    "orjson": {"serving"},
+    "orjson": {"archive", "serving"},
     "prometheus_client": {"serving"},
     "PIL": {"serving/photos.py"},
     "secrets": {"serving", "signing_keys.py", "cli/demo.py"},

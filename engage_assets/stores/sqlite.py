@@ -57,8 +57,10 @@ class SqliteCandidateStore(Reader):
         names = ("customer_id", "marketplace", "subject_id", "score")
         schema = {name: POLARS_TYPES[STORED[name]] for name in names}
         values = values_of({"program": program_id, "partition": partition})
-        rows = self._file.reading().execute(queries.OF_PARTITION, values).fetchall()
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        cursor, parts = self._file.reading().execute(queries.OF_PARTITION, values), [pl.DataFrame(schema=schema)]
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            parts.append(pl.DataFrame(rows, schema=schema, orient="row"))
+        return pl.concat(parts)
 
     def delete_expired(self, now: datetime) -> int:
         """See CandidateStore. What expires exactly at `now` has expired."""

@@ -1,0 +1,183 @@
+"""The embedded stream and the embedded root: a folder of NDJSON files, and a folder of whole files."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+import orjson
+
+from engage_assets.archive.envelopes import LARGEST_RECORD
+from engage_assets.archive.ports import Page, Record, Shard
+from engage_assets.domain.errors import EngageError
+
+PAGE_BYTES: Final = 8 * 2**20
+"""Bytes after which a page ends, whatever the number of its records."""
+BEGINNING: Final = 64 * 2**10
+"""Bytes kept of a line that is too large."""
+_CHUNK: Final = 2**20
+_SUFFIXES: Final = (".ndjson", ".jsonl")
+
+
+class _Place(NamedTuple):
+    """The end of a line that was read."""
+
+    line: int
+    offset: int
+    is_open: bool
+    """Whether the line had no newline yet."""
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """NDJSON files of a folder as the shards of a stream; one line is one change, its number is its position.
+
+    Files may grow. Of a last line without newline is read what is a whole JSON object; anything else waits for the
+    rest, and the page says so.
+    """
+
+    folder: Path
+    _places: dict[str, _Place] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def stream(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    def shards(self) -> list[Shard]:
+        """One for each file, by name."""
+        return [Shard(path.name) for path in sorted(self.folder.iterdir()) if path.suffix in _SUFFIXES]
+
+    def read(self, shard: str, after: str | None, limit: int) -> Page:
+        """The next lines. Raises EngageError where the file is shorter than what was read, or changed."""
+        try:
+            with (self.folder / shard).open("rb") as file:
+                return self._page(file, shard, int(after or 0), limit)
+        except FileNotFoundError:
+            raise EngageError(f"{self.folder / shard}: gone after line {after}; put it back") from None
+
+    def _page(self, file: BinaryIO, shard: str, after: int, limit: int) -> Page:
+        place = self._places.get(shard)
+        if place is None or place.line != after:
+            place = _find(file, after, self.folder / shard)
+        _go_behind(file, place, self.folder / shard)
+        records: list[Record] = []
+        left = PAGE_BYTES
+        is_partial = False
+        for record, is_open in _lines(file, after + 1):
+            if is_open and not _is_whole(record.data):
+                is_partial = True
+                break
+            records.append(record)
+            place = _Place(int(record.position), file.tell(), is_open)
+            left -= len(record.data)
+            if len(records) == limit or left <= 0:
+                break
+        self._places[shard] = place
+        return Page(records, is_partial=is_partial)
+
+
+def _lines(file: BinaryIO, number: int) -> Iterator[tuple[Record, bool]]:
+    """Lines from here on, and of each whether its newline is missing."""
+    while line := file.readline(LARGEST_RECORD + 1):
+        data, is_open = line.removesuffix(b"\n"), not line.endswith(b"\n")
+        if len(data) <= LARGEST_RECORD:
+            yield Record(str(number), data), is_open
+        else:
+            more, is_open = _pass_over(file)
+            yield Record(str(number), data[:BEGINNING], size=len(data) + more), is_open
+        number += 1
+
+
+def _pass_over(file: BinaryIO) -> tuple[int, bool]:
+    """Go behind the line that one stands in: its bytes from here, and whether its newline is missing."""
+    size = 0
+    while part := file.readline(_CHUNK):
+        if part.endswith(b"\n"):
+            return size + len(part) - 1, False
+        size += len(part)
+    return size, True
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(data), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _find(file: BinaryIO, line: int, path: Path) -> _Place:
+    """The end of a line, counted from the beginning of the file."""
+    count, offset = 0, 0
+    while count < line:
+        chunk = file.read(_CHUNK)
+        newlines = chunk.count(b"\n")
+        if not chunk:
+            return _open_end(file, count, offset, line, path)
+        if count + newlines >= line:
+            at = -1
+            for _ in range(line - count):
+                at = chunk.index(b"\n", at + 1)
+            return _Place(line, offset + at + 1, is_open=False)
+        count, offset = count + newlines, offset + len(chunk)
+    return _Place(0, 0, is_open=False)
+
+
+def _open_end(file: BinaryIO, count: int, offset: int, line: int, path: Path) -> _Place:
+    if count == line - 1 and offset:
+        file.seek(offset - 1)
+        if file.read(1) != b"\n":
+            return _Place(line, offset, is_open=True)
+    raise EngageError(f"{path}: read up to line {line}, but it has {count} now; put its lines back")
+
+
+def _go_behind(file: BinaryIO, place: _Place, path: Path) -> None:
+    """Stand at the start of the next line."""
+    file.seek(0, os.SEEK_END)
+    if file.tell() < place.offset:
+        raise EngageError(f"{path}: read up to line {place.line}, but it is shorter now; put its lines back")
+    file.seek(place.offset)
+    if place.is_open and file.read(1) not in {b"", b"\n"}:
+        raise EngageError(f"{path}: line {place.line} was longer after it had been read; write one change a line")
+
+
+@dataclass(frozen=True)
+class FolderRoot:
+    """Whole files below a folder, written aside, made durable and renamed."""
+
+    folder: Path
+    is_private: bool = False
+    """Whether only the owner may read them."""
+
+    def put(self, key: str, content: bytes) -> None:
+        """Make a file durable. Raises OSError."""
+        path = self.folder / key
+        self._make(path.parent)
+        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        try:
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if self.is_private else 0o666)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+        _sync(path.parent)
+
+    def _make(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._make(folder.parent)
+        folder.mkdir(mode=0o700 if self.is_private else 0o777, exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
