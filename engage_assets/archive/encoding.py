@@ -69,7 +69,7 @@ def encoder(kind: Any) -> Encode:
         return _array(encoder(kind["items"]))
     if kind["type"] == "long":
         return _instant
-    raise NotImplementedError(f"no encoder for {kind}")
+    raise TypeError(f"no encoder for {kind}")
 
 
 def _text_or_null(value: str | None, out: bytearray) -> None:

@@ -31,7 +31,7 @@ def _reader(kind: Any, where: str) -> Read:
         return _list_reader(kind["items"], where)
     if kind.get("logicalType") == "timestamp-micros":
         return _time_reader(where)
-    raise NotImplementedError(f"{where}: no image brings {kind}")
+    raise TypeError(f"{where}: no image brings {kind}")
 
 
 def _absent(value: Any, wanted: str, where: str) -> None:
