@@ -1,6 +1,5 @@
 """What follows a version: its card, and what joins the models of a program."""
 
-import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import dagster as dg
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import training_stages as stages
 from engage_assets.defs.batch import Batch
-from engage_assets.defs.describe import mistakes_as_failures
+from engage_assets.defs.describe import mistakes_as_failures, picture
 from engage_assets.defs.desk import Result
 from engage_assets.defs.scoring_stages import members_of
 from engage_assets.defs.sheets import COMBINATION
@@ -57,7 +56,7 @@ def card_asset(program: Program, model: ScoringModel, marketplaces: Mapping[str,
             path = lake.path(key, made.version, ".html")
             with replacing(path) as aside:
                 aside.write_text(render_card(card), encoding="utf-8")
-        pictures = {name: _picture(name, svg) for name, svg in card_pictures(card).items()}
+        pictures = {name: picture(name, svg) for name, svg in card_pictures(card).items()}
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
@@ -113,8 +112,3 @@ def combination_asset(program: Program, marketplaces: Mapping[str, Marketplace])
         )
 
     return combine
-
-
-def _picture(name: str, svg: str) -> dg.MetadataValue:
-    encoded = base64.b64encode(svg.encode()).decode()
-    return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{encoded})")

@@ -1,5 +1,6 @@
 """What an analyst reads on an asset's page: grain, columns, lineage, counts, files."""
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,12 @@ def markdown_table(frame: pl.DataFrame) -> dg.MetadataValue:
     lines = [f"| {' | '.join(frame.columns)} |", f"| {rule} |"]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in frame.iter_rows()]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def picture(name: str, svg: str) -> dg.MetadataValue:
+    """A picture that the UI shows by itself."""
+    encoded = base64.b64encode(svg.encode()).decode()
+    return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{encoded})")
 
 
 def _cell(value: Any) -> str:

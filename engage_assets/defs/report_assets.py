@@ -1,6 +1,5 @@
 """Figures of a batch as of one night, the report on them, and the export to the warehouse."""
 
-import base64
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 
@@ -11,7 +10,7 @@ import polars as pl
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import scoring_stages
 from engage_assets.defs.batch import not_evaluated
-from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
+from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures, picture
 from engage_assets.defs.desk import Desk, Result
 from engage_assets.defs.outcome_assets import Logs, NightConfig, night_of, night_path, outcomes_asset
 from engage_assets.defs.sheets import asset_specs, program_sheets
@@ -118,7 +117,7 @@ def _report(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.Ass
             metadata={
                 "page": dg.MetadataValue.path(str(path)),
                 "as_of": as_of.isoformat(),
-                **{name: _picture(name, svg) for name, svg in pictures.items()},
+                **{name: picture(name, svg) for name, svg in pictures.items()},
                 "figures": markdown_table(
                     metrics.filter(pl.col("dimension") == "all").select("metric", "value", "numerator", "denominator")
                 ),
@@ -138,11 +137,6 @@ def _trend(lake: Lake, program: Program, partition: date, as_of: date) -> pl.Dat
         if nights:
             frames.append(pl.read_parquet(lake.path(key, nights[-1])))
     return pl.concat(frames) if frames else pl.DataFrame(schema=METRICS.schema)
-
-
-def _picture(name: str, svg: str) -> dg.MetadataValue:
-    encoded = base64.b64encode(svg.encode()).decode()
-    return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{encoded})")
 
 
 def _export(program: Program) -> dg.AssetsDefinition:

@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Final
 
 import polars as pl
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.stores.cursors import micros
-from engage_assets.stores.sqlite_file import transaction
+from engage_assets.stores.sqlite_file import schema_version, transaction, turn_to_wal
 
 SCHEMA_VERSION: Final = 1
 _BUSY_SECONDS: Final = 60.0
-_PAUSE_SECONDS: Final = 0.002
 _CACHE_KIB: Final = 65_536
 _KEY: Final = ("customer_id", "subject_id", "features_hash")
 _CREATE: Final = (
@@ -98,30 +96,12 @@ class SqliteScoreCache:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    if _schema_version(connection) != SCHEMA_VERSION:
-        _turn_to_wal(connection)
+    if schema_version(connection) != SCHEMA_VERSION:
+        turn_to_wal(connection)
         with transaction(connection):
-            if _schema_version(connection) != SCHEMA_VERSION:
+            if schema_version(connection) != SCHEMA_VERSION:
                 for statement in _CREATE:
                     connection.execute(statement)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-
-
-def _schema_version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _turn_to_wal(connection: sqlite3.Connection) -> None:
-    """Wait here for another process that makes the same file: SQLite's own timeout does not cover this statement."""
-    give_up = monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > give_up:
-                raise
-            sleep(_PAUSE_SECONDS)
-        else:
-            return

@@ -48,7 +48,7 @@ class SqliteFile:
         """A connection of its own, for any thread; close it."""
         connection = self._open()
         # The first look also sees to it that the schema is there.
-        if _schema_version(connection) != tables.SCHEMA_VERSION:
+        if schema_version(connection) != tables.SCHEMA_VERSION:
             self._ensure_schema(connection)
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
@@ -102,15 +102,16 @@ class SqliteFile:
         return status.st_dev, status.st_ino
 
     def _ensure_schema(self, connection: sqlite3.Connection) -> None:
-        version = _schema_version(connection)
+        version = schema_version(connection)
         if version == 0:
-            _turn_to_wal(connection)
+            connection.execute(f"PRAGMA page_size = {tables.PAGE_BYTES}")
+            turn_to_wal(connection)
         if version in {0, *tables.MIGRATE}:
             with transaction(connection):
-                version = _schema_version(connection)
+                version = schema_version(connection)
                 for statement in tables.CREATE if version == 0 else tables.MIGRATE.get(version, ()):
                     connection.execute(statement)
-                version = _schema_version(connection)
+                version = schema_version(connection)
         if version != tables.SCHEMA_VERSION:
             raise EngageError(
                 f"{self.path}: candidate store of schema {version}, this version of engage_assets reads"
@@ -141,13 +142,13 @@ def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") 
     connection.execute("COMMIT")
 
 
-def _schema_version(connection: sqlite3.Connection) -> int:
+def schema_version(connection: sqlite3.Connection) -> int:
+    """The file's schema; 0: none yet."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _turn_to_wal(connection: sqlite3.Connection) -> None:
+def turn_to_wal(connection: sqlite3.Connection) -> None:
     """Wait here for another process that makes the same file: SQLite's own timeout does not cover this statement."""
-    connection.execute(f"PRAGMA page_size = {tables.PAGE_BYTES}")
     give_up = monotonic() + _BUSY_SECONDS
     while True:
         try:
