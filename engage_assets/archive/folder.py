@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -10,7 +11,7 @@ from typing import BinaryIO, Final, NamedTuple
 import orjson
 
 from engage_assets.archive.envelopes import LARGEST_RECORD
-from engage_assets.archive.ports import Page, Record, Shard
+from engage_assets.archive.ports import Page, Record, Shard, Stored
 from engage_assets.domain.errors import EngageError
 
 PAGE_BYTES: Final = 8 * 2**20
@@ -166,6 +167,28 @@ class FolderRoot:
         finally:
             aside.unlink(missing_ok=True)
         _sync(path.parent)
+
+    def get(self, key: str) -> bytes:
+        """The content of a file. Raises FileNotFoundError, OSError."""
+        return (self.folder / key).read_bytes()
+
+    def stored(self, prefix: str = "") -> Iterator[Stored]:
+        """The files whose keys begin with `prefix`, by key; a file that is being written is not there yet."""
+        start = self.folder / prefix.rpartition("/")[0]
+        found = sorted(
+            (path.relative_to(self.folder).as_posix(), path)
+            for path in start.rglob("*")
+            if not path.name.startswith(".") and path.is_file()
+        )
+        for key, path in found:
+            if key.startswith(prefix):
+                with suppress(FileNotFoundError):
+                    at = path.stat()
+                    yield Stored(key, f"{at.st_ino}-{at.st_mtime_ns}-{at.st_size}", at.st_size)
+
+    def delete(self, key: str) -> None:
+        """Take a file away. Raises OSError."""
+        (self.folder / key).unlink(missing_ok=True)
 
     def _make(self, folder: Path) -> None:
         if folder.is_dir():

@@ -1,6 +1,6 @@
 """What the worker asks of a stream and of the place where files lie."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -34,6 +34,8 @@ class Page(NamedTuple):
     """Whether the shard was closed and holds nothing after these records."""
     is_partial: bool = False
     """Whether more bytes are there that are not a whole record yet."""
+    behind_ms: int | None = None
+    """How old the newest record that was read is, as the stream says it; None where it does not."""
 
 
 class Source(Protocol):
@@ -53,6 +55,15 @@ class Source(Protocol):
         """
 
 
+class Stored(NamedTuple):
+    """A whole file below a root."""
+
+    key: str
+    tag: str
+    """Another whenever the content is another."""
+    size: int
+
+
 class Root(Protocol):
     """A place where whole files lie under keys (`data/demand/…`)."""
 
@@ -61,3 +72,12 @@ class Root(Protocol):
 
         Raises OSError where that failed, perhaps for now.
         """
+
+    def get(self, key: str) -> bytes:
+        """The content of a file. Raises FileNotFoundError; another OSError where reading failed, perhaps for now."""
+
+    def stored(self, prefix: str = "") -> Iterable[Stored]:
+        """The visible files whose keys begin with `prefix`, by key. Raises OSError."""
+
+    def delete(self, key: str) -> None:
+        """Take a file away; one that is not there is no concern. Raises OSError."""

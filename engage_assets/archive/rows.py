@@ -65,7 +65,12 @@ def _type_of(image: Mapping[str, Any]) -> str:
 def _delete(values: Values, changed_at: int) -> bool:
     """Mark a row as deleted and make its personal fields unreadable; says whether there was one."""
     values["date"] = {**(values["date"] or {}), "deleted": changed_at}
-    present = [name for name in PERSONAL if values.get(name) is not None]
+    return redact(values)
+
+
+def redact(values: Values) -> bool:
+    """Make the personal fields of a row unreadable where they are present; says whether one still was readable."""
+    present = [name for name in PERSONAL if values.get(name) not in (None, REDACTED)]
     values.update(dict.fromkeys(present, REDACTED))
     return bool(present)
 
