@@ -1,14 +1,14 @@
 """The gate at the send: what a claim checks again, on rows that it has locked."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
-from sqlalchemy.types import DateTime
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, type_coerce
+from sqlalchemy.types import DateTime, Integer
 
 from engage_assets.domain.sends import Cap, ClaimRules
 from engage_assets.domain.slots import SEND_WINDOW
@@ -44,21 +44,50 @@ class Verdicts:
     refused: dict[str, str] = field(default_factory=dict)
 
 
+class Glance(NamedTuple):
+    """What mostly is enough to know of a locked send."""
+
+    send_id: str
+    customer_id: str
+    is_ready: int
+    """Whether it is planned and not too late."""
+
+
 def judge(connection: Connection, send_ids: Sequence[str], now: datetime, rules: ClaimRules) -> Verdicts:
     """The verdict on each send that is planned, in the order given; others are left out.
 
     All sends that may count for a cap of the same customers are locked too, in the order of their keys: two
     programs of one scope that claim at once wait for each other, and cannot deadlock.
     """
-    wanted = _free(connection, list(dict.fromkeys(send_ids)))
+    wanted, glances = _glances(connection, list(dict.fromkeys(send_ids)), now, rules.cap)
+    plain = _plain(connection, glances, rules)
+    rest = [send_id for send_id in wanted if send_id not in plain]
+    verdicts = _weigh(connection, rest, now, rules) if rest else Verdicts()
+    plain.update(verdicts.won)
+    return Verdicts([send_id for send_id in wanted if send_id in plain], verdicts.refused)
+
+
+def _plain(connection: Connection, glances: Sequence[Glance], rules: ClaimRules) -> set[str]:
+    """The sends that nothing can speak against: their customers have no more of them than the cap allows."""
+    ready = {send_id: customer for send_id, customer, is_ready in glances if is_ready}
+    marked = _Known.read(connection, set(ready.values()), rules).customers
+    if rules.cap is not None:
+        count, most = Counter(customer for _, customer, _ in glances), rules.cap.maximum
+        marked |= {customer for customer, number in count.items() if number > most}
+    if not marked and not rules.barred:
+        return set(ready)
+    return {one for one, customer in ready.items() if customer not in marked and one not in rules.barred}
+
+
+def _weigh(connection: Connection, wanted: Sequence[str], now: datetime, rules: ClaimRules) -> Verdicts:
+    """As `judge`, every send looked at by itself."""
     rows = _locked(connection, wanted, now, rules.cap)
     chosen = [rows[send_id] for send_id in wanted if send_id in rows and rows[send_id].state == PLANNED]
-    known = _Known.read(connection, chosen, rules)
+    known = _Known.read(connection, {row.customer_id for row in chosen}, rules)
     quotas = _Quotas(rules.cap, chosen, rows.values(), now)
     verdicts = Verdicts()
-    is_quiet, too_late = known.is_empty and not rules.barred, now - SEND_WINDOW
     for row in chosen:
-        reason = None if is_quiet and row.slot_at >= too_late else known.refusal(row, now, rules)
+        reason = known.refusal(row, now, rules)
         if reason is None and quotas.refuses(row):
             reason = "FREQUENCY_CAP"
         if reason:
@@ -68,68 +97,79 @@ def judge(connection: Connection, send_ids: Sequence[str], now: datetime, rules:
     return verdicts
 
 
-def _free(connection: Connection, send_ids: list[str]) -> list[str]:
-    """Without those that another process is claiming at this moment: two on the same sends go past each other.
-
-    The look takes no lock with it: what it locked is free again when it ends, and is locked in its order later.
-    """
-    if connection.dialect.name == "sqlite":  # where nobody else can be in a transaction that writes
-        return send_ids
-    look = connection.begin_nested()
-    free = set(connection.execute(_unlocked(connection.dialect.name), {"keys": as_list(send_ids)}).scalars())
-    look.rollback()
-    return [send_id for send_id in send_ids if send_id in free]
-
-
-def _locked(connection: Connection, send_ids: Sequence[str], now: datetime, cap: Cap | None) -> dict[str, Standing]:
-    """The wanted sends and those beside which a cap counts them, locked, by key.
+def _glances(
+    connection: Connection, send_ids: list[str], now: datetime, cap: Cap | None
+) -> tuple[list[str], Sequence[Glance]]:
+    """The sends that nobody else is claiming, and a glance at them and at what a cap counts beside them, locked.
 
     What others planned and claimed while we waited for the locks is read once more. It needs no lock: whoever claims
     for the same customers from now on waits for ours.
     """
-    wanted = set(send_ids)
-    if cap is None:
-        return _rows(connection, wanted)
-    if connection.dialect.name == "sqlite":
-        return _alone(connection, send_ids, now, cap)
-    customers = _customers(connection, send_ids)
-    known = wanted | _beside(connection, customers, now, cap)
-    rows = _rows(connection, known)
-    rows |= _rows(connection, _beside(connection, customers, now, cap) - known, lock=False)
-    return rows
-
-
-def _alone(connection: Connection, send_ids: Sequence[str], now: datetime, cap: Cap) -> dict[str, Standing]:
-    """As `_locked` where nobody else can write, in one question; wanted sends that it leaves out are asked apart."""
-    values = {"keys": as_list(sorted(send_ids)), "since": now - SEND_WINDOW - cap.window}
-    found = connection.execute(_of_customers(connection.dialect.name), values).all()
-    rows = {row[0]: Standing._make(row) for row in found}
-    return rows | _rows(connection, set(send_ids) - rows.keys())
-
-
-def _customers(connection: Connection, send_ids: Sequence[str]) -> dict[str, str]:
-    """Customers and cap scopes of sends, as parameters of `_beside`."""
-    table = tables.sends.c
-    own = select(table.customer_id, table.cap_scope).where(among(connection.dialect.name, table.send_id))
-    found = connection.execute(own, {"keys": as_list(send_ids)}).all()
-    return {
-        "keys": as_list(sorted({row.customer_id for row in found})),
-        "scopes": as_list(sorted({row.cap_scope for row in found})),
+    dialect = connection.dialect.name
+    due = {"not_before": now - SEND_WINDOW}
+    if dialect == "sqlite":  # where nobody else can be in a transaction that writes
+        since = {} if cap is None else {"since": _since(now, cap)}
+        query = _glance(dialect) if cap is None else _glance_of_customers(dialect)
+        return send_ids, _all(connection, query, {"keys": as_list(send_ids), **due, **since})
+    free = _free(connection, send_ids)
+    wanted = [send_id for send_id in send_ids if send_id in free]
+    if not wanted or cap is None:
+        return wanted, _all(connection, _glance(dialect), {"keys": as_list(sorted(wanted)), **due})
+    customers = {
+        "keys": as_list(sorted({customer for customer, _ in free.values()})),
+        "scopes": as_list(sorted({scope for _, scope in free.values()})),
     }
+    known = _beside(connection, customers, now, cap).union(wanted)
+    glances = [*_all(connection, _glance(dialect), {"keys": as_list(sorted(known)), **due})]
+    if late := _beside(connection, customers, now, cap) - known:
+        glances += _all(connection, _glance(dialect, lock=False), {"keys": as_list(sorted(late)), **due})
+    return wanted, glances
 
 
-def _beside(connection: Connection, customers: dict[str, str], now: datetime, cap: Cap) -> set[str]:
+def _all(connection: Connection, query: Select[Any], values: Mapping[str, Any]) -> Sequence[Any]:
+    return connection.execute(query, values).all()
+
+
+def _free(connection: Connection, send_ids: list[str]) -> dict[str, tuple[str, str]]:
+    """Customer and cap scope of the sends that no other process is claiming: two on the same ones go past each other.
+
+    The look takes no lock with it: what it locked is free again when it ends, and is locked in its order later.
+    """
+    look = connection.begin_nested()
+    found = _all(connection, _unlocked(connection.dialect.name), {"keys": as_list(send_ids)})
+    look.rollback()
+    return {send_id: (customer, scope) for send_id, customer, scope in found}
+
+
+def _locked(connection: Connection, send_ids: Sequence[str], now: datetime, cap: Cap | None) -> dict[str, Standing]:
+    """The wanted sends and those beside which a cap counts them, by key; `_glances` has locked them."""
+    rows = _rows(connection, send_ids)
+    if cap is None or not rows:
+        return rows
+    customers = {
+        "keys": as_list(sorted({row.customer_id for row in rows.values()})),
+        "scopes": as_list(sorted({row.cap_scope for row in rows.values()})),
+    }
+    return rows | _rows(connection, _beside(connection, customers, now, cap) - rows.keys())
+
+
+def _beside(connection: Connection, customers: Mapping[str, str], now: datetime, cap: Cap) -> set[str]:
     """Keys of all sends that may count for a cap of customers."""
-    values = {**customers, "since": now - SEND_WINDOW - cap.window}
+    values = {**customers, "since": _since(now, cap)}
     return set(connection.execute(_keys_beside(connection.dialect.name), values).scalars())
 
 
-def _rows(connection: Connection, send_ids: set[str], *, lock: bool = True) -> dict[str, Standing]:
-    """Sends by key, locked in the order of their keys."""
+def _since(now: datetime, cap: Cap) -> datetime:
+    """The slot after which a send may count."""
+    return now - SEND_WINDOW - cap.window
+
+
+def _rows(connection: Connection, send_ids: Collection[str]) -> dict[str, Standing]:
+    """Sends by key."""
     if not send_ids:
         return {}
-    found = connection.execute(_standing(connection.dialect.name, lock=lock), {"keys": as_list(sorted(send_ids))})
-    return {row[0]: Standing._make(row) for row in found.all()}
+    found = _all(connection, _standing(connection.dialect.name), {"keys": as_list(sorted(send_ids))})
+    return {row[0]: Standing._make(row) for row in found}
 
 
 def _counts() -> ColumnElement[bool]:
@@ -139,10 +179,17 @@ def _counts() -> ColumnElement[bool]:
     return table.is_solicitation & recent & table.state.in_([PLANNED, *sorted(SETTLED_ASKS)])
 
 
+def _glance_columns() -> list[ColumnElement[Any]]:
+    table = tables.sends.c
+    is_ready = (table.state == PLANNED) & (table.slot_at >= bindparam("not_before", type_=DateTime))
+    return [table.send_id, table.customer_id, type_coerce(is_ready, Integer)]
+
+
 @cache
 def _unlocked(dialect: str) -> Select[Any]:
     table = tables.sends.c
-    return select(table.send_id).where(among(dialect, table.send_id)).with_for_update(skip_locked=True)
+    columns = table.send_id, table.customer_id, table.cap_scope
+    return select(*columns).where(among(dialect, table.send_id)).with_for_update(skip_locked=True)
 
 
 @cache
@@ -153,19 +200,25 @@ def _keys_beside(dialect: str) -> Select[Any]:
 
 
 @cache
-def _of_customers(dialect: str) -> Select[Any]:
-    table, own = tables.sends.c, tables.sends.alias("own")
+def _glance_of_customers(dialect: str) -> Select[Any]:
+    """Of all scopes: to leave out those of others costs more than to pass over them."""
+    own = tables.sends.alias("own")
     customers = select(own.c.customer_id).where(among(dialect, own.c.send_id))
-    # Of all scopes: to leave out those of others costs more than to pass over them.
-    theirs = table.customer_id.in_(customers)
-    return select(*(table[name] for name in Standing._fields)).where(theirs, _counts())
+    return select(*_glance_columns()).where(tables.sends.c.customer_id.in_(customers), _counts())
 
 
 @cache
-def _standing(dialect: str, *, lock: bool) -> Select[Any]:
+def _glance(dialect: str, *, lock: bool = True) -> Select[Any]:
     table = tables.sends.c
-    chosen = select(*(table[name] for name in Standing._fields)).where(among(dialect, table.send_id))
-    return chosen.order_by(table.send_id).with_for_update() if lock else chosen.order_by(table.send_id)
+    chosen = select(*_glance_columns()).where(among(dialect, table.send_id)).order_by(table.send_id)
+    return chosen.with_for_update() if lock else chosen
+
+
+@cache
+def _standing(dialect: str) -> Select[Any]:
+    table = tables.sends.c
+    columns = [table[name] for name in Standing._fields]
+    return select(*columns).where(among(dialect, table.send_id)).order_by(table.send_id)
 
 
 @dataclass(frozen=True)
@@ -176,14 +229,13 @@ class _Known:
     opted_out: dict[str, list[tuple[str | None, str | None]]]
     answered: frozenset[tuple[str, str, str, str]]
 
-    @cached_property
-    def is_empty(self) -> bool:
-        """Whether nothing speaks against anybody."""
-        return not (self.suppressed or self.opted_out or self.answered)
+    @property
+    def customers(self) -> set[str]:
+        """Of whom something is known that may speak against a send."""
+        return {*self.suppressed, *self.opted_out, *(customer for _, customer, _, _ in self.answered)}
 
     @classmethod
-    def read(cls, connection: Connection, rows: Sequence[Standing], rules: ClaimRules) -> "_Known":
-        their = {row.customer_id for row in rows}
+    def read(cls, connection: Connection, their: set[str], rules: ClaimRules) -> "_Known":
         customers = {"keys": as_list(sorted(their))}
         by_customer = tables.suppressions.c.customer_id
         suppressed = set(
