@@ -4,6 +4,8 @@ SHELL := /bin/bash
 # the first Python that runs and is new enough (a version manager's shim may exist without running)
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV_VERSION := 0.13.9
+KINESALITE_VERSION := 3.3.3
+TRINO_PARSER_VERSION := 4.5.1
 BIN := .venv/bin
 export ENGAGE_HOME ?= $(CURDIR)/.engage
 export DAGSTER_HOME ?= $(ENGAGE_HOME)/dagster
@@ -40,7 +42,25 @@ parts: ## system parts that some tests need, where they can be installed (root a
 	  command -v chromium >/dev/null || need="$$need chromium"; \
 	  command -v java >/dev/null || need="$$need default-jre-headless"; \
 	  command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need="$$need postgresql"; \
+	  command -v npm >/dev/null || need="$$need nodejs npm"; \
 	  if [ -n "$$need" ]; then echo "installing$$need"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$need >/dev/null; fi; \
+	fi
+	@if [ ! -d .parts/node_modules/kinesalite ] && command -v npm >/dev/null; then \
+	  echo "installing kinesalite $(KINESALITE_VERSION) into .parts"; \
+	  npm install --prefix .parts --ignore-scripts --no-audit --no-fund --no-save --loglevel=error kinesalite@$(KINESALITE_VERSION) >/dev/null \
+	    || echo "kinesalite was not installed; its tests are skipped"; \
+	fi
+	@if [ ! -d .parts/trino/node_modules/dt-sql-parser ] && command -v npm >/dev/null; then \
+	  echo "installing dt-sql-parser $(TRINO_PARSER_VERSION) into .parts/trino"; \
+	  npm install --prefix .parts/trino --ignore-scripts --no-audit --no-fund --no-save --loglevel=error dt-sql-parser@$(TRINO_PARSER_VERSION) >/dev/null \
+	    || echo "dt-sql-parser was not installed; its test is skipped"; \
+	fi
+
+.PHONY: soak-parts
+soak-parts: parts ## also Ceph from Debian packages, unpacked into .parts, for the long crash test of the archive
+	@if [ ! -x .parts/ceph/usr/bin/radosgw ] && command -v apt-get >/dev/null && command -v dpkg >/dev/null; then \
+	  echo "unpacking Ceph into .parts/ceph (240 MB)"; \
+	  bash engage_assets_tests/archive/unpack_ceph.sh .parts/ceph || echo "Ceph was not unpacked; its test is skipped"; \
 	fi
 
 .PHONY: spark
@@ -66,7 +86,7 @@ bench: .venv/.installed ## figures against rivals, as ratios of one run (about 1
 	@$(BIN)/python bench/run.py
 
 .PHONY: soak
-soak: .venv/.installed parts ## the long crash test: 50,000 messages, 200 kills (about 10 minutes)
+soak: .venv/.installed soak-parts ## the long crash test: 50,000 messages, 200 kills (about 10 minutes)
 	@$(BIN)/pytest -m soak -s
 
 .PHONY: serve

@@ -1,7 +1,6 @@
 """Which implementation stands behind each port, by deployment and environment: one table."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -97,7 +96,7 @@ def resources(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def home_of(environment: Mapping[str, str]) -> Home:
     """The folder `ENGAGE_HOME`, default `.engage` in the working directory."""
-    return Home(Path(environment.get("ENGAGE_HOME") or ".engage").absolute())
+    return Home.read(environment)
 
 
 def _sender(home: Home, environment: Mapping[str, str]) -> Sender:

@@ -1,5 +1,6 @@
 """Where the embedded deployment keeps everything: the folder `ENGAGE_HOME`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,11 @@ class Home:
     """The folder and the parts in it."""
 
     root: Path
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Home":
+        """The folder `ENGAGE_HOME`, default `.engage` in the working directory."""
+        return cls(Path(environment.get("ENGAGE_HOME") or ".engage").absolute())
 
     @property
     def warehouse(self) -> Path:
@@ -64,6 +70,31 @@ class Home:
     def watermark(self) -> Path:
         """How far the ledger had come when this home last delivered."""
         return self.root / "ledger.mark"
+
+    @property
+    def changes(self) -> Path:
+        """Change files, which the demand archive reads."""
+        return self.root / "changes"
+
+    @property
+    def archive(self) -> Path:
+        """The demand archive: `data/` and, for its owner only, `errors/`."""
+        return self.root / "archive"
+
+    @property
+    def archive_state(self) -> Path:
+        """How far the demand archive is."""
+        return self.root / "archive.db"
+
+    @property
+    def archive_mirror(self) -> Path:
+        """The demand archive as SQL reads it."""
+        return self.root / "archive-mirror"
+
+    @property
+    def archive_exports(self) -> Path:
+        """Which answers of `engage sql` were saved to files: an erasure looks at them too."""
+        return self.root / "archive-exports.jsonl"
 
     @property
     def dagster(self) -> Path:

@@ -1,4 +1,4 @@
-"""The program folder: YAML files → typed programs, marketplaces and feature views. Errors name file, line and key."""
+"""The program folder: YAML files → typed programs and what goes with them. Errors name file, line and key."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model, field_validator
 
+from engage_assets.domain.archive_spec import DemandArchive
 from engage_assets.domain.cadence import read_aws_cron
 from engage_assets.domain.errors import ProgramFileError
 from engage_assets.domain.feature_views import FeatureView, FeatureViews
@@ -18,9 +19,16 @@ from engage_assets.domain.marketplaces import Marketplace, Marketplaces
 from engage_assets.domain.program import Program, source_table_of
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.spec import Spec
+from engage_assets.domain.summary_spec import CommerceAnalytics
 
 MARKETPLACES_FILE = "marketplaces.yaml"
 FEATURES_FILE = "features.yaml"
+SINGLES: Final[Mapping[str, tuple[str, type[Spec]]]] = {
+    "demandArchive": ("archive", DemandArchive),
+    "commerceAnalytics": ("summaries", CommerceAnalytics),
+}
+"""Files that are no programs, known by their top-level key, one of each kind in a folder: the field of ProgramFolder
+that holds the section below the key, and its model."""
 _DOCUMENTED_VIEWS: Final = Path(__file__).parent / "features" / "documented.yaml"
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
@@ -51,10 +59,14 @@ class ProgramFolder:
     marketplaces: Mapping[str, Marketplace]
     views: Mapping[str, FeatureView] = field(default_factory=dict)
     """The documented views, those of features.yaml laid over them."""
+    archive: DemandArchive | None = None
+    """The demand archive, where a file has the key `demandArchive`."""
+    summaries: CommerceAnalytics | None = None
+    """The commerce and behaviour summaries, where a file has the key `commerceAnalytics`."""
 
 
 def load_folder(folder: Path, abilities: Abilities | None = None) -> ProgramFolder:
-    """Read every program of `folder`, its marketplaces.yaml and, where it is there, its features.yaml.
+    """Read every program of `folder`, its marketplaces.yaml and, where they are there, features.yaml and SINGLES.
 
     With `abilities`, refuse what goes beyond them. Raises ProgramFileError with one line per fault, over all
     files at once.
@@ -71,22 +83,79 @@ def load_folder(folder: Path, abilities: Abilities | None = None) -> ProgramFold
     except ProgramFileError as error:
         faults.extend(error.args)
         abilities = replace(abilities, features=None) if abilities else None
+    singles, others = _singles(folder, faults)
     programs: dict[str, Program] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        if path.name in (MARKETPLACES_FILE, FEATURES_FILE):
-            continue
+    for path in others:
         try:
             program = read_program(path, marketplaces, abilities, views)
         except ProgramFileError as error:
             faults.extend(error.args)
             continue
         if program.program_id in programs:
-            line = _place(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), ("programId",))
+            line = _line(path, "programId")
             faults.append(f"{path}:{line}: programId: another file of the folder defines {program.program_id!r} too")
         programs[program.program_id] = program
     if faults or marketplaces is None:
         raise ProgramFileError(*faults)
-    return ProgramFolder(programs, marketplaces, views)
+    return ProgramFolder(programs, marketplaces, views, **singles)
+
+
+def _singles(folder: Path, faults: list[str]) -> tuple[dict[str, Any], list[Path]]:
+    """The sections of SINGLES by field, and the files that are programs; what is wrong is added to `faults`."""
+    found: dict[str, Any] = {}
+    programs: list[Path] = []
+    for path in sorted(folder.glob("*.yaml")):
+        key = single_of(path)
+        if key is None and path.name not in (MARKETPLACES_FILE, FEATURES_FILE):
+            programs.append(path)
+        if key is None:
+            continue
+        name = SINGLES[key][0]
+        if name in found:
+            faults.append(f"{path}:{_line(path, key)}: {key}: another file of the folder has it too; keep one")
+            continue
+        found[name] = None
+        try:
+            found[name] = read_single(path, key)
+        except ProgramFileError as error:
+            faults.extend(error.args)
+    return found, programs
+
+
+def single_of(path: Path) -> str | None:
+    """The key of SINGLES that a file has; None for a program, and where the file cannot be read."""
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    return next((key for key in keys if key in SINGLES), None)
+
+
+def read_single(path: Path, key: str) -> Any:
+    """The section of a file that SINGLES knows. Raises ProgramFileError with every fault, as `read_program` does."""
+    (section,) = dict(_read(path, single_file(key))).values()
+    return section
+
+
+def single_file(key: str) -> type[Spec]:
+    """The model of a whole file that SINGLES knows. Where nothing stands below its key, everything is the default."""
+    section: Any = (SINGLES[key][1], Field(alias=key))
+    all_default: Any = field_validator(key, mode="before")(lambda value: {} if value is None else value)
+    return create_model("SingleFile", __base__=Spec, __validators__={"all_default": all_default}, **{key: section})
+
+
+def read_archive(folder: Path) -> DemandArchive | None:
+    """The demand archive of a folder, whatever stands in the programs beside it. Raises ProgramFileError."""
+    for path in sorted(folder.glob("*.yaml")):
+        if single_of(path) == "demandArchive":
+            found: DemandArchive = read_single(path, "demandArchive")
+            return found
+    return None
+
+
+def _line(path: Path, key: str) -> int:
+    return _place(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), (key,))
 
 
 def read_marketplaces(path: Path) -> Mapping[str, Marketplace]:

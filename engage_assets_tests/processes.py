@@ -5,6 +5,7 @@ import multiprocessing
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
+        "engage_assets_tests.archive.dying",
         "engage_assets_tests.archive.workers",
         "engage_assets_tests.campaigns",
         "engage_assets_tests.defs.crash",

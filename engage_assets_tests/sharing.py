@@ -9,11 +9,23 @@ from xdist.scheduler import LoadScopeScheduling
 PIECES = {
     "the decided world": ["defs/"],
     "PostgreSQL": ["contracts/test_c", "contracts/test_l", "contracts/test_o", "ledger/", "stores/", "doctor/"],
-    "PySpark": ["contracts/test_engines", "scoring/test_bands", "outcomes/test_metrics"],
+    "PySpark": [
+        "contracts/test_engines",
+        "summaries/test_table_engines",
+        "scoring/test_bands",
+        "outcomes/test_metrics",
+    ],
+    "change streams": [
+        "archive/test_sources",
+        "archive/test_streams",
+        "archive/test_roots",
+        "archive/test_crash_streams",
+    ],
     "Chromium": ["serving/test_browser", "outcomes/test_report"],
     "worlds": ["test_decisions", "sample/"],
     "models": ["scoring/"],
-    "real data": ["test_olist"],
+    "real data": ["test_olist", "summaries/test_real_logs"],
+    "summaries": ["summaries/test_against_naive", "summaries/test_naive"],
     "the document": ["serving/test_openapi"],
 }
 """Pieces of several files, and long ones: how the paths of their files begin. Other files follow, one by one."""

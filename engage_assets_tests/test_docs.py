@@ -17,7 +17,7 @@ from engage_assets.cli import main
 from engage_assets.defs.abilities import abilities
 from engage_assets.defs.delivery_checks import NAMES
 from engage_assets.defs.sheets import program_sheets
-from engage_assets.domain import channel_specs, feature_views, filter_specs, program
+from engage_assets.domain import archive_spec, channel_specs, feature_views, filter_specs, program
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.reasons import EXPLANATIONS, REASONS, SEND_REASONS
 from engage_assets.domain.tables import (
@@ -66,6 +66,10 @@ SECTIONS: dict[str, list[type[BaseModel]]] = {
     "`eventConfig.reminderSchedule[]`": [program.ReminderRule],
     "`cost`": [program.Cost],
     "`marketplaces.<code>`": [Marketplace],
+    "`demandArchive`": [archive_spec.DemandArchive],
+    "`demandArchive.retentionDays`": [archive_spec.RetentionDays],
+    "`demandArchive.drain`": [archive_spec.Drain],
+    "`demandArchive.errorSpike`": [archive_spec.ErrorSpike],
     "`filterChain[]`": [],  # its keys are the same for all filters, see test_filters_and_channels_share_their_keys
 }
 """Headings of docs/program-files.md, and the model whose keys the table below one states."""
@@ -137,8 +141,10 @@ def test_every_key_of_a_program_file_is_documented_with_its_default(heading, mod
 def test_every_section_of_a_program_file_is_documented():
     defined = program.Program.model_json_schema(by_alias=True)["$defs"]
     shared = {name for name in defined if name.endswith(("Filter", "Channel")) or name == "NoParameters"}
+    beside = archive_spec.DemandArchive.model_json_schema(by_alias=True)["$defs"].keys() | {"DemandArchive"}
     assert {model.__name__ for models in SECTIONS.values() for model in models} | shared == {
         *defined,
+        *beside,
         "Program",
         "Marketplace",
     }

@@ -1,5 +1,6 @@
 """The embedded stream and the embedded root: a folder of NDJSON files, and a folder of whole files."""
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ PAGE_BYTES: Final = 8 * 2**20
 BEGINNING: Final = 64 * 2**10
 """Bytes kept of a line that is too large."""
 _CHUNK: Final = 2**20
+_LISTINGS: Final = 100
 _SUFFIXES: Final = (".ndjson", ".jsonl")
 
 
@@ -29,6 +31,8 @@ class _Place(NamedTuple):
     offset: int
     is_open: bool
     """Whether the line had no newline yet."""
+    file: int = 0
+    """The inode: another one after an erasure wrote the file again, with lines of other lengths."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,9 @@ class FolderSource:
             raise EngageError(f"{self.folder / shard}: gone after line {after}; put it back") from None
 
     def _page(self, file: BinaryIO, shard: str, after: int, limit: int) -> Page:
-        place = self._places.get(shard)
-        if place is None or place.line != after:
-            place = _find(file, after, self.folder / shard)
+        place, inode = self._places.get(shard), os.fstat(file.fileno()).st_ino
+        if place is None or place.line != after or place.file != inode:
+            place = _find(file, after, self.folder / shard)._replace(file=inode)
         _go_behind(file, place, self.folder / shard)
         records: list[Record] = []
         left = PAGE_BYTES
@@ -72,7 +76,7 @@ class FolderSource:
                 is_partial = True
                 break
             records.append(record)
-            place = _Place(int(record.position), file.tell(), is_open)
+            place = _Place(int(record.position), file.tell(), is_open, inode)
             left -= len(record.data)
             if len(records) == limit or left <= 0:
                 break
@@ -173,18 +177,25 @@ class FolderRoot:
         return (self.folder / key).read_bytes()
 
     def stored(self, prefix: str = "") -> Iterator[Stored]:
-        """The files whose keys begin with `prefix`, by key; a file that is being written is not there yet."""
+        """The files whose keys begin with `prefix`, by key; a file that is being written is not there yet.
+
+        Made again where a file goes meanwhile, so that it never shows some of the files that go together.
+        """
+        for _ in range(_LISTINGS):
+            with suppress(FileNotFoundError):
+                return iter([self._stored(path) for path in self._paths(prefix)])
+        raise OSError(errno.EAGAIN, "files go all the time while they are listed", str(self.folder / prefix))
+
+    def _paths(self, prefix: str) -> list[Path]:
         start = self.folder / prefix.rpartition("/")[0]
-        found = sorted(
-            (path.relative_to(self.folder).as_posix(), path)
-            for path in start.rglob("*")
-            if not path.name.startswith(".") and path.is_file()
+        found = sorted((path.relative_to(self.folder).as_posix(), path) for path in start.rglob("[!.]*"))
+        return [path for key, path in found if key.startswith(prefix) and not path.is_dir()]
+
+    def _stored(self, path: Path) -> Stored:
+        at = path.stat()
+        return Stored(
+            path.relative_to(self.folder).as_posix(), f"{at.st_ino}-{at.st_mtime_ns}-{at.st_size}", at.st_size
         )
-        for key, path in found:
-            if key.startswith(prefix):
-                with suppress(FileNotFoundError):
-                    at = path.stat()
-                    yield Stored(key, f"{at.st_ino}-{at.st_mtime_ns}-{at.st_size}", at.st_size)
 
     def delete(self, key: str) -> None:
         """Take a file away. Raises OSError."""

@@ -2,6 +2,8 @@
 
 import click
 
+from engage_assets.cli.archive import archive
+from engage_assets.cli.archive_upkeep import erase
 from engage_assets.cli.batch import backfill, run, sample, show, train, why
 from engage_assets.cli.demo import demo, simulate_responses
 from engage_assets.cli.explain import explain
@@ -20,6 +22,7 @@ from engage_assets.cli.operate import (
 )
 from engage_assets.cli.program_files import programs
 from engage_assets.cli.service import doctor, keys, serve
+from engage_assets.cli.sql import sql
 
 
 @click.group()
@@ -31,5 +34,6 @@ def main() -> None:
 for command in (
     programs, sample, train, models, run, backfill, deliver, show, why, explain, preview, approve, stop, resume, sends,
     opt_out, suppress, ledger, audit, serve, keys, doctor, demo, simulate_responses,
+    archive, erase, sql,
 ):  # fmt: skip
     main.add_command(command)

@@ -21,11 +21,14 @@ def programs() -> None:
 def validate(files: tuple[Path, ...]) -> None:
     """Report every fault of program files (default: the whole folder) with file, line, key and remedy."""
     from engage_assets.defs.abilities import load_programs  # noqa: PLC0415 - as in launcher
+    from engage_assets.programs import SINGLES  # noqa: PLC0415 - as in launcher
 
     with plain_errors():
         if not files:
             loaded = load_programs(Path(os.environ.get("ENGAGE_PROGRAMS") or "programs"))
-            click.echo(f"valid: {', '.join(loaded.programs)} (marketplaces: {', '.join(loaded.marketplaces)})")
+            singles = [key for key, (field, _) in SINGLES.items() if getattr(loaded, field) is not None]
+            named = ", ".join((*loaded.programs, *singles))
+            click.echo(f"valid: {named} (marketplaces: {', '.join(loaded.marketplaces)})")
             return
         found = [_faults(path) for path in files]
         for path, (faults, beyond) in zip(files, found, strict=True):
@@ -45,6 +48,13 @@ def _faults(path: Path) -> tuple[list[str], list[str]]:
     from engage_assets import programs as reader  # noqa: PLC0415 - as in launcher
     from engage_assets.defs.abilities import abilities  # noqa: PLC0415 - as in launcher
 
+    single = reader.single_of(path)
+    if single is not None:
+        try:
+            reader.read_single(path, single)
+        except EngageError as error:
+            return list(map(str, error.args)), []
+        return [], []
     beside = path.parent / reader.MARKETPLACES_FILE
     try:
         marketplaces = reader.read_marketplaces(beside) if beside.is_file() else None

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from engage_assets.defs.archive_build import archive_definitions
 from engage_assets.defs.campaign_assets import campaign_assets
 from engage_assets.defs.decision_assets import decision_assets
 from engage_assets.defs.delivery_job import delivery_checks, delivery_job, sends_asset
@@ -32,9 +33,9 @@ def build_definitions(folder: ProgramFolder, resources: Mapping[str, Any]) -> dg
         resources=resources,
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(
-        shared, *(program_definitions(program, folder.marketplaces) for program in folder.programs.values())
-    )
+    own = [program_definitions(program, folder.marketplaces) for program in folder.programs.values()]
+    archive = [archive_definitions(folder.archive)] if folder.archive else []
+    return dg.Definitions.merge(shared, *own, *archive)
 
 
 def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.Definitions:

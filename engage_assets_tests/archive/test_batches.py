@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engage_assets.archive.batches import Range, read_range, write_files
 from engage_assets.archive.ports import Record
-from engage_assets.archive.state import State
+from engage_assets.archive.state import State, Tally
 from engage_assets_tests.archive.changes import (
     AT,
     DEMAND,
@@ -111,8 +111,9 @@ def apart(bodies, state):
         where = Range("changes", "shard-1", str(number), str(number))
         reading = read_range(where, [Record(str(number), line(body))])
         fresh = state.claim(lease, where, [entry.identity for entry in reading.entries], 0)
-        yield write_files(reading, fresh)
-        state.commit(lease, where, 0)
+        files = write_files(reading, fresh)
+        yield files
+        state.commit(lease, where, Tally(files.counts), 0)
 
 
 def test_an_error_file_states_message_position_and_the_original():

@@ -1,10 +1,18 @@
 """Leases, pending ranges and known changes of several workers on one file."""
 
+import errno
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from engage_assets.archive.batches import Range
+from engage_assets.archive.batches import Counts, Range
 from engage_assets.archive.identities import Identity
-from engage_assets.archive.state import LEASE_SECONDS, LeaseLost, State
+from engage_assets.archive.state import HORIZON_SECONDS, LEASE_SECONDS, LeaseLost, State, Tally, Total
+from engage_assets.domain.errors import EngageError
+
+NOTHING = Tally(Counts())
+DAY = 86_400
 
 
 @pytest.fixture
@@ -32,7 +40,7 @@ def test_one_owner_at_a_time_has_a_shard(state):
     for act in (
         lambda: state.progress(mine),
         lambda: state.claim(mine, where("1", "2"), [identity("a")], 0),
-        lambda: state.commit(mine, where("1", "2"), 0),
+        lambda: state.commit(mine, where("1", "2"), NOTHING, 0),
         lambda: state.end(mine, 0),
     ):
         with pytest.raises(LeaseLost, match="stream/one: another worker"):
@@ -60,7 +68,7 @@ def test_a_clock_set_back_takes_no_lease_away(state):
     mine = state.acquire("stream", "one", "me", 1000)
     assert state.acquire("stream", "one", "other", 0) is None
     state.claim(mine, where("1", "2"), [], 0)
-    state.commit(mine, where("1", "2"), 0)
+    state.commit(mine, where("1", "2"), NOTHING, 0)
     assert state.progress(mine).checkpoint == "2"
 
 
@@ -72,7 +80,7 @@ def test_a_range_is_pending_until_it_is_committed(state):
         state.claim(lease, where("1", "7"), [], 0)  # another cut while one is pending
     with pytest.raises(LeaseLost):
         state.end(lease, 0)
-    state.commit(lease, where("1", "5"), 0)
+    state.commit(lease, where("1", "5"), NOTHING, 0)
     assert state.progress(lease) == ("5", None, False)
     state.end(lease, 0)
     assert state.ended("stream") == {"one"}
@@ -83,7 +91,7 @@ def test_a_change_belongs_to_the_range_that_claimed_it_first(state):
     assert state.claim(one, where("1", "2"), [identity("a"), identity("b")], 0) == [True, True]
     assert state.claim(two, where("1", "9", "two"), [identity("b"), identity("c")], 0) == [False, True]
     assert state.claim(one, where("1", "2"), [identity("a"), identity("b")], 0) == [True, True]  # replayed
-    state.commit(two, where("1", "9", "two"), 0)
+    state.commit(two, where("1", "9", "two"), NOTHING, 0)
     assert state.claim(two, where("10", "12", "two"), [identity("c")], 0) == [False]
 
 
@@ -91,14 +99,149 @@ def test_many_changes_are_claimed_at_once(state):
     lease = state.acquire("stream", "one", "me", 0)
     changes = [identity(str(number)) for number in range(5000)]
     assert all(state.claim(lease, where("1", "5000"), changes, 0))
-    state.commit(lease, where("1", "5000"), 0)
+    state.commit(lease, where("1", "5000"), NOTHING, 0)
     assert not any(state.claim(lease, where("5001", "9999"), changes, 0))
 
 
+def leave_a_mark(state, name, at):
+    lease = state.acquire("stream", "one", "me", at)
+    (is_fresh,) = state.claim(lease, where(str(at), str(at)), [identity(name)], at)
+    state.commit(lease, where(str(at), str(at)), NOTHING, at)
+    return is_fresh
+
+
 def test_what_is_older_than_the_horizon_is_forgotten(state):
+    assert leave_a_mark(state, "a", 10)
+    for day in range(1, 9):
+        assert state.forget(10 + day * DAY, HORIZON_SECONDS) == 0
+    assert not leave_a_mark(state, "a", 10 + 8 * DAY)
+    assert state.forget(11 + 8 * DAY, HORIZON_SECONDS) == 1
+    assert state.batches() == [batch for batch in state.batches() if batch.at >= 11]
+    assert leave_a_mark(state, "a", 12 + 8 * DAY)
+
+
+def test_a_clock_set_ahead_by_weeks_forgets_nothing_that_a_stream_still_holds(state):
+    assert leave_a_mark(state, "a", 0)
+    assert state.forget(40 * DAY, HORIZON_SECONDS) == 0
+    assert not leave_a_mark(state, "a", 60)  # and set right again
+    for day in range(1, 8):
+        assert state.forget(60 + day * DAY, HORIZON_SECONDS) == 0  # a day of the eight is gone, no more
+    assert state.forget(90 + 7 * DAY, HORIZON_SECONDS) == 1
+
+
+def test_a_renewed_lease_lasts_and_a_lost_one_is_not_renewed(state):
+    mine = state.acquire("~", "maintenance", "me", 0)
+    state.renew(mine, 50)
+    assert state.acquire("~", "maintenance", "other", LEASE_SECONDS) is None
+    theirs = state.acquire("~", "maintenance", "other", 50 + LEASE_SECONDS)
+    with pytest.raises(LeaseLost):
+        state.renew(mine, 60)
+    state.release(mine)  # of no effect
+    state.renew(theirs, 200)
+    assert state.shards() == []  # upkeep is no shard
+
+
+def test_shards_show_who_has_them_and_how_far_they_are(state):
+    lease = state.acquire("stream", "one", "me", 100)
+    assert state.has_live_worker("stream", 100)
+    assert not state.has_live_worker("other", 100)
+    assert not state.has_live_worker("stream", 100 + LEASE_SECONDS)
+    state.claim(lease, where("1", "5"), [], 100)
+    (shard,) = state.shards()
+    assert (shard.pending, shard.checkpoint, shard.owner, shard.behind_ms) == (where("1", "5"), None, "me", None)
+    state.commit(lease, where("1", "5"), Tally(Counts(), newest_change=70, behind_ms=9000), 101)
+    state.claim(lease, where("6", "6"), [], 102)
+    state.commit(lease, where("6", "6"), Tally(Counts(), newest_change=60, behind_ms=8000), 103)
+    (shard,) = state.shards()
+    assert shard[2:] == ("6", None, False, "me", 103 + LEASE_SECONDS, 8000, 70, 103)
+    state.note_lag(lease, 0, 110)
+    state.release(lease)
+    (shard,) = state.shards()
+    assert (shard.behind_ms, shard.at, shard.owner) == (0, 110, None)
+    assert not state.has_live_worker("stream", 110)
+
+
+def test_batches_days_and_totals_add_up(state):
     lease = state.acquire("stream", "one", "me", 0)
-    state.claim(lease, where("1", "1"), [identity("a")], 10)
-    state.commit(lease, where("1", "1"), 10)
-    assert state.forget(10) == 0
-    assert state.forget(11) == 1
-    assert state.claim(lease, where("2", "2"), [identity("a")], 12) == [True]
+    for number, (at, records) in enumerate([(DAY - 1, 3), (DAY, 4), (DAY + 1, 5)], 1):
+        counts = Counts(read=records + 3, archived=records, errors=2, duplicates=1)
+        tally = Tally(counts, {("demand", "2026-11-20"): Total(records, 1)}, messages={"fanId: missing": 2})
+        state.claim(lease, where(str(number), str(number)), [], at)
+        state.commit(lease, where(str(number), str(number)), tally, at)
+    assert [batch.id for batch in state.batches()] == [1, 2, 3]
+    (second,) = state.batches(after=1, limit=1)
+    assert (second.range, second.counts.archived, second.messages) == (where("2", "2"), 4, {"fanId: missing": 2})
+    assert second.partitions == {("demand", "2026-11-20"): Total(4, 1)}
+    assert state.newest_batch() == 3
+    assert [(day.day, day.batches, day.counts.archived) for day in state.days()] == [
+        ("1970-01-01", 1, 3),
+        ("1970-01-02", 2, 9),
+    ]
+    assert state.totals() == {("demand", "2026-11-20"): Total(12, 3, DAY + 1)}
+
+    state.change_total("demand", "2026-11-20", -2, -2)
+    assert state.totals()["demand", "2026-11-20"] == Total(10, 1, DAY + 1)
+    state.set_total("demand", "2026-11-20", 11, 1)
+    state.set_total("sale", "2027-01-01", 1, 1)
+    assert state.totals() == {
+        ("demand", "2026-11-20"): Total(11, 1, DAY + 1),
+        ("sale", "2027-01-01"): Total(1, 1),
+    }
+    state.forget_partition("demand", "2026-11-20")
+    assert list(state.totals()) == [("sale", "2027-01-01")]
+
+
+FIRST_SCHEMA = """
+CREATE TABLE shard (
+    stream TEXT, name TEXT, checkpoint TEXT, first TEXT, last TEXT, is_ended INTEGER NOT NULL DEFAULT 0,
+    owner TEXT, token INTEGER NOT NULL DEFAULT 0, leased_until REAL NOT NULL DEFAULT 0, PRIMARY KEY (stream, name));
+CREATE TABLE seen (mark BLOB PRIMARY KEY, range BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+INSERT INTO shard (stream, name, checkpoint) VALUES ('stream', 'one', '7');
+INSERT INTO seen VALUES (x'61', x'00', 5);
+"""
+
+
+def test_a_state_of_the_first_version_is_brought_to_this_one(tmp_path):
+    with sqlite3.connect(tmp_path / "state.sqlite") as database:
+        database.executescript(FIRST_SCHEMA)
+    for _ in range(2):
+        state = State(tmp_path / "state.sqlite")
+        lease = state.acquire("stream", "one", "me", 10)
+        assert state.progress(lease).checkpoint == "7"
+        assert state.claim(lease, where("8", "8"), [identity("a")], 10) == [False]
+        assert (state.batches(), state.totals(), state.shards()[0].behind_ms) == ([], {}, None)
+        state.close()
+
+
+def test_a_state_of_a_later_version_is_left_alone(tmp_path):
+    with sqlite3.connect(tmp_path / "state.sqlite") as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(EngageError, match=r"state\.sqlite: an archive's state of schema 99"):
+        State(tmp_path / "state.sqlite")
+
+
+def test_threads_share_a_state(state):
+    def work(name):
+        lease = state.acquire("stream", name, "me", 0)
+        for number in range(1, 30):
+            here = where(str(number), str(number), name)
+            state.claim(lease, here, [identity(f"{name}{number}"), identity(f"shared{number}")], 0)
+            state.commit(lease, here, Tally(Counts(read=1), {("sale", "2027-01-01"): Total(1, 1)}), 0)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, "abcd"))
+    assert state.totals() == {("sale", "2027-01-01"): Total(116, 116)}
+    assert [batch.id for batch in state.batches()] == list(range(1, 117))
+
+
+def test_a_state_without_room_keeps_what_it_had_and_says_so(state):
+    lease = state.acquire("stream", "one", "me", 0)
+    ((pages,),) = state._file.rows("PRAGMA page_count")
+    state._file.rows(f"PRAGMA max_page_count = {pages + 1}")
+    many = [identity(str(number)) for number in range(5000)]
+    with pytest.raises(OSError, match="full") as full:
+        state.claim(lease, where("1", "5000"), many, 0)
+    assert full.value.errno == errno.ENOSPC
+    assert state.progress(lease).pending is None
+    state._file.rows("PRAGMA max_page_count = 100000")
+    assert all(state.claim(lease, where("1", "5000"), many, 0))

@@ -1,6 +1,6 @@
 """Each change once: whatever the cuts, copies, shards, kills, failures and rivals."""
 
-import errno
+import itertools
 import json
 import logging
 import random
@@ -12,11 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engage_assets.archive.batches import Counts
 from engage_assets.archive.folder import FolderRoot
+from engage_assets.archive.lanes import RETRY_SECONDS
 from engage_assets.archive.ports import Page, Record, Shard
-from engage_assets.archive.worker import RETRY_SECONDS, run
+from engage_assets.archive.worker import run
 from engage_assets_tests.archive.changes import AT, DEMAND, ITEMS, change, line
-from engage_assets_tests.archive.workers import Clock, an_archive, content, event_ids, run_and_die, write_stream
+from engage_assets_tests.archive.workers import (
+    Clock,
+    FailingRoot,
+    HookedRoot,
+    an_archive,
+    content,
+    event_ids,
+    run_and_die,
+    totals_of_files,
+    write_stream,
+)
 from engage_assets_tests.processes import PROCESSES
 
 BAD = [b"no", {"Records": []}, change({**DEMAND, "type": "wish"}, event_id="bad")]
@@ -95,7 +107,7 @@ def killed(home, last, batch=6):
 def test_killed_at_any_moment_it_goes_on_with_the_range_it_began(tmp_path, stream):
     chance, kills = random.Random(1), 0
     write_stream(tmp_path / "changes", stream[0])
-    while killed(tmp_path, chance.randrange(1, 40), batch=chance.randrange(3, 9)):
+    while killed(tmp_path, chance.randrange(1, 120), batch=chance.randrange(3, 9)):
         before = content(tmp_path)
         kills += 1
         assert event_ids(tmp_path) <= stream[1]
@@ -116,6 +128,32 @@ def test_over_forty_kills_lose_nothing_and_archive_nothing_twice(tmp_path, strea
     assert kills > 40, kills
 
 
+@pytest.mark.soak
+def test_two_workers_that_are_killed_again_and_again_share_the_work(tmp_path, stream):
+    kills = 0
+    for seed in range(8):
+        chance, home = random.Random(seed), tmp_path / str(seed)
+        write_stream(home / "changes", stream[0])
+        alive = {"one": True, "two": True}
+        while any(alive.values()):
+            runs = {
+                owner: PROCESSES.Process(
+                    target=run_and_die, args=(home, chance.randrange(2, 9), chance.randrange(1, 60), owner)
+                )
+                for owner, is_alive in alive.items()
+                if is_alive
+            }
+            for process in runs.values():
+                process.start()
+            for owner, process in runs.items():
+                process.join(60)
+                alive[owner] = process.exitcode == -signal.SIGKILL
+                kills += alive[owner]
+        run(an_archive(home))
+        expect_all(home, stream)
+    assert kills > 40, kills
+
+
 class Dead(BaseException):
     """The end of a worker in this process."""
 
@@ -124,14 +162,15 @@ class DyingRoot:
     """A root that dies at its n-th file, before or after it is written."""
 
     def __init__(self, root, files, is_after):
-        self.root, self.left, self.is_after = root, files, is_after
+        self.root, self.files, self.is_after = root, itertools.count(1), is_after
+        self.last = files
 
     def put(self, key, content):
-        self.left -= 1
-        if self.left == 0 and not self.is_after:
+        number = next(self.files)
+        if number == self.last and not self.is_after:
             raise Dead
         self.root.put(key, content)
-        if self.left == 0:
+        if number == self.last:
             raise Dead
 
 
@@ -139,12 +178,12 @@ class DyingRoot:
 def test_a_range_is_written_again_as_it_was_even_if_it_is_cut_otherwise_now(tmp_path, stream, is_after):
     whole = tmp_path / "whole"
     write_stream(whole / "changes", stream[0])
-    run(an_archive(whole, batch=6))
+    run(an_archive(whole, batch=6, workers=1))
     for files in (1, 3, 6, 10):
         home = tmp_path / f"{files}"
         write_stream(home / "changes", stream[0])
         with pytest.raises(Dead):
-            run(an_archive(home, batch=6, root=DyingRoot(FolderRoot(home / "root"), files, is_after)))
+            run(an_archive(home, batch=6, workers=1, root=DyingRoot(FolderRoot(home / "root"), files, is_after)))
         begun = content(home)
         assert begun.items() <= content(whole).items()
         run(an_archive(home, batch=3))
@@ -161,31 +200,20 @@ def test_a_change_that_another_shard_copied_while_its_range_was_pending_stays_on
     assert event_ids(tmp_path) == Counter("xy")
 
 
-class FullRoot:
-    """A root without room for some times."""
-
-    def __init__(self, root, times):
-        self.root, self.times = root, times
-
-    def put(self, key, content):
-        self.times -= 1
-        if self.times >= 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        self.root.put(key, content)
-
-
 def test_a_failed_write_is_tried_again(tmp_path):
     write_stream(tmp_path / "changes", {"a": some_changes(3)})
     clock = Clock()
-    run(an_archive(tmp_path, clock=clock, root=FullRoot(FolderRoot(tmp_path / "root"), 2)))
-    assert clock.slept == list(RETRY_SECONDS[:2])
+    until = clock.now + 1
+    root = FailingRoot(FolderRoot(tmp_path / "root"), lambda: clock.now < until)
+    assert run(an_archive(tmp_path, clock=clock, root=root)).stopped == {}
+    assert sum(clock.slept) == pytest.approx(sum(RETRY_SECONDS[:2]))
     assert set(event_ids(tmp_path)) == {"c0", "c1", "c2"}
 
 
 @pytest.mark.parametrize("part", ["root", "errors"])
 def test_a_full_disk_stops_the_shard_loudly_and_skips_nothing(tmp_path, caplog, part):
     write_stream(tmp_path / "changes", {"a": [*BAD, *some_changes(3)]})
-    summary = run(an_archive(tmp_path, **{part: FullRoot(FolderRoot(tmp_path / part), 10**6)}))
+    summary = run(an_archive(tmp_path, **{part: FailingRoot(FolderRoot(tmp_path / part), lambda: True)}))
     assert "No space left on device" in summary.stopped["a.ndjson"]
     assert "a.ndjson" in caplog.text
     assert summary.counts.read == 0
@@ -260,8 +288,9 @@ class Tree:
 def test_parents_are_drained_before_their_children(tmp_path):
     tree = Tree()
     assert run(an_archive(tmp_path, source=tree, batch=2)).counts.archived == 5
-    assert [shard for at, shard in enumerate(tree.asked) if shard not in tree.asked[:at]] == ["parent", "left", "right"]
-    assert tree.asked[:3] == ["parent"] * 3
+    number = tree.asked.count("parent")
+    assert tree.asked[:number] == ["parent"] * number
+    assert {*tree.asked[number:]} == {"left", "right"}
     tree.asked.clear()
     run(an_archive(tmp_path, source=tree))
     assert tree.asked == []  # ended shards are not asked again
@@ -287,5 +316,37 @@ def test_a_half_line_is_reported(tmp_path):
 def test_a_worker_waits_for_more_until_it_is_stopped(tmp_path):
     write_stream(tmp_path / "changes", {"a": some_changes(1)})
     clock = Clock()
-    summary = run(an_archive(tmp_path, clock=clock), is_until_idle=False, should_stop=lambda: len(clock.slept) == 3)
+    until = clock.now + 10
+    summary = run(an_archive(tmp_path, clock=clock), is_until_idle=False, should_stop=lambda: clock.now >= until)
     assert summary.counts.archived == 1
+    assert summary.behind_ms == {"a.ndjson": 0}
+    assert 10 <= summary.seconds < 11
+    assert not an_archive(tmp_path).state.has_live_worker("changes", clock.now)  # the leases are given back
+
+
+def test_a_budget_of_batches_or_seconds_ends_a_run(tmp_path):
+    write_stream(tmp_path / "changes", {"a": some_changes(20), "b": some_changes(20, "d")})
+    assert run(an_archive(tmp_path, batch=5), max_batches=3).batches == 3
+    assert run(an_archive(tmp_path, batch=5), max_seconds=0).batches == 0
+    assert run(an_archive(tmp_path, batch=5), max_batches=100, max_seconds=100).counts.archived == 25
+    assert set(event_ids(tmp_path).values()) == {1}
+
+
+def test_a_stop_finishes_the_batch_in_hand_and_begins_no_other(tmp_path):
+    write_stream(tmp_path / "changes", {"a": some_changes(20)})
+    stops = []
+    root = HookedRoot(FolderRoot(tmp_path / "root"), before=lambda: stops.append(True))
+    archive = an_archive(tmp_path, batch=5, root=root)
+    assert run(archive, is_until_idle=False, should_stop=lambda: bool(stops)).batches == 1
+    assert len(event_ids(tmp_path)) == 5
+    (shard,) = archive.state.shards()
+    assert (shard.checkpoint, shard.pending, shard.owner) == ("5", None, None)
+
+
+def test_totals_are_the_rows_in_files(tmp_path):
+    write_stream(tmp_path / "changes", {"a": [*some_changes(25), *BAD], "b": some_changes(30, "d")})
+    archive = an_archive(tmp_path, batch=10)
+    summary = run(archive)
+    assert {key: total[:2] for key, total in archive.state.totals().items()} == totals_of_files(tmp_path)
+    assert sum((batch.counts for batch in archive.state.batches()), Counts()) == summary.counts
+    assert sum((day.counts for day in archive.state.days()), Counts()) == summary.counts

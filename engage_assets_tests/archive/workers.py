@@ -1,5 +1,6 @@
 """A worker on folders, and one that dies at a moment of its own."""
 
+import errno
 import io
 import os
 import signal
@@ -10,6 +11,7 @@ import fastavro
 
 from engage_assets.archive import worker
 from engage_assets.archive.folder import FolderRoot, FolderSource
+from engage_assets.archive.ports import Page, Record, Shard
 from engage_assets.archive.state import State
 from engage_assets.archive.worker import Archive
 from engage_assets_tests.archive.changes import line
@@ -48,8 +50,75 @@ def an_archive(home, *, batch=1000, owner="me", clock=None, **parts):
         owner=owner,
         clock=clock,
         sleep=clock.sleep,
+        timer=clock,
         batch=batch,
+        **{name: parts[name] for name in ("linger", "workers", "horizon") if name in parts},
     )
+
+
+class Stream:
+    """Shards in memory: of each its (arrival in s, change) in order; `read` gives what has arrived by the clock."""
+
+    stream = "memory"
+
+    def __init__(self, clock, shards, parents=None):
+        self.clock, self.shards_, self.parents = clock, shards, parents or {}
+        self.reads = []
+
+    def shards(self):
+        return [Shard(name, self.parents.get(name, ())) for name in self.shards_]
+
+    def read(self, shard, after, limit):
+        now = self.clock()
+        self.reads.append((shard, now))
+        start = 0 if after is None else int(after)
+        found = [one for one in self.shards_[shard][start : start + limit] if one[0] <= now]
+        return Page([Record(str(start + at), data, f"{shard}{start + at}") for at, (_, data) in enumerate(found, 1)])
+
+
+class FailingRoot:
+    """A root that has no room while `fails()`."""
+
+    def __init__(self, root, fails):
+        self.root, self.fails = root, fails
+
+    def put(self, key, content):
+        if self.fails():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.root.put(key, content)
+
+
+class HookedRoot:
+    """A root that does something once, before or after a file of it is written."""
+
+    def __init__(self, root, *, before=lambda: None, after=lambda: None):
+        self.root, self.before, self.after = root, before, after
+
+    def put(self, key, content):
+        before, self.before = self.before, lambda: None
+        before()
+        self.root.put(key, content)
+        after, self.after = self.after, lambda: None
+        after()
+
+
+def rows(home):
+    """All archived rows."""
+    return [
+        row
+        for path in sorted((home / "root" / "data").rglob("*.avro"))
+        for row in fastavro.reader(io.BytesIO(path.read_bytes()))
+    ]
+
+
+def totals_of_files(home):
+    """(records, files) by type and partition date, as the files have them."""
+    found = {}
+    for path in sorted((home / "root" / "data").rglob("*.avro")):
+        key = (path.parent.parent.name, path.parent.name.removeprefix("partition_date="))
+        records, files = found.get(key, (0, 0))
+        found[key] = records + sum(1 for _ in fastavro.reader(io.BytesIO(path.read_bytes()))), files + 1
+    return found
 
 
 def event_ids(home):
@@ -87,7 +156,7 @@ def watch(moment):
         setattr(place, name, watched(getattr(place, name)))
 
 
-def run_and_die(home: Path, batch: int, last: int) -> None:
+def run_and_die(home: Path, batch: int, last: int, owner: str = "me") -> None:
     """Archive and die by SIGKILL at the `last` of those moments; with 0 at none."""
     seen = 0
 
@@ -98,4 +167,4 @@ def run_and_die(home: Path, batch: int, last: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     watch(moment)
-    worker.run(an_archive(home, batch=batch))
+    worker.run(an_archive(home, batch=batch, owner=owner))

@@ -16,6 +16,13 @@ from engage_assets_tests.defs.homes import PROGRAMS
 
 ROOT = PROGRAMS.parent
 ASSETS = [
+    "archive/changes",
+    "archive/compacted",
+    "archive/demand",
+    "archive/errors",
+    "archive/event",
+    "archive/notification",
+    "archive/sale",
     "ledger/opt_outs",
     "ledger/responses",
     "ledger/send_events",
@@ -45,6 +52,9 @@ ASSETS = [
     "product_reviews/warehouse_export",
 ]
 JOBS = [
+    "archive_day_close",
+    "archive_drain",
+    "archive_redact",
     "candidates_clean_up",
     "opt_outs_sweep",
     "product_reviews_batch",
@@ -83,10 +93,16 @@ def test_keys_jobs_and_schedules(definitions):
 def test_every_asset_tells_an_analyst_what_it_is(definitions):
     for spec in definitions.resolve_all_asset_specs():
         assert spec.description, spec.key
-        assert spec.group_name in ("ledger", "product_reviews"), spec.key
+        assert spec.group_name in ("archive", "ledger", "product_reviews"), spec.key
         assert spec.kinds, spec.key
+        if spec.group_name == "archive":
+            assert spec.owners == ["team:archive"], spec.key
         if spec.group_name == "product_reviews":
             assert spec.owners == ["team:reviews"], spec.key
+        if {"avro"} == set(spec.kinds) and spec.partitions_def:
+            columns = spec.metadata["dagster/column_schema"].columns
+            assert all(column.description for column in columns), spec.key
+            assert {"reference.id", "lineage.changeTime"} <= {column.name for column in columns}, spec.key
         if {"parquet", "polars"} <= set(spec.kinds):
             columns = spec.metadata["dagster/column_schema"].columns
             assert all(column.description for column in columns), spec.key

@@ -1,0 +1,151 @@
+"""`engage sql`: read-only questions to the archive and the lake."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from engage_assets.cli.desk import plain_errors
+from engage_assets.domain.errors import EngageError
+from engage_assets.home import Home
+
+if TYPE_CHECKING:
+    from engage_assets.archive.mirror import Mirror
+    from engage_assets.connectors.adhoc import Answer, Catalog
+
+T = TypeVar("T")
+WIDEST = 60
+"""Characters of a cell at most."""
+ATTEMPTS = 3
+
+
+@click.command()
+@click.argument("query", required=False)
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write all rows to FILE.csv or .parquet."
+)
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Rows shown on the terminal.")
+@click.option("--fresh/--no-sync", default=True, help="Whether the mirror is brought up to date first (default).")
+@click.option("--root", help="DIR or s3://bucket/prefix of the archive; default: programs/demand-archive.yaml.")
+@click.option(
+    "--memory", default="1GB", show_default=True, help="Memory that the query may take; the rest goes to disk."
+)
+@click.option("--athena", metavar="S3", help="Only print Athena's tables and views for a root s3://bucket/prefix.")
+def sql(
+    query: str | None,
+    output: Path | None,
+    limit: int,
+    fresh: bool,
+    root: str | None,
+    memory: str,
+    athena: str | None,
+) -> None:
+    """Ask the archive's views and the lake's assets. QUERY is one SELECT, or - to read it from standard input.
+
+    SHOW TABLES lists what there is, DESCRIBE name its columns. Times are UTC. Nothing can be changed.
+    """
+    from engage_assets.archive.export_register import note_export  # noqa: PLC0415 - as below
+    from engage_assets.archive.views_athena import athena_ddl  # noqa: PLC0415 - --help opens nothing
+    from engage_assets.connectors.adhoc_files import write_answer  # noqa: PLC0415 - as above
+
+    with plain_errors():
+        if athena is not None:
+            click.echo(athena_ddl(athena), nl=False)
+            return
+        if query is None:
+            raise EngageError('no question; for instance engage sql "SHOW TABLES"')
+        text = sys.stdin.read() if query == "-" else query
+        catalog = _catalog_of(root, is_fresh=fresh)
+        if output is None:
+            _ask(catalog, text, memory, lambda answer: _show(answer, limit))
+        else:
+            note_export(Home.read(os.environ).archive_exports, output)
+            rows = _ask(catalog, text, memory, lambda answer: write_answer(answer, output))
+            click.echo(f"{rows} rows in {output.absolute()}", err=True)
+
+
+def _catalog_of(root: str | None, *, is_fresh: bool) -> Callable[[], "Catalog"]:
+    """How to make the catalog; the archive's mirror is brought up to date here, once."""
+    from engage_assets.archive.mirror import Mirror  # noqa: PLC0415 - --help opens nothing
+    from engage_assets.connectors.adhoc_lake import lake_catalog  # noqa: PLC0415 - as above
+    from engage_assets.defs.archive_desk import read_desk  # noqa: PLC0415 - as above
+
+    desk = read_desk(os.environ, root=root)
+    mirror = Mirror(desk.home.archive_mirror)
+    if is_fresh:
+        try:
+            mirror.sync(desk.root)
+        except OSError as error:
+            raise EngageError(
+                f"{desk.root_text}: could not be read ({error.strerror or type(error).__name__}); --no-sync asks the"
+                " mirror as it is"
+            ) from error
+    lake = lake_catalog(desk.home.lake)
+    return lambda: archive_catalog(mirror) + lake
+
+
+def archive_catalog(mirror: "Mirror") -> "Catalog":
+    """The archive's views over what a mirror shows now."""
+    from engage_assets.archive.views import MACROS, views  # noqa: PLC0415 - --help opens nothing
+    from engage_assets.connectors.adhoc import Catalog  # noqa: PLC0415 - as above
+
+    segments = mirror.segments()
+    return Catalog(views(segments), [path for paths in segments.values() for path in paths], MACROS)
+
+
+def _ask(catalog: Callable[[], "Catalog"], query: str, memory: str, use: Callable[["Answer"], T]) -> T:
+    """Ask; again with a new catalog where files were replaced meanwhile."""
+    from engage_assets.connectors.adhoc import FilesGone, asked  # noqa: PLC0415 - --help opens nothing
+
+    with tempfile.TemporaryDirectory(prefix="engage-sql-") as spill:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                with asked(catalog(), query, Path(spill), memory_limit=memory) as answer:
+                    return use(answer)
+            except FilesGone:
+                continue
+        with asked(catalog(), query, Path(spill), memory_limit=memory) as answer:
+            return use(answer)
+
+
+def _show(answer: "Answer", limit: int) -> None:
+    """Print the first rows as a table, and say how many there are."""
+    shown: list[dict[str, Any]] = []
+    rows = 0
+    for batch in answer.texts():
+        shown += batch.slice(0, limit - len(shown)).to_pylist()
+        rows += batch.num_rows
+    if answer.is_plan:
+        click.echo("\n".join(row[answer.names[-1]] for row in shown))
+        return
+    width = shutil.get_terminal_size().columns
+    for line in table(answer.names, [[row[name] for name in answer.names] for row in shown], width):
+        click.echo(line)
+    more = f", the first {limit} shown; --limit or --output gives more" if rows > limit else ""
+    click.echo(f"{rows} row{'' if rows == 1 else 's'}{more}", err=True)
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str | None]], width: int) -> list[str]:
+    """Lines of a table; one value a line where it is wider than the terminal."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(map(_cell, names), *cells, strict=True)]
+    if sum(widths) + 2 * len(widths) > max(width, WIDEST):
+        label = max((len(_cell(name)) for name in names), default=0)
+        return [line for row in cells for line in ("─" * label, *_pairs(names, row, label))]
+    lines = [[_cell(name) for name in names], ["─" * size for size in widths], *cells]
+    return ["  ".join(cell.ljust(size) for cell, size in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _pairs(names: Iterable[str], row: Iterable[str], label: int) -> list[str]:
+    return [f"{_cell(name).ljust(label)}  {value}".rstrip() for name, value in zip(names, row, strict=True)]
+
+
+def _cell(value: str | None) -> str:
+    """A value as one short line; control characters, which could steer a terminal, become `�`."""
+    text = "" if value is None else "".join(one if one.isprintable() else "�" for one in value)
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

@@ -1,0 +1,32 @@
+"""Assets of the lake as tables for ad-hoc SQL: `lake.<program>_<asset>`, all partitions at once."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from engage_assets.connectors.adhoc import Catalog
+
+_PARTITION: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_NO_WORD: Final = re.compile(r"\W")
+
+
+def lake_catalog(root: Path) -> Catalog:
+    """Every Parquet asset below a lake's root; `partition` is a row's partition, null of an asset without."""
+    assets: dict[tuple[str, ...], list[Path]] = {}
+    for path in sorted(root.rglob("*.parquet")):
+        if not path.name.startswith("."):
+            parts = path.relative_to(root).parts
+            key = parts[:-1] if len(parts) > 1 and _PARTITION.match(path.stem) else (*parts[:-1], path.stem)
+            assets.setdefault(key, []).append(path)
+    views = {f"lake.{_NO_WORD.sub('_', '_'.join(key))}": _view(paths) for key, paths in sorted(assets.items())}
+    return Catalog(views, [path for paths in assets.values() for path in paths])
+
+
+def _view(paths: list[Path]) -> str:
+    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    is_partitioned = _PARTITION.match(paths[0].stem) is not None
+    partition = "parse_filename(lake_file, true)" if is_partitioned else "CAST(NULL AS VARCHAR)"
+    return (
+        f"SELECT * EXCLUDE (lake_file), {partition} AS partition"  # noqa: S608 - paths of our own files, quoted
+        f" FROM read_parquet([{files}], union_by_name = true, filename = 'lake_file')"
+    )
