@@ -81,6 +81,10 @@ check: .venv/.installed ## formatting, lint, types, program files
 format: .venv/.installed ## format and mend what the linter can
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix .
 
+.PHONY: dashboards
+dashboards: .venv/.installed ## write the Grafana dashboards of programs/commerce-analytics.yaml into dashboards/
+	@$(BIN)/python -m dashboards.build
+
 .PHONY: bench
 bench: .venv/.installed ## figures against rivals, as ratios of one run (about 15 minutes; .bench/ holds its data)
 	@$(BIN)/python bench/run.py

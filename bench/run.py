@@ -1,4 +1,6 @@
-"""The benchmark: figures against rivals, as ratios of one run. `make bench` calls it; the docs hold its table.
+"""The benchmark: figures against rivals, as ratios of one run. `make bench` calls it; the docs hold its tables.
+
+usage: python bench/run.py [batch|learning|archive|delivery …], default: all parts.
 
 Each figure is the median of three fresh processes (one at 5,000,000 deliveries). CPU is user plus system time of the
 process, imports included. Data lie in .bench/ and are made once (bench/generate.py).
@@ -239,27 +241,92 @@ def archive(folder: Path) -> list[str]:
     return [line("changes → Avro", f"{ours:,.0f} records per CPU second", "15,000, 4 times the rival", beside)]
 
 
-def main() -> None:
-    """Print the tables."""
+def questions(folder: Path) -> list[str]:
+    """SQL over the archive, beside reading all of its files for each question."""
+    home = str(folder / "archive-sql")
+    one("archive_sql.py", "make", home)
+    without = one("archive_sql.py", "without", home)
+    first = best("archive_sql.py", "first", home, key="seconds")
+    more, polars = one("archive_sql.py", "following", home), one("archive_sql.py", "polars", home)
+    assert first["answer"] == without["answer"] == polars["answer"], "the archive's mirror and its files differ"
+    beside = f"polars reads all files each time: {polars['seconds']:.1f} s, {polars['cpu_seconds']:.1f} CPU s"
+    slowest = (
+        f"the slowest {more['slowest_seconds']:.2f} s; all of demand_current counted {more['current_seconds']:.2f} s"
+    )
+    what = "SQL over 1,000,000 records in 6,000 files"
+    return [
+        line(f"{what}, first of a process, without a mirror", f"{without['seconds']:.1f} s", "15 s", beside),
+        line(f"{what}, first of a process, mirror up to date", f"{first['seconds']:.2f} s", "2 s", ""),
+        line(f"{what}, further ones", f"{more['following_seconds']:.3f} s", "0.2 s", slowest),
+    ]
+
+
+def surge() -> list[str]:
+    """50,000 changes through a local Kinesis: all at once, and as they come."""
+    drained = best("archive_surge.py", "backlog", key="seconds")
+    counts = f"{drained['archived']:,} archived, {drained['errors']} errors"
+    files = f"{drained['data_files']} files, {drained['files_after_compaction']} after compaction"
+    memory = f"{drained['worker_rss_mib']} MiB"
+    paced = one("archive_surge.py", "pace", "--seconds", "60")
+    return [
+        line(
+            "50,000 changes of 4 shards drained", f"{drained['seconds']:.1f} s, {memory}", "20 s, 300 MiB",
+            f"{counts}, {files}",
+        ),
+        line(
+            "put → queryable at 167 changes a second", f"P99 {paced['p99']} s", "5 s",
+            f"P50 {paced['p50']}, most {paced['max']} s; {paced['data_files']} files in a minute",
+        ),
+    ]  # fmt: skip
+
+
+def batch(folder: Path) -> list[str]:  # noqa: ARG001 - parts are called alike
+    """The whole batch and its filters."""
     small, big = home_of(500_000), home_of(5_000_000)
     out = small / "results"
     out.mkdir(exist_ok=True)
-    lines = [
+    return [
         "| 500,000 deliveries, 3 M customers, 5 M sends, 10 M reviews | CPU s | wall s | peak MiB | ratio |",
         "|---|---:|---:|---:|---|",
         *filters(small, out),
         *partition(small),
         *large(big, small),
     ]
-    print("\n".join(lines))
-    folder = ROOT / ".bench"
-    learned = ["| features, models, archive | figure | target | beside it |", "|---|---|---|---|", *models(folder)]
-    learned += archive(folder)
-    print("\n" + "\n".join(learned))
-    more = ["| delivery and serving | figure | target | beside it |", "|---|---|---|---|", *sending(), *stores(folder)]
+
+
+def learning(folder: Path) -> list[str]:
+    """Features and models."""
+    return [heading("features and models"), *models(folder)]
+
+
+def archiving(folder: Path) -> list[str]:
+    """The demand archive."""
+    return [heading("demand archive"), *archive(folder), *questions(folder), *surge()]
+
+
+def delivering(folder: Path) -> list[str]:
+    """Sends, the store and the service."""
+    lines = [heading("delivery and serving"), *sending(), *stores(folder)]
     for rows in (200_000, 10_000_000):
-        more += serving(folder, rows)
-    print("\n" + "\n".join(more))
+        lines += serving(folder, rows)
+    return lines
+
+
+def heading(name: str) -> str:
+    """The first two lines of a table."""
+    return f"| {name} | figure | target | beside it |\n|---|---|---|---|"
+
+
+PARTS = {"batch": batch, "learning": learning, "archive": archiving, "delivery": delivering}
+
+
+def main() -> None:
+    """Print the tables of the parts that are named, else of all."""
+    names = sys.argv[1:] or list(PARTS)
+    if unknown := set(names) - PARTS.keys():
+        sys.exit(f"{', '.join(sorted(unknown))}: no part of the benchmark; there are {', '.join(PARTS)}")
+    for name in names:
+        print("\n".join(PARTS[name](ROOT / ".bench")) + "\n", flush=True)
 
 
 if __name__ == "__main__":

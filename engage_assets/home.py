@@ -22,6 +22,11 @@ class Home:
         return self.root / "warehouse"
 
     @property
+    def logs(self) -> Path:
+        """Raw log events: `<service>/<UTC day of arrival>.ndjson`, `.json` or `.parquet`, or a folder of such."""
+        return self.warehouse / "logs"
+
+    @property
     def lake(self) -> Path:
         """What assets write: `<asset key>/<partition>.parquet`."""
         return self.root / "lake"

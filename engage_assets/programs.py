@@ -147,11 +147,21 @@ def single_file(key: str) -> type[Spec]:
 
 def read_archive(folder: Path) -> DemandArchive | None:
     """The demand archive of a folder, whatever stands in the programs beside it. Raises ProgramFileError."""
-    for path in sorted(folder.glob("*.yaml")):
-        if single_of(path) == "demandArchive":
-            found: DemandArchive = read_single(path, "demandArchive")
-            return found
-    return None
+    found: DemandArchive | None = _single_in(folder, "demandArchive")
+    return found
+
+
+def read_summaries(folder: Path) -> CommerceAnalytics | None:
+    """The summaries of a folder, whatever stands in the programs beside it. Raises ProgramFileError."""
+    found: CommerceAnalytics | None = _single_in(folder, "commerceAnalytics")
+    return found
+
+
+def _single_in(folder: Path, key: str) -> Any:
+    """The section below `key` of the first file that has it; None without one."""
+    paths = (path for path in sorted(folder.glob("*.yaml")) if single_of(path) == key)
+    path = next(paths, None)
+    return read_single(path, key) if path else None
 
 
 def _line(path: Path, key: str) -> int:

@@ -9,7 +9,7 @@ from engage_assets.archive.ports import Root, Source
 from engage_assets.archive.state import HORIZON_SECONDS, State
 
 BATCH: Final = 1000
-LINGER_SECONDS: Final = 4.0
+LINGER_SECONDS: Final = 4.2
 WORKERS: Final = 4
 
 

@@ -36,6 +36,7 @@ class KinesisSource:
         self.client = client
         self._asking = Asking(sleep, chance)
         self._reader = Reader(self, clock, sleep, begins_at=True)
+        self._closed: frozenset[str] = frozenset()
 
     @cached_property
     def stream(self) -> str:
@@ -51,6 +52,9 @@ class KinesisSource:
             answer = self._ask(self.client.list_shards, **where)
             found += answer["Shards"]
             where = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
+        self._closed = frozenset(
+            one["ShardId"] for one in found if "EndingSequenceNumber" in one["SequenceNumberRange"]
+        )
         return [_shard(one) for one in found]
 
     def read(self, shard: str, after: str | None, limit: int) -> Page:
@@ -81,10 +85,10 @@ class KinesisSource:
             if error.code == "ExpiredIteratorException":
                 raise Expired from error
             raise
-        behind = answer.get("MillisBehindLatest")
-        return Answer(
-            [_record(one) for one in answer["Records"]], answer.get("NextShardIterator"), bool(behind), behind
-        )
+        behind, following = answer.get("MillisBehindLatest"), answer.get("NextShardIterator")
+        if shard in self._closed and following and not behind:
+            behind = 1  # a closed shard may give empty pages before its end, and say that nothing is there
+        return Answer([_record(one) for one in answer["Records"]], following, bool(behind), behind)
 
     def _ask(self, operation: Callable[..., Any], shard: str = "", **arguments: Any) -> dict[str, Any]:
         what = f"kinesis:{self.name}"

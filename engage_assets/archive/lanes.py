@@ -64,6 +64,8 @@ class Lane:
     _is_placed: bool = False
     _held: list[Record] = field(default_factory=list)
     _ripe_at: float = 0.0
+    _looked: float | None = None
+    """When the last read began that left nothing unread: what is new came after it."""
     _claimed: Claimed | None = None
     _failures: int = 0
     _empty: int = 0
@@ -143,8 +145,10 @@ class Lane:
     def _collect(self) -> Files | None:
         page = Page(())
         if not self._is_full():
-            page = self.archive.source.read(self.shard, self._after, self.archive.batch - len(self._held))
+            began, wanted = self.archive.timer(), self.archive.batch - len(self._held)
+            page = self.archive.source.read(self.shard, self._after, wanted)
             self._take(page)
+            self._looked = began
         if self._held and self._is_ripe(page):
             return self._archive(pause=0.0 if self._is_full() or self.is_until_idle else POLL_SECONDS)
         if not self._held:
@@ -161,7 +165,8 @@ class Lane:
         self.behind_ms = page.behind_ms
         self._empty = 0 if page.records else self._empty + 1
         if page.records:
-            self._ripe_at = self._ripe_at if self._held else self.archive.timer() + self.archive.linger
+            since = self.archive.timer() if self._looked is None else self._looked
+            self._ripe_at = self._ripe_at if self._held else since + self.archive.linger
             self._held.extend(page.records)
             self._after = page.records[-1].position
 
@@ -236,7 +241,7 @@ class Lane:
 
     def _let_go(self) -> None:
         self.lease, self._claimed, self._held = None, None, []
-        self._is_placed, self._failures = False, 0
+        self._is_placed, self._failures, self._looked = False, 0, None
 
 
 def read_again(source: Source, pending: Range, after: str | None, limit: int) -> list[Record]:

@@ -24,6 +24,7 @@ from engage_assets.archive.seen import forget_marks, mark_fresh
 from engage_assets.archive.state_file import StateFile
 from engage_assets.archive.tombstone_table import TombstoneTable, add_removals, are_stale
 from engage_assets.archive.tombstones import Removal, Tombstones, TombstonesChanged
+from engage_assets.domain.errors import EngageError
 
 __all__ = [
     "LEASE_SECONDS",
@@ -55,6 +56,20 @@ class State(Shards, BatchLog, TombstoneTable):
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
+
+    def bind(self, root: str) -> None:
+        """Note to which root the state belongs: what it knows as archived lies there and nowhere else.
+
+        Raises EngageError where it belongs to another; OSError.
+        """
+        with self._file.writing() as database:
+            database.execute("INSERT OR IGNORE INTO belongs VALUES (1, ?)", (root,))
+            ((known,),) = database.execute("SELECT root FROM belongs").fetchall()
+        if known != root:
+            raise EngageError(
+                f"{self._file.path}: it says what is archived in {known}, not in {root}; give each root a state of its"
+                " own (--state FILE), or go on with the root that it knows"
+            )
 
     def claim(self, lease: Lease, where: Range, identities: Sequence[Identity], now: float) -> list[bool]:
         """Record that a range is begun and its changes are its own; durable before a file of it is written.

@@ -16,7 +16,7 @@ _BUSY_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.002
 _SETTINGS: Final = ("synchronous = FULL", "cache_size = -65536", "wal_autocheckpoint = 8000")
 """Marks lie all over their table, so that a small cache would read and write each page again and again."""
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS shard (
     stream TEXT, name TEXT, checkpoint TEXT, first TEXT, last TEXT, is_ended INTEGER NOT NULL DEFAULT 0,
@@ -42,6 +42,7 @@ CREATE INDEX IF NOT EXISTS removal_version ON removal (version);
 CREATE INDEX IF NOT EXISTS removal_pending ON removal (changed_at) WHERE NOT is_done;
 CREATE TABLE IF NOT EXISTS tombstones (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL);
 INSERT OR IGNORE INTO tombstones VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS belongs (only INTEGER PRIMARY KEY CHECK (only = 1), root TEXT NOT NULL);
 """
 _ADDED: Final = {"behind_ms": "INTEGER", "newest_change": "INTEGER", "at": "REAL"}
 """Columns of `shard` that the first version did not have."""

@@ -23,6 +23,7 @@ from engage_assets.cli.operate import (
 from engage_assets.cli.program_files import programs
 from engage_assets.cli.service import doctor, keys, serve
 from engage_assets.cli.sql import sql
+from engage_assets.cli.summaries import summaries
 
 
 @click.group()
@@ -34,6 +35,6 @@ def main() -> None:
 for command in (
     programs, sample, train, models, run, backfill, deliver, show, why, explain, preview, approve, stop, resume, sends,
     opt_out, suppress, ledger, audit, serve, keys, doctor, demo, simulate_responses,
-    archive, erase, sql,
+    archive, erase, sql, summaries,
 ):  # fmt: skip
     main.add_command(command)

@@ -75,7 +75,8 @@ def run(*, until_idle: bool, **changes: Any) -> None:
     from engage_assets.archive.worker import run as work  # noqa: PLC0415 - as in _desk
 
     with plain_errors(), _log_to_stderr(), _told_to_stop() as is_over:
-        with opened_archive(**changes) as (_, opened):
+        with opened_archive(**changes) as (desk, opened):
+            click.echo(f"archiving {desk.source_text} in {desk.root_text}", err=True)
             summary = work(opened, is_until_idle=until_idle, should_stop=is_over.is_set)
         _show(summary)
         sys.exit(1 if summary.stopped else 0)

@@ -123,18 +123,21 @@ def erase(fan_id: str, *, yes: bool, exports: tuple[Path, ...], **changes: Any) 
         if not yes:
             click.confirm(f"Redact everything personal of fan {fan_id}? It cannot be brought back", abort=True)
         with opened_archive(**changes) as (desk, opened):
+            noted = noted_exports(desk.home.archive_exports)
             found = forget(
                 opened,
                 fan_id,
                 now=time.time(),
                 mirror=desk.mirror,
-                exports=[*noted_exports(desk.home.archive_exports), *exports],
+                exports=list(dict.fromkeys(one.resolve() for one in (*noted, *exports))),
                 watched=[*desk.watched(), *_dagster_home()],
             )
         rewritten = ", ".join(
             f"{one.records:,} in {one.files:,} files of {place}" for place, one in found.rewritten.items()
         )
         click.echo(f"redacted: {rewritten}")
+        if not any(one.records for one in found.rewritten.values()):
+            click.echo(f"nothing of fan {fan_id} was readable: see that the id is right", err=True)
         click.echo(found.json())
         click.echo(f"certificate: {desk.root_text.rstrip('/')}/{certificate_key(fan_id)}")
         if not found.is_complete:

@@ -45,7 +45,9 @@ def sql(
     memory: str,
     athena: str | None,
 ) -> None:
-    """Ask the archive's views and the lake's assets. QUERY is one SELECT, or - to read it from standard input.
+    """Ask the archive's views, the summaries, silver and the lake's assets.
+
+    QUERY is one SELECT, or - to read it from standard input.
 
     SHOW TABLES lists what there is, DESCRIBE name its columns. Times are UTC. Nothing can be changed.
     """
@@ -72,11 +74,10 @@ def sql(
 def _catalog_of(root: str | None, *, is_fresh: bool) -> Callable[[], "Catalog"]:
     """How to make the catalog; the archive's mirror is brought up to date here, once."""
     from engage_assets.archive.mirror import Mirror  # noqa: PLC0415 - --help opens nothing
-    from engage_assets.connectors.adhoc_lake import lake_catalog  # noqa: PLC0415 - as above
     from engage_assets.defs.archive_desk import read_desk  # noqa: PLC0415 - as above
 
     desk = read_desk(os.environ, root=root)
-    mirror = Mirror(desk.home.archive_mirror)
+    mirror = Mirror(desk.mirror_path)
     if is_fresh:
         try:
             mirror.sync(desk.root)
@@ -85,8 +86,20 @@ def _catalog_of(root: str | None, *, is_fresh: bool) -> Callable[[], "Catalog"]:
                 f"{desk.root_text}: could not be read ({error.strerror or type(error).__name__}); --no-sync asks the"
                 " mirror as it is"
             ) from error
-    lake = lake_catalog(desk.home.lake)
-    return lambda: archive_catalog(mirror) + lake
+    folder = Path(os.environ.get("ENGAGE_PROGRAMS") or "programs")
+    return lambda: archive_catalog(mirror) + _lake(desk.home, folder)
+
+
+def _lake(home: Home, programs: Path) -> "Catalog":
+    """The lake's assets: those of summaries by their names in the catalogue, all others as `lake.<key>`."""
+    from engage_assets.connectors.adhoc_lake import lake_catalog  # noqa: PLC0415 - --help opens nothing
+    from engage_assets.defs.summary_catalog import FOLDERS, summary_catalog  # noqa: PLC0415 - as above
+    from engage_assets.programs import read_summaries  # noqa: PLC0415 - as above
+
+    spec = read_summaries(programs)
+    if spec is None:
+        return lake_catalog(home.lake)
+    return summary_catalog(spec, home) + lake_catalog(home.lake, FOLDERS)
 
 
 def archive_catalog(mirror: "Mirror") -> "Catalog":

@@ -1,6 +1,7 @@
 """Assets of the lake as tables for ad-hoc SQL: `lake.<program>_<asset>`, all partitions at once."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +11,15 @@ _PARTITION: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _NO_WORD: Final = re.compile(r"\W")
 
 
-def lake_catalog(root: Path) -> Catalog:
-    """Every Parquet asset below a lake's root; `partition` is a row's partition, null of an asset without."""
+def lake_catalog(root: Path, without: Collection[str] = ()) -> Catalog:
+    """Every Parquet asset below a lake's root; `partition` is a row's partition, null of an asset without.
+
+    Folders of the root that are named in `without` are left out.
+    """
     assets: dict[tuple[str, ...], list[Path]] = {}
     for path in sorted(root.rglob("*.parquet")):
-        if not path.name.startswith("."):
-            parts = path.relative_to(root).parts
+        parts = path.relative_to(root).parts
+        if not path.name.startswith(".") and parts[0] not in without:
             key = parts[:-1] if len(parts) > 1 and _PARTITION.match(path.stem) else (*parts[:-1], path.stem)
             assets.setdefault(key, []).append(path)
     views = {f"lake.{_NO_WORD.sub('_', '_'.join(key))}": _view(paths) for key, paths in sorted(assets.items())}

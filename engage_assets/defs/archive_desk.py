@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ class ArchiveDesk:
         if not self.has_source and Path(self.source_text).is_relative_to(self.home.root):
             Path(self.source_text).mkdir(parents=True)
         with closing(self.open_state()) as state:
+            state.bind(self.root_text)
             state.learn(read_erasures(self.root))
             yield Archive(
                 source=self.source,
@@ -102,8 +104,15 @@ class ArchiveDesk:
         """The mirror, where SQL was asked on this machine."""
         from engage_assets.archive.mirror import Mirror  # noqa: PLC0415 - slow to load, and a worker needs none
 
-        folder = self.home.archive_mirror
-        return Mirror(folder) if folder.is_dir() else None
+        return Mirror(self.mirror_path) if self.mirror_path.is_dir() else None
+
+    @property
+    def mirror_path(self) -> Path:
+        """The folder of the root's mirror: another root than the home's has another."""
+        if self.root_text == str(self.home.archive):
+            return self.home.archive_mirror
+        mark = blake2b(self.root_text.encode(), digest_size=6).hexdigest()
+        return self.home.archive_mirror.with_name(f"{self.home.archive_mirror.name}-{mark}")
 
     def watched(self) -> list[Path]:
         """Files and folders that an erasure looks through and does not change: the state, and Dagster's records."""

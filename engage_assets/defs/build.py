@@ -16,6 +16,7 @@ from engage_assets.defs.ledger_assets import ledger_assets
 from engage_assets.defs.model_assets import model_assets
 from engage_assets.defs.report_assets import report_assets
 from engage_assets.defs.sensors import alert_sensors, responses_asset
+from engage_assets.defs.summary_build import summary_definitions
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
 from engage_assets.programs import ProgramFolder
@@ -35,7 +36,8 @@ def build_definitions(folder: ProgramFolder, resources: Mapping[str, Any]) -> dg
     )
     own = [program_definitions(program, folder.marketplaces) for program in folder.programs.values()]
     archive = [archive_definitions(folder.archive)] if folder.archive else []
-    return dg.Definitions.merge(shared, *own, *archive)
+    summaries = [summary_definitions(folder.summaries)] if folder.summaries else []
+    return dg.Definitions.merge(shared, *own, *archive, *summaries)
 
 
 def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.Definitions:

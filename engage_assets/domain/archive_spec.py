@@ -51,7 +51,7 @@ class DemandArchive(Spec):
     workers: int = Field(default=4, ge=1, le=64)
     """Shards that are read and written at the same time."""
     batch: int = Field(default=1000, ge=1, le=10_000)
-    linger_seconds: float = Field(default=4.0, ge=0, le=60)
+    linger_seconds: float = Field(default=4.2, ge=0, le=60)
     """How long a worker collects the records of a batch."""
     lag_warn_seconds: int = Field(default=120, ge=1)
     quiet_days: int = Field(default=7, ge=1)

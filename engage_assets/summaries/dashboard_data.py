@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from engage_assets.domain.errors import EngageError
-from engage_assets.summaries.dashboard_words import NEEDS, STAND_INS, label, title
+from engage_assets.summaries.dashboard_words import COUNTED, NEEDS, STAND_INS, label, title
 from engage_assets.summaries.tables import FRAME, TABLES, Column, SummaryTable
 
 Frames = Mapping[str, Mapping[date, Mapping[str, pl.DataFrame]]]
@@ -55,7 +55,7 @@ def _described(table: SummaryTable) -> Json:
         "key": list(table.key),
         "firstCount": table.first_count,
         "isRanked": table.is_ranked,
-        "hasTotal": table.family == "commerce" and table.name != "period_totals",
+        "counted": COUNTED.get(table.name),
         "columns": [
             {"name": column.name, "label": label(column.name), "kind": _kind(column), "means": column.description}
             for column in _shown(table)
@@ -66,11 +66,11 @@ def _described(table: SummaryTable) -> Json:
 
 
 def _shown(table: SummaryTable) -> list[Column]:
-    """Columns that are worth a column: what all rows share is said once."""
+    """Columns that are worth a column, figures before what else is known of a key: what all rows share is said once."""
     hidden = _SHARED if table.name in _OWN_WINDOWS else _SHARED | _WINDOW
     shown = [column for column in table.columns if column.name not in hidden]
-    frame = {column.name for column in FRAME}
-    return sorted(shown, key=lambda column: column.name in frame)
+    first = {*table.key, "productName"}
+    return sorted(shown, key=lambda column: (column in FRAME, column.type == "VARCHAR" and column.name not in first))
 
 
 def _kind(column: Column) -> str:
@@ -87,7 +87,9 @@ def _of_day(service: str, day: date, frames: Mapping[str, pl.DataFrame]) -> Json
 
 def _rows(table: SummaryTable, service: str, day: date, frame: pl.DataFrame) -> Json:
     if missing := [column.name for column in table.columns if column.name not in frame.columns]:
-        raise EngageError(f"{table.name} of {service} of {day} has no column {', '.join(missing)}: make the table again")
+        raise EngageError(
+            f"{table.name} of {service} of {day} has no column {', '.join(missing)}: make the table again"
+        )
     whole = table.name not in _OWN_WINDOWS and not frame.is_empty()
     return {
         "windowStart": str(frame["window_start"][0]) if whole else None,

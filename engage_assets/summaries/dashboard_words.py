@@ -1,4 +1,4 @@
-"""Words of the dashboard: what tables and columns are called there, and which logged values a figure cannot do without."""
+"""Words of the dashboard: what tables and columns are called, and which logged values figures cannot do without."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,6 +17,17 @@ _LABELS: Final = {
 }
 _WORDS: Final = {"avg": "average", "no": "number", "p90": "P90", "max": "most"}
 
+COUNTED: Final[Mapping[str, str]] = {
+    "button_interaction": "click",
+    "product_ranking": "cart add",
+    "search_analytics": "search",
+    "category_performance": "cart add",
+    "hourly_traffic": "session",
+    "purchase_analytics": "purchase",
+    "navigation_flow": "transition",
+    "cart_source": "cart add",
+}
+"""What `period_totals` counts for a table."""
 _CART_VALUES: Final = "cart_add.price"
 NEEDS: Final[Mapping[str, Mapping[str, str]]] = {
     "product_ranking": {

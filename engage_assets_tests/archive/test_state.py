@@ -3,6 +3,7 @@
 import errno
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -245,3 +246,11 @@ def test_a_state_without_room_keeps_what_it_had_and_says_so(state):
     assert state.progress(lease).pending is None
     state._file.rows("PRAGMA max_page_count = 100000")
     assert all(state.claim(lease, where("1", "5000"), many, 0))
+
+
+def test_a_state_belongs_to_one_root(tmp_path):
+    with closing(State(tmp_path / "state.db")) as state:
+        state.bind("/one")
+        state.bind("/one")
+        with pytest.raises(EngageError, match=r"archived in /one, not in /two; give each root a state of its own"):
+            state.bind("/two")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from datetime import timedelta
 
 import pytest
@@ -305,3 +306,13 @@ def test_a_table_without_a_whole_stream_is_refused(moto, specification, words):
     table = TableStream(moto, specification)
     with pytest.raises(EngageError, match=words):
         table.source().shards()
+
+
+def test_runs_until_idle_go_past_a_shard_that_was_split_after_a_silence(tmp_path, stream):
+    """Its last page before the end is empty and says that nothing is behind."""
+    put_changes(stream, [1])
+    assert run(an_archive(tmp_path, source=stream.source())).counts.archived == 1
+    time.sleep(2.5)
+    stream.split()
+    put_changes(stream, [2])
+    assert sum(run(an_archive(tmp_path, source=stream.source())).counts.archived for _ in range(2)) == 1

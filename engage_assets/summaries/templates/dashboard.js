@@ -1,10 +1,11 @@
-"use strict";
 // The page: what is chosen, how fresh it is, and every table beside its pictures.
 
 const HANGUL = /[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]/;
 const FAMILIES = { commerce: "Commerce", behaviour: "Behaviour" };
-const MEASURES = { coverage: "has the value", invalid: "is no number", duplicates: "copies", late: "days late", set_aside: "set aside", missing: "missing" };
+const MEASURES = { coverage: "filled", invalid: "is no number", duplicates: "copies", late: "days late", set_aside: "set aside", missing: "missing" };
 const DAY = 86_400_000;
+/** Days after its own that a page is the newest there can be. */
+const LASTS = 2;
 const at = (id) => document.getElementById(id);
 let drawn = [];
 
@@ -17,7 +18,7 @@ function el(tag, attributes = {}, ...children) {
   return made;
 }
 
-const plural = (count, word) => `${grouped(String(count))} ${word}${count === 1 ? "" : "s"}`;
+const plural = (count, word) => `${grouped(String(count))} ${word}${count === 1 ? "" : word.endsWith("ch") ? "es" : "s"}`;
 const daysBetween = (first, last) => Math.round((Date.parse(last) - Date.parse(first)) / DAY);
 
 function chosen() {
@@ -36,16 +37,15 @@ function freshness({ date, days, frames }) {
   if (date < newest) return ["old", "Older day", `the newest is ${newest}`];
   if (behind > 0) return ["stale", "Stale", `the page is of ${page.generatedFor}, its newest tables are ${plural(behind, "day")} older`];
   if (absent) return ["stale", "Incomplete", `${plural(absent, "table")} of ${page.tables.length} not made for this day`];
+  const age = Math.floor((Date.now() - Date.parse(page.generatedFor)) / DAY);
+  if (age > LASTS) return ["old", "Old page", `all ${page.tables.length} tables are of its day, ${date}, but that is ${plural(age, "day")} ago: look for a newer page`];
   return ["fresh", "Up to date", `all ${page.tables.length} tables are of ${date}`];
 }
 
 function showBadge(choice) {
   const [state, word, why] = freshness(choice);
-  const age = Math.floor((Date.now() - Date.parse(page.generatedFor)) / DAY);
-  const parts = [el("strong", {}, word), ` ${why}.`];
-  if (age > 2) parts.push(` Page of ${page.generatedFor}, ${plural(age, "day")} ago: look for a newer one.`);
   at("badge").className = `badge ${state}`;
-  at("badge").replaceChildren(...parts);
+  at("badge").replaceChildren(el("strong", {}, `${word}:`), ` ${why}.`);
 }
 
 /** A key figure: label, value, what it rests on. */
@@ -73,26 +73,27 @@ function tiles({ frames, date }) {
 }
 
 const ratio = ({ rate_numerator: part, rate_denominator: whole }) => (whole ? inWords("percent", (100 * part) / whole) : "–");
-const tableOf = (name) => page.tables.find((table) => table.name === name);
 
 function totalLine(table, { frames }) {
-  if (!table.hasTotal || !frames.period_totals) return [];
+  if (!table.counted || !frames.period_totals) return [];
   const row = new Frame(tableOf("period_totals"), frames.period_totals).row({ table_name: table.name });
   if (!row) return [];
-  const label = table.columns.find((column) => column.name === table.firstCount).label.toLowerCase();
-  const parts = [`${label} ${inWords("count", row.total_events)}`, plural(row.unique_users, "user"), plural(row.unique_sessions, "session")];
-  return [el("p", { class: "total" }, `In all: ${parts.join(", ")}.`)];
+  const sessions = table.counted === "session" ? "" : ` in ${plural(row.unique_sessions, "session")}`;
+  return [el("p", { class: "total" }, `In all: ${plural(row.total_events, table.counted)} by ${plural(row.unique_users, "user")}${sessions}.`)];
 }
+
+/** The column that stays in sight when a table is moved sideways. */
+const fixed = (frame, column) => (column.name === frame.table.key[0] ? " key" : "");
 
 function cell(frame, column, row) {
   const value = column.values[row];
   const isKey = frame.table.key.includes(column.name);
-  const attributes = isKey ? { scope: "row", class: column.kind } : { class: column.kind };
+  const attributes = isKey ? { scope: "row", class: column.kind + fixed(frame, column) } : { class: column.kind };
   if (frame.isUnmeasured(column, row)) return el("td", { class: "none" }, "not measured");
   const isNothing = value === null || (column.kind === "counts" && !value.length);
   if (isNothing) return el(isKey ? "th" : "td", attributes, el("span", { "aria-hidden": "true" }, "–"), el("span", { class: "unseen" }, "none"));
   const text = column.isWhole ? WRITERS[column.kind](value.slice(0, -3)) : WRITERS[column.kind](value);
-  return el(isKey ? "th" : "td", attributes, text);
+  return el(isKey ? "th" : "td", attributes, column.name === "table_name" ? titleOf(text) : text);
 }
 
 /** The numbers; days with the newest first. */
@@ -100,7 +101,7 @@ function numbers(frame) {
   const columns = frame.columns.map((column) => ({ ...column, isWhole: column.kind === "money" && column.values.every(isWhole) }));
   const rows = Array.from({ length: frame.height }, (_, row) => row);
   if (frame.column(frame.table.key[0]).kind === "date") rows.reverse();
-  const heads = columns.map((column) => el("th", { scope: "col", class: column.kind }, column.label + (column.kind === "percent" ? " (%)" : "")));
+  const heads = columns.map((column) => el("th", { scope: "col", class: column.kind + fixed(frame, column) }, column.label + (column.kind === "percent" ? " (%)" : "")));
   return el(
     "div",
     { class: "scroll", role: "region", tabindex: "0", "aria-label": `${frame.table.title}: table of ${plural(frame.height, "row")}` },
@@ -121,7 +122,7 @@ function notes(frame, { quality, date }) {
     const isWanting = column.values.some((_, row) => frame.isUnmeasured(column, row));
     if (isWanting) (wanting[frame.table.needs[column.name]] ??= []).push(column.label);
   }
-  const lines = Object.entries(wanting).map(([need, labels]) => `Not measured where it says so: ${labels.join(", ")}. Missing: ${coverage(need, quality, date)}.`);
+  const lines = Object.entries(wanting).map(([need, labels]) => `Not measured where it says so: ${labels.join(", ")}. ${coverage(need, quality, date)}`);
   for (const [name, words] of Object.entries(frame.table.standIns)) {
     if (isMissing(quality, name)) lines.push(`${words} (${name} is missing on ${date}.)`);
   }
@@ -133,9 +134,10 @@ const isMissing = (quality, wanted) => quality.some(([measure, name, , found]) =
 function coverage(need, quality, date) {
   const [kind, value] = need.split(".");
   const row = quality.find(([measure, name]) => measure === "coverage" && name === need);
-  if (!row) return `${value} of ${kind} events`;
+  const input = `Input: ${value} of ${kind} events`;
+  if (!row) return `${input}.`;
   const [, , events, found] = row;
-  return `${value}, which ${found ? grouped(String(found)) : "none"} of ${plural(events, `${kind} event`)} of ${date} had`;
+  return `${input}; ${found ? `${grouped(String(found))} of ${grouped(String(events))} had it on ${date}` : `it is missing in all ${grouped(String(events))} of ${date}`}.`;
 }
 
 function legend(picture) {
@@ -174,7 +176,7 @@ function card(table, choice) {
     return whole;
   }
   const frame = new Frame(table, rows);
-  const first = table.isRanked && frame.height ? `, the first ${frame.height}` : "";
+  const first = table.isRanked && frame.height ? `; ${plural(frame.height, "row")}` : "";
   const window = frame.windowDays ? `; ${plural(frame.windowDays, "day")} to ${choice.date}` : "";
   whole.append(el("p", { class: "lead" }, `${table.grain[0].toUpperCase()}${table.grain.slice(1)}${first}${window}`), ...totalLine(table, choice), ...notes(frame, choice));
   if (frame.height) {

@@ -1,9 +1,20 @@
-"use strict";
 // A table's pictures: what each shows in words, its legend, its height, and its ECharts option at a width.
 
 const SHOWN = 15;
 const shortDay = (day) => day.slice(5);
-const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+const pen = document.createElement("canvas").getContext("2d");
+
+/** A text that is no wider than `width`; names of dots and slashes keep their ends, by which they differ. */
+function cut(text, width, look) {
+  pen.font = `12px ${look.font}`;
+  const letters = [...text];
+  const keepsEnd = /^\S+[./]\S+$/.test(text);
+  const written = () => (keepsEnd ? `…${letters.join("")}` : `${letters.join("")}…`);
+  if (pen.measureText(text).width <= width) return text;
+  while (letters.length > 1 && pen.measureText(written()).width > width) keepsEnd ? letters.shift() : letters.pop();
+  return written();
+}
 
 /** A tooltip of text nodes: names come from logs. */
 function tip(heading, lines) {
@@ -71,9 +82,7 @@ function bars(labels, series, { heading = "", overlaid = false, says }) {
           interval: 0,
           hideOverlap: false,
           color: look.ink,
-          width: look.isNarrow ? 120 : 170,
-          overflow: "truncate",
-          formatter: (at) => texts[at],
+          formatter: (at) => cut(texts[at], look.isNarrow ? 120 : 180, look),
         },
       }),
       series: series.map(({ label, color, values }, at) => ({
@@ -107,7 +116,7 @@ function along(at, series, { form = "line", heading = "", height = 190, says }) 
           tip(String(at[dataIndex]), series.map(({ label, kind, values }) => `${label}: ${inWords(kind, values[dataIndex])}`)),
       },
       xAxis: names(look, { data: at.map(String), boundaryGap: form === "bar", axisLabel: { formatter: shortened } }),
-      yAxis: amounts(look, series[0].kind, { min: 0 }),
+      yAxis: amounts(look, series[0].kind, { min: 0, max: series[0].kind === "percent" ? top : null }),
       series: series.map(({ label, color, values, opacities }) => ({
         type: form,
         name: label,
@@ -125,6 +134,8 @@ function along(at, series, { form = "line", heading = "", height = 190, says }) 
   };
 }
 
+/** Shares that come near it are drawn up to 100 %. */
+const top = ({ max }) => (max > 80 && max <= 100 ? 100 : null);
 const shortened = (label) => (/^\d{4}-\d\d-\d\d$/.test(label) ? shortDay(label) : label);
 
 /** Columns of a frame as series of a picture. */
@@ -144,15 +155,16 @@ function highest(labels, { kind, values }) {
 }
 
 /** The first rows of a ranking. */
-function ranking(frame, columns, { overlaid = false } = {}) {
+function ranking(frame, columns, { overlaid = false, heading = "" } = {}) {
   const { table } = frame;
-  const name = frame.column("productName") ?? frame.column(table.key[0]);
-  const labels = name.values.slice(0, SHOWN).map((label, at) => label ?? frame.values(table.key[0])[at]);
+  const keys = frame.values(table.key[0]);
+  const words = table.key[0] === "table_name" ? keys.map(titleOf) : (frame.column("productName")?.values ?? keys);
+  const labels = words.slice(0, SHOWN).map((word, at) => word ?? keys[at]);
   const own = series(frame, ...columns).map((one) => ({ ...one, values: one.values.slice(0, SHOWN) }));
   const first = frame.height > SHOWN ? `the first ${SHOWN} of ${frame.height}` : "";
   const what = own.map(({ label }) => label).join(", ");
   return bars(labels, own, {
-    heading: first ? `${what}: ${first}` : what,
+    heading: (heading || what) + (first && `: ${first}`),
     overlaid,
     says: `Bars of ${what.toLowerCase()}${first && `, ${first}`}. ${highest(labels, own[0])}`,
   });
@@ -203,7 +215,7 @@ function flows(frame) {
           draggable: false,
           emphasis: { focus: "adjacency" },
           lineStyle: { color: look.accent2, opacity: 0.35 },
-          label: { color: look.ink, fontSize: 12, width: look.width / 2 - 24, overflow: "truncate", formatter: ({ name }) => words(name) },
+          label: { color: look.ink, fontSize: 12, textBorderColor: look.paper, textBorderWidth: 3, formatter: ({ name }) => cut(words(name), look.width / 2 - 32, look) },
           data: ends.map((name) => ({
             name,
             depth: name.startsWith("<") ? 0 : 1,
@@ -271,7 +283,7 @@ function steps(frame) {
       heading: `Sessions that start on ${days[at]}`,
       says: `Bars of sessions that start on ${days[at]}: ${words}.`,
     }),
-    daily(frame, [["view_rate", "accent3"], ["view_to_cart_rate", "accent"], ["cart_to_purchase_rate", "lost"]]),
+    daily(frame, [["view_rate", "accent3"], ["view_to_cart_rate", "accent"], ["cart_to_purchase_rate", "lost"]], { heading: "Rates from step to step" }),
   ];
 }
 
@@ -289,7 +301,7 @@ function months(frame) {
 
 /** Pictures of a table by name; a table without an entry is drawn as a ranking. */
 const PICTURES = {
-  search_analytics: (frame) => [ranking(frame, [["search_sessions", "accent3"], ["clicked_sessions", "accent"]], { overlaid: true })],
+  search_analytics: (frame) => [ranking(frame, [["search_sessions", "accent3"], ["clicked_sessions", "accent"]], { overlaid: true, heading: "Sessions that search a term, and those that click a result of it" })],
   hourly_traffic: (frame) => [
     along(frame.values("hour"), series(frame, ["sessions", "accent"]), {
       form: "bar",
@@ -308,18 +320,18 @@ const PICTURES = {
   ],
   navigation_flow: (frame) => [flows(frame)],
   period_totals: (frame) => [
-    ranking(frame, [["total_events", "accent"], ["unique_users", "accent3"], ["unique_sessions", "lost"]]),
+    ranking(frame, [["total_events", "accent"], ["unique_users", "accent3"], ["unique_sessions", "lost"]], { heading: "Events, users and sessions" }),
   ],
   mau: months,
   dau: (frame) => [
-    daily(frame, [["daily_active_users", "accent"], ["rolling_mau_30d", "lost"]]),
+    daily(frame, [["daily_active_users", "accent"], ["rolling_mau_30d", "lost"]], { heading: "Active users of the day, and of 30 days" }),
     daily(frame, [["stickiness", "accent"]], { height: 150 }),
   ],
   retention: triangles,
   conversion: steps,
-  user_cohort: (frame) => [ranking(frame, [["user_count", "accent3"], ["active_last_7d", "accent"]], { overlaid: true })],
+  user_cohort: (frame) => [ranking(frame, [["user_count", "accent3"], ["active_last_7d", "accent"]], { overlaid: true, heading: "Users, and those active in the last 7 days" })],
   session_metrics: (frame) => [
-    daily(frame, [["avg_events_per_session", "accent"], ["median_events_per_session", "accent3"], ["p90_events_per_session", "lost"]]),
+    daily(frame, [["avg_events_per_session", "accent"], ["median_events_per_session", "accent3"], ["p90_events_per_session", "lost"]], { heading: "Events per session" }),
     daily(frame, [["bounce_rate", "accent"]], { height: 150 }),
   ],
 };

@@ -1,7 +1,9 @@
-"use strict";
 // The figures of the page, and how they are written.
 
 const page = JSON.parse(document.getElementById("data").textContent);
+
+const tableOf = (name) => page.tables.find((table) => table.name === name);
+const titleOf = (name) => tableOf(name)?.title ?? name;
 
 /** Thousands separators in the text of a number; its decimals stay as they are. */
 function grouped(text) {
