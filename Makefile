@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 UV_VERSION := 0.13.9
 KINESALITE_VERSION := 3.3.3
 TRINO_PARSER_VERSION := 4.5.1
+ECHARTS_VERSION := 6.1.0
+ESBUILD_VERSION := 0.28.2
 BIN := .venv/bin
 export ENGAGE_HOME ?= $(CURDIR)/.engage
 export DAGSTER_HOME ?= $(ENGAGE_HOME)/dagster
@@ -43,6 +45,7 @@ parts: ## system parts that some tests need, where they can be installed (root a
 	  command -v java >/dev/null || need="$$need default-jre-headless"; \
 	  command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need="$$need postgresql"; \
 	  command -v npm >/dev/null || need="$$need nodejs npm"; \
+	  fc-list :lang=ko 2>/dev/null | grep -q . || need="$$need fontconfig fonts-nanum"; \
 	  if [ -n "$$need" ]; then echo "installing$$need"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$need >/dev/null; fi; \
 	fi
 	@if [ ! -d .parts/node_modules/kinesalite ] && command -v npm >/dev/null; then \
@@ -84,6 +87,10 @@ format: .venv/.installed ## format and mend what the linter can
 .PHONY: dashboards
 dashboards: .venv/.installed ## write the Grafana dashboards of programs/commerce-analytics.yaml into dashboards/
 	@$(BIN)/python -m dashboards.build
+
+.PHONY: vendor
+vendor: ## bundle ECharts for the commerce dashboard anew out of its npm package (the result is committed)
+	@bash engage_assets/summaries/vendor/build.sh .parts/vendor $(ECHARTS_VERSION) $(ESBUILD_VERSION)
 
 .PHONY: bench
 bench: .venv/.installed ## figures against rivals, as ratios of one run (about 15 minutes; .bench/ holds its data)

@@ -137,8 +137,8 @@ def maps(files: list[Path]) -> str:
     fields = ", ".join(f"{quoted(name)}: attributes[{quoted(name)}]" for name in names.all)
     day = "CAST(parse_filename(filename, true) AS DATE)"
     reader = (
-        f'SELECT 0 AS file, {day} AS arrival, "timestamp" AS instant, CAST(NULL AS VARCHAR) AS "timestamp", body, record_id,'
-        f" {{{fields}}} AS attributes, resource['service.name'] AS service_name, CAST(NULL AS VARCHAR) AS fingerprint,"
+        f'SELECT 0 AS file, {day} AS arrival, "timestamp" AS instant, CAST(NULL AS VARCHAR) AS "timestamp", body,'
+        f" record_id, {{{fields}}} AS attributes, resource['service.name'] AS service_name, CAST(NULL AS VARCHAR) AS fingerprint,"
         f" false AS is_blank FROM read_parquet([{', '.join(quoted(str(path)) for path in files)}], filename = true)"
     )
     return raw_relation([reader], EventNames(), names).replace("fingerprint,", "fingerprint, arrival, instant,", 1)

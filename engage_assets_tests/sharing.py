@@ -21,7 +21,7 @@ PIECES = {
         "archive/test_roots",
         "archive/test_crash_streams",
     ],
-    "Chromium": ["serving/test_browser", "outcomes/test_report"],
+    "Chromium": ["serving/test_browser", "summaries/test_dashboard", "outcomes/test_report"],
     "worlds": ["test_decisions", "sample/"],
     "models": ["scoring/"],
     "real data": ["test_olist", "summaries/test_real_logs"],

@@ -7,7 +7,7 @@ files go. Whatever dies in between leaves either the small files or the one in f
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -29,7 +29,7 @@ from engage_assets.archive.live import (
 )
 from engage_assets.archive.maintenance import Hold, maintaining
 from engage_assets.archive.ports import Root, Stored
-from engage_assets.archive.state import LeaseLost
+from engage_assets.archive.state import LeaseLost, Total
 from engage_assets.domain.errors import EngageError
 
 _LOG: Final = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ def compact(
     """
     summary = CompactionSummary()
     quiet_since = now - quiet_days * DAY_SECONDS
+    began = archive.clock()
     with maintaining(archive) as hold:
         added = {Partition(*place): total.at for place, total in archive.state.totals().items()}
         for partition, files in sorted(_partitions(archive.root).items()):
@@ -88,7 +89,7 @@ def compact(
                 summary.deleted += _sweep(archive.root, partition, files, now - grace)
                 live = _quiet(archive.root, partition, files, added.get(partition, 0.0), quiet_since, summary)
                 if len(live) > 1:
-                    _compact(archive, partition, live, now, hold, summary)
+                    _compact(archive, partition, live, now - began, hold, summary)
             except LeaseLost:
                 raise
             except EngageError as error:
@@ -131,15 +132,16 @@ def _compact(
     archive: Archive,
     partition: Partition,
     live: Sequence[Stored],
-    now: float,
+    ahead: float,
     hold: Hold,
     summary: CompactionSummary,
 ) -> None:
+    """`ahead` is what the run's time is ahead of the archive's clock."""
     name = uuid.uuid5(_NAMESPACE, orjson.dumps([file.key for file in live]).decode())
     joined = join(archive.root, partition.type, [file.key for file in live], name.bytes, hold.renew)
     key = f"{partition.folder}{min(_stamp(file.key) for file in live)}-{name}{COMPACTED}"
-    _publish(archive.root, partition, live, Compacted(key, joined.records, (), now), joined.content, hold)
-    _count(archive, partition, len(live), joined)
+    replaced = _publish(archive, partition, live, Compacted(key, joined.records, (), ahead), joined.content, hold)
+    _count(archive, partition, len(live), replaced, joined)
     summary.partitions += 1
     summary.files += len(live)
     summary.records += joined.records
@@ -147,30 +149,43 @@ def _compact(
     summary.rewritten += joined.is_rewritten
 
 
-def _count(archive: Archive, partition: Partition, files: int, joined: Joined) -> None:
-    """Correct the state's total; by the difference where a worker added a file meanwhile."""
-    if len(live_below(archive.root, partition.folder)) == 1:
-        archive.state.set_total(*partition, joined.records, 1)
-    else:
+def _count(archive: Archive, partition: Partition, files: int, replaced: Collection[str], joined: Joined) -> None:
+    """Correct the state's total to what the new file holds.
+
+    Only by what compaction changed where a worker added a file meanwhile, and where a range that is not committed has
+    one among the replaced: its commit is still to come and adds it. The order of the three looks is what makes it so.
+    """
+    begun = {str(one.pending.uuid(*partition)) for one in archive.state.shards() if one.pending is not None}
+    total = archive.state.totals().get((partition.type, partition.date), Total(0, 0))
+    is_begun = any(key.endswith(tuple(f"-{name}.avro" for name in begun)) for key in replaced)
+    if is_begun or len(live_below(archive.root, partition.folder)) != 1:
         archive.state.change_total(*partition, -joined.duplicates, 1 - files)
+    else:
+        archive.state.change_total(*partition, joined.records - total.records, 1 - total.files)
 
 
 def _publish(
-    root: Root,
+    archive: Archive,
     partition: Partition,
     live: Sequence[Stored],
     new: Compacted,
     content: bytes,
     hold: Hold,
-) -> None:
-    """Put the file, then the manifest; nothing where an input changed meanwhile. Raises LeaseLost, EngageError."""
+) -> set[str]:
+    """Put the file, then the manifest; nothing where an input changed meanwhile. Raises LeaseLost, EngageError.
+
+    `new.at` is added to the moment of the manifest, from which the grace counts. Returns all keys that were replaced.
+    """
+    root = archive.root
     root.put(new.key, content)
     if [file for file in live_below(root, partition.folder) if file in live] != list(live):
         raise EngageError(f"{partition.folder}: written to while it was compacted; the next run compacts it")
     before = read_manifest(root, f"{partition.folder}{MANIFEST}")
     replaced = before.replaced.union(file.key for file in live)
     hold.confirm()
-    root.put(f"{partition.folder}{MANIFEST}", manifest_bytes(Manifest((new._replace(replaced=tuple(replaced)),))))
+    new = new._replace(replaced=tuple(replaced), at=archive.clock() + new.at)
+    root.put(f"{partition.folder}{MANIFEST}", manifest_bytes(Manifest((new,))))
+    return replaced
 
 
 def _stamp(key: str) -> str:

@@ -13,6 +13,8 @@ from engage_assets.domain.errors import EngageError
 LEASE_SECONDS: Final = 60
 OWN_STREAM: Final = "~"
 """The stream of leases that are not about shards: `acquire("~", "maintenance", …)`."""
+REPLAY_SHARD: Final = "errors"
+"""The shard under which error files are replayed: of every stream, and no source has one of this name."""
 
 
 class LeaseLost(EngageError):
@@ -36,6 +38,10 @@ class Progress(NamedTuple):
     pending: Range | None
     """The range that was begun and must be written again as it was."""
     is_ended: bool
+    stopped: str | None = None
+    """Why it could not go on when it was worked on last."""
+    mark: tuple[str, str] | None = None
+    """A position and what the change there is known by, see `ports.Recognizing`."""
 
 
 class ShardStatus(NamedTuple):
@@ -55,7 +61,15 @@ class ShardStatus(NamedTuple):
     newest_change: int | None
     """The latest change time that was archived, in µs."""
     at: float | None
-    """When `behind_ms` was noted, in s since 1970."""
+    """When `behind_ms` was noted, else when a worker first had it, in s since 1970."""
+    stopped: str | None = None
+    """Why it cannot go on; None where it can."""
+    stopped_at: float | None = None
+    """Since when, in s since 1970."""
+
+    def has_worker(self, now: float) -> bool:
+        """Whether its lease holds."""
+        return self.owner is not None and now < self.leased_until <= now + LEASE_SECONDS
 
 
 class Shards:
@@ -64,13 +78,18 @@ class Shards:
     _file: StateFile
 
     def acquire(self, stream: str, shard: str, owner: str, now: float) -> Lease | None:
-        """The lease of a shard, or None while another owner's has not run out."""
+        """The lease of a shard, or None while another owner's has not run out.
+
+        One that would run out later than a new one was given before the clock was set back: it does not hold, for who
+        gave it may be dead; if not, its token protects the shard.
+        """
         with self._file.writing() as database:
             database.execute("INSERT OR IGNORE INTO shard (stream, name) VALUES (?, ?)", (stream, shard))
             taken = database.execute(
-                "UPDATE shard SET owner = ?, token = token + 1, leased_until = ?"
-                " WHERE stream = ? AND name = ? AND (owner IS NULL OR owner = ? OR leased_until <= ?) RETURNING token",
-                (owner, now + LEASE_SECONDS, stream, shard, owner, now),
+                "UPDATE shard SET owner = ?, token = token + 1, leased_until = ?, at = coalesce(at, ?)"
+                " WHERE stream = ? AND name = ? AND (owner IS NULL OR owner = ? OR leased_until <= ? OR"
+                " leased_until > ?) RETURNING token",
+                (owner, now + LEASE_SECONDS, now, stream, shard, owner, now, now + LEASE_SECONDS),
             ).fetchone()
         return Lease(stream, shard, owner, taken[0]) if taken else None
 
@@ -78,6 +97,66 @@ class Shards:
         """Prolong a lease. Raises LeaseLost."""
         with self._file.writing() as database:
             move(database, lease, now, "token = token", "TRUE")
+
+    def stop(self, lease: Lease, why: str, now: float) -> None:
+        """Note why a shard cannot go on, and since when; of a lease that was lost nothing is noted."""
+        with self._file.writing() as database:
+            database.execute(
+                "UPDATE shard SET stopped = ?, stopped_at = coalesce(stopped_at, ?)"
+                " WHERE stream = ? AND name = ? AND token = ?",
+                (why, now, lease.stream, lease.shard, lease.token),
+            )
+
+    def go_on(self, lease: Lease, now: float) -> None:
+        """Note that a shard that had stopped goes on. Raises LeaseLost."""
+        with self._file.writing() as database:
+            move(database, lease, now, "stopped = NULL, stopped_at = NULL", "TRUE")
+
+    def mark(self, lease: Lease, position: str, mark: str, now: float) -> None:
+        """Note what the change at an archived position is known by. Raises LeaseLost."""
+        with self._file.writing() as database:
+            move(database, lease, now, "marked = ?, mark = ?", "TRUE", (position, mark))
+
+    def forget_position(self, stream: str, shard: str, now: float) -> None:
+        """Let a shard begin again at the oldest record that its stream has.
+
+        What a begun range claimed is claimed no more. Raises EngageError where a worker has the shard, or it is
+        unknown.
+        """
+        with self._file.writing() as database:
+            found = database.execute(
+                "SELECT owner IS NOT NULL AND leased_until > ? AND leased_until <= ?, first, last FROM shard"
+                " WHERE stream = ? AND name = ?",
+                (now, now + LEASE_SECONDS, stream, shard),
+            ).fetchone()
+            if found is None:
+                raise EngageError(f"{stream}/{shard}: no such shard in the state; `engage archive status` lists them")
+            if found[0]:
+                raise EngageError(f"{stream}/{shard}: a worker has it; stop the worker first")
+            if (pending := _pending(stream, shard, *found[1:])) is not None:
+                database.execute("DELETE FROM seen WHERE range = ?", (pending.uuid("seen").bytes,))
+            database.execute(
+                "UPDATE shard SET checkpoint = NULL, first = NULL, last = NULL, is_ended = 0, owner = NULL,"
+                " token = token + 1, stopped = NULL, stopped_at = NULL, marked = NULL, mark = NULL"
+                " WHERE stream = ? AND name = ?",
+                (stream, shard),
+            )
+
+    def place(self, stream: str, place: str, *, is_moved: bool = False) -> None:
+        """Note where a stream lies of which only the name's end says what it is; a moved one lies there from now on.
+
+        Raises EngageError where it lay elsewhere.
+        """
+        with self._file.writing() as database:
+            if is_moved:
+                database.execute("DELETE FROM source WHERE stream = ?", (stream,))
+            database.execute("INSERT OR IGNORE INTO source VALUES (?, ?)", (stream, place))
+            ((known,),) = database.execute("SELECT place FROM source WHERE stream = ?", (stream,)).fetchall()
+        if known != place:
+            raise EngageError(
+                f"{place}: the state knows {known} as the stream {stream!r}, and would take this folder's files for"
+                " that one's: give the folder another name; if it is the same and was moved, run `engage archive adopt`"
+            )
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; one that was lost is no concern."""
@@ -90,13 +169,15 @@ class Shards:
     def progress(self, lease: Lease) -> Progress:
         """How far the shard of a lease is. Raises LeaseLost."""
         rows = self._file.rows(
-            "SELECT checkpoint, first, last, is_ended FROM shard WHERE stream = ? AND name = ? AND token = ?",
+            "SELECT checkpoint, first, last, is_ended, stopped, marked, mark FROM shard"
+            " WHERE stream = ? AND name = ? AND token = ?",
             (lease.stream, lease.shard, lease.token),
         )
         if not rows:
             raise lost(lease)
-        ((checkpoint, first, last, is_ended),) = rows
-        return Progress(checkpoint, _pending(lease.stream, lease.shard, first, last), bool(is_ended))
+        ((checkpoint, first, last, is_ended, stopped, marked, mark),) = rows
+        known = (marked, mark) if marked and mark else None
+        return Progress(checkpoint, _pending(lease.stream, lease.shard, first, last), bool(is_ended), stopped, known)
 
     def ended(self, stream: str) -> set[str]:
         """Shards of a stream that are archived to their end."""
@@ -105,7 +186,8 @@ class Shards:
     def end(self, lease: Lease, now: float) -> None:
         """Note that a shard is archived to its end, so that its children may begin. Raises LeaseLost."""
         with self._file.writing() as database:
-            move(database, lease, now, "is_ended = 1, behind_ms = 0, at = ?", "first IS NULL", (now,))
+            move(database, lease, now, "is_ended = 1, behind_ms = 0, at = ?, stopped = NULL, stopped_at = NULL",
+                 "first IS NULL", (now,))  # fmt: skip
 
     def note_lag(self, lease: Lease, behind_ms: int | None, now: float) -> None:
         """Note how far a shard is behind while nothing is archived of it, and prolong the lease. Raises LeaseLost."""
@@ -115,7 +197,8 @@ class Shards:
     def shards(self) -> list[ShardStatus]:
         """All shards of all streams, by name."""
         rows = self._file.rows(
-            "SELECT stream, name, checkpoint, first, last, is_ended, owner, leased_until, behind_ms, newest_change, at"
+            "SELECT stream, name, checkpoint, first, last, is_ended, owner, leased_until, behind_ms, newest_change, at,"
+            " stopped, stopped_at"
             " FROM shard WHERE stream NOT LIKE '~%' ORDER BY stream, name"
         )
         return [
@@ -124,9 +207,12 @@ class Shards:
         ]
 
     def has_live_worker(self, stream: str, now: float) -> bool:
-        """Whether a shard of the stream is leased at this moment."""
-        query = "SELECT EXISTS (SELECT 1 FROM shard WHERE stream = ? AND owner IS NOT NULL AND leased_until > ?)"
-        ((is_there,),) = self._file.rows(query, (stream, now))
+        """Whether a worker has a shard of the stream at this moment; a replay is none."""
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM shard WHERE stream = ? AND name <> ? AND owner IS NOT NULL"
+            " AND leased_until > ? AND leased_until <= ?)"
+        )
+        ((is_there,),) = self._file.rows(query, (stream, REPLAY_SHARD, now, now + LEASE_SECONDS))
         return bool(is_there)
 
 

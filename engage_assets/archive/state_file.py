@@ -13,10 +13,12 @@ from engage_assets.domain.errors import EngageError
 
 Connection = sqlite3.Connection
 _BUSY_SECONDS: Final = 30.0
+_PRIVATE: Final = 0o600
+"""SQLite gives what it writes beside a file the mode of that file."""
 _PAUSE_SECONDS: Final = 0.002
 _SETTINGS: Final = ("synchronous = FULL", "cache_size = -65536", "wal_autocheckpoint = 8000")
 """Marks lie all over their table, so that a small cache would read and write each page again and again."""
-_VERSION: Final = 2
+_VERSION: Final = 3
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS shard (
     stream TEXT, name TEXT, checkpoint TEXT, first TEXT, last TEXT, is_ended INTEGER NOT NULL DEFAULT 0,
@@ -43,9 +45,14 @@ CREATE INDEX IF NOT EXISTS removal_pending ON removal (changed_at) WHERE NOT is_
 CREATE TABLE IF NOT EXISTS tombstones (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL);
 INSERT OR IGNORE INTO tombstones VALUES (1, 0);
 CREATE TABLE IF NOT EXISTS belongs (only INTEGER PRIMARY KEY CHECK (only = 1), root TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS own (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS source (stream TEXT PRIMARY KEY, place TEXT NOT NULL);
 """
-_ADDED: Final = {"behind_ms": "INTEGER", "newest_change": "INTEGER", "at": "REAL"}
-"""Columns of `shard` that the first version did not have."""
+_ADDED: Final = {
+    **{"behind_ms": "INTEGER", "newest_change": "INTEGER", "at": "REAL"},
+    **{"stopped": "TEXT", "stopped_at": "REAL", "marked": "TEXT", "mark": "TEXT"},
+}
+"""Columns of `shard` that earlier versions did not have."""
 
 
 class StateFile:
@@ -53,6 +60,7 @@ class StateFile:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(_PRIVATE)
         self.path = path
         self._lock = threading.RLock()
         self._database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)

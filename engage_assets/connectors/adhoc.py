@@ -18,6 +18,8 @@ from engage_assets.connectors.adhoc_guard import refuse_unless_read_only
 from engage_assets.domain.errors import QueryError
 
 _LISTING: Final = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_\w+|sqlite_master)\b", re.IGNORECASE)
+_TEXTS: Final = re.compile(r"'(?:[^']|'')*'")
+_REPLACED: Final = "files that the query reads were replaced while it ran; ask again"
 _EXPLAINED: Final = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 """Complaints about the query's own text; all others may quote data and are put in our words."""
 _IN_WORDS: Final[tuple[tuple[type[duckdb.Error], str], ...]] = (
@@ -30,7 +32,7 @@ _IN_WORDS: Final[tuple[tuple[type[duckdb.Error], str], ...]] = (
 
 
 class FilesGone(QueryError):
-    """Files of the catalog are not there any more: make the catalog again and ask again."""
+    """Files of the catalog were replaced or taken away: make the catalog again and ask again."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class Catalog:
 class Answer:
     """The rows of a query, not fetched yet; fetch them once."""
 
-    def __init__(self, relation: duckdb.DuckDBPyRelation, catalog: Catalog, *, is_plan: bool) -> None:
+    def __init__(self, relation: duckdb.DuckDBPyRelation, files: "Files", *, is_plan: bool) -> None:
         self._relation = relation
-        self._catalog = catalog
+        self._files = files
         self.is_plan = is_plan
         """Whether it is the plan of an EXPLAIN: two columns, the second is for people."""
         self.names = _distinct(relation.columns)
@@ -78,10 +80,12 @@ class Answer:
         return list(enumerate(self.names, 1))
 
     def _batches(self, relation: duckdb.DuckDBPyRelation) -> Iterator[pa.RecordBatch]:
-        with _said_plainly(self._catalog):
+        with _said_plainly(self._files):
             reader = relation.to_arrow_reader(16_384)
             yield pa.RecordBatch.from_arrays([pa.nulls(0, one.type) for one in reader.schema], schema=reader.schema)
             yield from reader
+            if self._files.have_changed():
+                raise FilesGone(_REPLACED)
 
 
 @contextmanager
@@ -106,13 +110,40 @@ def asked(
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
         is_plan = refuse_unless_read_only(connection, query)
-        with _said_plainly(catalog):
+        views = _needed(catalog, query)
+        files = Files.of(catalog, views)
+        with _said_plainly(files):
             _close_doors(connection, catalog.files)
-            _make_views(connection, catalog, query)
+            _make_views(connection, catalog, views)
             connection.execute("SET lock_configuration = true")
             connection.execute("BEGIN TRANSACTION READ ONLY")
             relation = connection.sql(query)
-        yield Answer(relation, catalog, is_plan=is_plan)
+        yield Answer(relation, files, is_plan=is_plan)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files that a query reads, as they were before it: DuckDB opens each more than once."""
+
+    known: Mapping[Path, tuple[int, int] | None]
+
+    @classmethod
+    def of(cls, catalog: Catalog, views: Sequence[str]) -> "Files":
+        """The files of some views as they are now."""
+        named = {path for name in views for path in _TEXTS.findall(catalog.views[name])}
+        return cls({path: _state(path) for path in catalog.files if _text(str(path)) in named})
+
+    def have_changed(self) -> bool:
+        """Whether one of them was replaced or taken away."""
+        return any(state is None or _state(path) != state for path, state in self.known.items())
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _close_doors(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
@@ -121,19 +152,24 @@ def _close_doors(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -
     connection.execute("SET enable_external_access = false")
 
 
-def _make_views(connection: duckdb.DuckDBPyConnection, catalog: Catalog, query: str) -> None:
-    """Macros, and the views that the query names, with what they ask; all of them where it lists tables."""
+def _needed(catalog: Catalog, query: str) -> list[str]:
+    """The views that the query names, with what they ask, in the catalog's order; all of them where it lists tables."""
+    if _LISTING.search(query):
+        return list(catalog.views)
+    needed: set[str] = set()
+    text = query.lower()
+    for name in reversed(list(catalog.views)):
+        if name.rpartition(".")[2].lower() in text:
+            needed.add(name)
+            text += catalog.views[name].lower()
+    return [name for name in catalog.views if name in needed]
+
+
+def _make_views(connection: duckdb.DuckDBPyConnection, catalog: Catalog, names: Sequence[str]) -> None:
+    """Macros, and these views."""
     for signature, expression in catalog.macros.items():
         connection.execute(f"CREATE MACRO {signature} AS {expression}")
-    needed = set(catalog.views)
-    if not _LISTING.search(query):
-        text = query.lower()
-        needed.clear()
-        for name in reversed(list(catalog.views)):
-            if name.rpartition(".")[2].lower() in text:
-                needed.add(name)
-                text += catalog.views[name].lower()
-    for name in (name for name in catalog.views if name in needed):
+    for name in names:
         schema, _, own = name.rpartition(".")
         if schema:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
@@ -142,19 +178,19 @@ def _make_views(connection: duckdb.DuckDBPyConnection, catalog: Catalog, query: 
 
 
 @contextmanager
-def _said_plainly(catalog: Catalog) -> Iterator[None]:
+def _said_plainly(files: Files) -> Iterator[None]:
     """Turn DuckDB's complaints into ours, without the data that they may quote."""
     try:
         yield
     except duckdb.Error as error:
-        raise _plainly(error, catalog) from None
+        raise _plainly(error, files) from None
     except pa.ArrowException as error:
         raise QueryError(f"the rows could not be fetched ({type(error).__name__})") from None
 
 
-def _plainly(error: duckdb.Error, catalog: Catalog) -> QueryError:
-    if any(not path.exists() for path in catalog.files):
-        return FilesGone("files that the query reads were replaced while it ran; ask again")
+def _plainly(error: duckdb.Error, files: Files) -> QueryError:
+    if files.have_changed():
+        return FilesGone(_REPLACED)
     if isinstance(error, _EXPLAINED):
         return QueryError(f"the query cannot be run: {_first_line(error)}")
     words = next((words for kind, words in _IN_WORDS if isinstance(error, kind)), None)

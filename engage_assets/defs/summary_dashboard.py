@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from engage_assets.defs.summary_desk import ServiceDesk, desks
+from engage_assets.defs.summary_desk import ServiceDesk, desks, read_whole
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import CommerceAnalytics
 from engage_assets.home import Home
@@ -37,10 +37,10 @@ def write_dashboard(spec: CommerceAnalytics, home: Home, day: date) -> Path:
 
 def _tables(desk: ServiceDesk, day: date) -> dict[str, pl.DataFrame]:
     paths = {table: desk.path(table, day) for table in TABLES}
-    return {table: pl.read_parquet(path) for table, path in paths.items() if path.is_file()}
+    return {table: read_whole(path) for table, path in paths.items() if path.is_file()}
 
 
 def _quality(found: list[ServiceDesk], days: list[date]) -> pl.DataFrame:
     paths = [desk.days.path("quality", day) for desk in found for day in days]
-    frames = [pl.read_parquet(path) for path in paths if path.is_file()]
+    frames = [read_whole(path) for path in paths if path.is_file()]
     return pl.concat([pl.DataFrame(schema=QUALITY_SCHEMA), *frames])

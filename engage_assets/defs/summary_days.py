@@ -6,12 +6,13 @@ from typing import Any, Final
 
 import dagster as dg
 import polars as pl
+import pyarrow.parquet as pq
 
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
 from engage_assets.defs.desk import Result
 from engage_assets.defs.partitions import partition_date
 from engage_assets.defs.summary_columns import SHEETS
-from engage_assets.defs.summary_desk import Prepared, ServiceDesk
+from engage_assets.defs.summary_desk import Prepared, ServiceDesk, read_whole
 from engage_assets.defs.summary_quality import CHECKS, judged
 from engage_assets.defs.summary_sheets import day_key, day_specs, roll_up_specs
 from engage_assets.domain.summary_spec import CommerceAnalytics, Service
@@ -78,15 +79,14 @@ def tell_days(
 
 def _metadata(desk: ServiceDesk, name: str, day: date, prepared: Prepared) -> dict[str, Any]:
     path = desk.days.path(name, day)
-    rows = pl.scan_parquet(path).select(pl.len()).collect().item()
-    found: dict[str, Any] = file_metadata(path, rows)
+    found: dict[str, Any] = file_metadata(path, pq.read_metadata(path).num_rows)
     if name == "events":
         built = prepared.days.get(day)
         found["duplicates"] = built.duplicates if built else "was made before, and its logs did not change"
-        kinds = pl.scan_parquet(path).group_by("kind").agg(events=pl.len()).sort("kind", nulls_last=True).collect()
+        kinds = read_whole(path, ["kind"]).group_by("kind").agg(events=pl.len()).sort("kind", nulls_last=True)
         found["kinds"] = markdown_table(kinds)
     if name == "quality":
-        found["figures"] = markdown_table(pl.read_parquet(path).drop("service", "date"))
+        found["figures"] = markdown_table(read_whole(path).drop("service", "date"))
     return found
 
 
@@ -106,9 +106,7 @@ def roll_up_assets(spec: CommerceAnalytics, service: Service) -> dg.AssetsDefini
             yield dg.MaterializeResult(
                 asset_key=day_key(service, name),
                 metadata={
-                    "dagster/partition_row_count": sum(
-                        pl.scan_parquet(path).select(pl.len()).collect().item() for path in paths
-                    ),
+                    "dagster/partition_row_count": sum(pq.read_metadata(path).num_rows for path in paths),
                     "months": ", ".join(months) or "no month is over and final yet: atoms are added up",
                     "folder": dg.MetadataValue.path(str(desk.days.path(name, "month").parent)),
                 },

@@ -14,6 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import polars as pl
+import pyarrow.parquet as pq
+
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import (
     DOCUMENTED,
@@ -28,6 +31,7 @@ from engage_assets.home import Home
 from engage_assets.lake import Lake, replacing
 from engage_assets.programs import read_summaries
 from engage_assets.summaries.atoms import DAILY
+from engage_assets.summaries.dialect import Value
 from engage_assets.summaries.engine import Engine, Inputs
 from engage_assets.summaries.silver import Built, arrival_days, days_of_arrival, final_arrival
 from engage_assets.summaries.silver_arrivals import fingerprint_of
@@ -122,11 +126,25 @@ class ServiceDesk:
                     bound = values(TABLES[name], self.service.service, day, windows)
                     began = time.monotonic()
                     try:
-                        rows = engine.run(TABLES[name], bound, self.path(name, day))
+                        rows = self._publish(engine, name, bound, day)
                     except (EngageError, OSError) as error:
                         yield NotMade(name, _words(error), time.monotonic() - began)
                     else:
                         yield Made(name, self.path(name, day), rows, time.monotonic() - began)
+
+    def _publish(self, engine: Engine, table: str, bound: Mapping[str, Value], day: date) -> int:
+        """Put a table in the place of an older one; where both are the same, those who read it stay undisturbed."""
+        path = self.path(table, day)
+        aside = path.with_name(f".{path.name}.made")
+        try:
+            rows = engine.run(TABLES[table], bound, aside)
+            if path.is_file() and path.read_bytes() == aside.read_bytes():
+                path.touch()
+            else:
+                aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+        return rows
 
     def is_current(self, day: date) -> bool:
         """Whether silver and atoms of a day were made of the arrivals as they are."""
@@ -157,8 +175,11 @@ class ServiceDesk:
         """`day`, and the days before it that logs can hold events of."""
         zone, known = self.service.time_zone, set(self.arrivals())
         if not known:
-            return [day]
+            folder = self.home.logs / self.service.service
+            raise EngageError(f"{folder}: there are no logs; put <day>.ndjson (.json, .parquet, or a folder) there")
         first = days_of_arrival(min(known), zone)[0]
+        if day < first:
+            raise EngageError(f"the logs of {self.service.service} begin with {min(known)}: none is of {day}")
         before = (first + number * _DAY for number in range((day - first).days))
         return [*(one for one in before if known.intersection(arrival_days(one, zone))), day]
 
@@ -231,6 +252,14 @@ def desk_of(spec: CommerceAnalytics, home: Home, name: str) -> ServiceDesk:
         return ServiceDesk(spec, spec.service(name), home)
     except KeyError as error:
         raise EngageError(str(error.args[0])) from None
+
+
+def read_whole(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """A Parquet file, opened once: where it is replaced meanwhile, the old one or the new one, never half of each."""
+    with path.open("rb") as file:
+        frame = pl.from_arrow(pq.read_table(file, columns=columns))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def _date(name: str) -> date | None:

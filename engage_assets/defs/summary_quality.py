@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from engage_assets.defs.describe import markdown_table
-from engage_assets.defs.summary_desk import ServiceDesk
+from engage_assets.defs.summary_desk import ServiceDesk, read_whole
 from engage_assets.defs.summary_sheets import day_key
 from engage_assets.domain.summary_spec import CommerceAnalytics
 
@@ -42,7 +42,7 @@ _TOLERATED: Final = 0.01
 
 def judged(desk: ServiceDesk, day: date) -> list[dg.AssetCheckResult]:
     """The results of CHECKS for a business date."""
-    quality = pl.read_parquet(desk.days.path("quality", day))
+    quality = read_whole(desk.days.path("quality", day))
     found = {
         LOGS: _logs(desk, day),
         **{check: _missing(desk.spec, quality, name, words) for name, (check, words) in _MISSING.items()},

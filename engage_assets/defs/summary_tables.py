@@ -12,7 +12,7 @@ from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_
 from engage_assets.defs.desk import Result
 from engage_assets.defs.partitions import DAILY, partition_date
 from engage_assets.defs.summary_days import POOL, tell_days
-from engage_assets.defs.summary_desk import Made, NotMade, ServiceDesk, batches_of, owner_of
+from engage_assets.defs.summary_desk import Made, NotMade, ServiceDesk, batches_of, owner_of, read_whole
 from engage_assets.defs.summary_sheets import (
     describe_table,
     group_of,
@@ -105,7 +105,7 @@ def _result(
     context: dg.AssetExecutionContext, desk: ServiceDesk, made: Made, took: float, deadline: timedelta
 ) -> dg.MaterializeResult[Any]:
     key = table_key(desk.service, made.table)
-    frame = pl.read_parquet(made.path)
+    frame = read_whole(made.path)
     in_time = dg.AssetCheckResult(
         passed=took <= deadline.total_seconds(),
         asset_key=key,

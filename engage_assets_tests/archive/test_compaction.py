@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from engage_assets.archive.avro_files import rewrite
 from engage_assets.archive.batches import Counts, Range, read_range, write_files
 from engage_assets.archive.compaction import compact
-from engage_assets.archive.folder import FolderRoot
+from engage_assets.archive.folder import FolderRoot, FolderSource
 from engage_assets.archive.live import MANIFEST, Known, live_files, partition_of, read_manifest
 from engage_assets.archive.maintenance import MaintenanceRuns
 from engage_assets.archive.rows import REDACTED, redact
 from engage_assets.archive.schemas import SCHEMAS
 from engage_assets.archive.state import Tally, Total
+from engage_assets.archive.worker import run
 from engage_assets.domain.errors import EngageError
 from engage_assets_tests.archive.changes import AT, DEMAND, SALE, change, records
 from engage_assets_tests.archive.upkeep import (
@@ -32,8 +33,9 @@ from engage_assets_tests.archive.upkeep import (
     put_range,
     read_live,
     rows_of,
+    with_root,
 )
-from engage_assets_tests.archive.workers import an_archive
+from engage_assets_tests.archive.workers import Clock, an_archive, write_stream
 
 FOLDER = "data/demand/partition_date=2026-11-20/"
 
@@ -68,6 +70,44 @@ def test_replaced_files_stay_for_their_grace(tmp_path):
     compact(archive, now=NOW + 59, grace=60)
     assert [row["lineage"]["eventId"] for file in listed for row in rows_of(archive.root, file.key)]
     assert compact(archive, now=NOW + 60, grace=60).deleted == 2
+
+
+class SlowRoot(MemoryRoot):
+    """A root whose files take ten minutes each."""
+
+    clock = None
+
+    def put(self, key, content):
+        super().put(key, content)
+        if self.clock is not None and key.endswith(".compacted.avro"):
+            self.clock.now += 600
+
+
+def test_the_grace_begins_when_the_new_file_counts(tmp_path):
+    archive = an_archive(tmp_path, root=SlowRoot(), clock=Clock(NOW))
+    fill(archive, 2)
+    archive.root.clock = archive.clock
+    assert compact(archive, now=NOW, grace=60).partitions == 1
+    assert compact(archive, now=NOW + 659, grace=60).deleted == 0
+    assert compact(archive, now=NOW + 660, grace=60).deleted == 2
+
+
+def test_a_file_that_is_not_committed_yet_is_counted_once(tmp_path):
+    archive = an_archive(tmp_path, clock=Clock(NOW - 30 * 86_400))
+    write_stream(tmp_path / "changes", {"a": [change(DEMAND, event_id="old")]})
+    run(archive)
+    write_stream(tmp_path / "changes", {"b": [change(DEMAND, event_id=f"late{number}") for number in range(2)]})
+    with pytest.raises(Dead):  # files of the range are there, its commit is not
+        run(with_root(archive, Dying(2)))
+
+    assert compact(archive, now=NOW).records == 3
+    write_stream(tmp_path / "more", {"c": [change(DEMAND, event_id="more")]})
+    run(replace(archive, source=FolderSource(tmp_path / "more")))
+    assert compact(archive, now=NOW).records == 4  # the range is pending still
+    run(archive)
+
+    assert live_ids(archive.root) == ["late0", "late1", "more", "old"]
+    assert archive.state.totals()["demand", "2026-11-20"][:2] == (4, 1)
 
 
 def test_the_same_files_become_the_same_bytes(tmp_path):

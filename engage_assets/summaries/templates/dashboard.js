@@ -63,11 +63,11 @@ function tiles({ frames, date }) {
   }
   for (const [name, label] of [["product_ranking", "Cart adds"], ["purchase_analytics", "Purchases"]]) {
     const row = total(name);
-    if (row) made.push(tile(label, inWords("count", row.total_events), `by ${inWords("count", row.unique_users)} users in ${row.window_days} days`));
+    if (row) made.push(tile(label, inWords("count", row.total_events), `by ${plural(row.unique_users, "user")} in ${plural(row.window_days, "day")}`));
   }
-  for (const [name, label, of] of [["search_analytics", "Search click-through", "searching sessions"], ["hourly_traffic", "Cart conversion", "sessions"]]) {
+  for (const [name, label, of] of [["search_analytics", "Search click-through", "searching session"], ["hourly_traffic", "Cart conversion", "session"]]) {
     const row = total(name);
-    if (row) made.push(tile(label, ratio(row), `of ${inWords("count", row.rate_denominator)} ${of} in ${row.window_days} days`));
+    if (row) made.push(tile(label, ratio(row), `of ${plural(row.rate_denominator, of)} in ${plural(row.window_days, "day")}`));
   }
   return made.length ? [el("dl", { class: "tiles" }, ...made)] : [];
 }
@@ -182,7 +182,7 @@ function card(table, choice) {
   if (frame.height) {
     whole.append(el("div", { class: "pair" }, el("div", { class: "pictures" }, ...picturesOf(frame).map(figure)), numbers(frame)), meanings(table));
   } else {
-    whole.append(el("p", { class: "notice" }, "No rows: nothing of the kind was logged in the window."));
+    whole.append(el("p", { class: "lead" }, "No rows: nothing of the kind was logged in the window."));
   }
   return whole;
 }

@@ -116,7 +116,7 @@ function along(at, series, { form = "line", heading = "", height = 190, says }) 
           tip(String(at[dataIndex]), series.map(({ label, kind, values }) => `${label}: ${inWords(kind, values[dataIndex])}`)),
       },
       xAxis: names(look, { data: at.map(String), boundaryGap: form === "bar", axisLabel: { formatter: shortened } }),
-      yAxis: amounts(look, series[0].kind, { min: 0, max: series[0].kind === "percent" ? top : null }),
+      yAxis: amounts(look, series[0].kind, { min: 0, ...upTo100(series, look) }),
       series: series.map(({ label, color, values, opacities }) => ({
         type: form,
         name: label,
@@ -135,7 +135,11 @@ function along(at, series, { form = "line", heading = "", height = 190, says }) 
 }
 
 /** Shares that come near it are drawn up to 100 %. */
-const top = ({ max }) => (max > 80 && max <= 100 ? 100 : null);
+function upTo100(series, look) {
+  const highest = Math.max(...series.flatMap(({ values }) => values));
+  return series[0].kind === "percent" && highest > 80 && highest <= 100 ? { max: 100, interval: look.isNarrow ? 50 : 25 } : {};
+}
+
 const shortened = (label) => (/^\d{4}-\d\d-\d\d$/.test(label) ? shortDay(label) : label);
 
 /** Columns of a frame as series of a picture. */
