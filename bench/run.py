@@ -1,13 +1,15 @@
 """The benchmark: figures against rivals, as ratios of one run. `make bench` calls it; the docs hold its tables.
 
-usage: python bench/run.py [batch|learning|archive|delivery …], default: all parts.
+usage: python bench/run.py [batch|learning|archive|summaries|delivery …], default: all parts.
 
 Each figure is the median of three fresh processes (one at 5,000,000 deliveries). CPU is user plus system time of the
 process, imports included. Data lie in .bench/ and are made once (bench/generate.py).
 """
 
+import importlib.util
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -280,6 +282,44 @@ def surge() -> list[str]:
     ]  # fmt: skip
 
 
+def has_spark() -> bool:
+    """Whether PySpark and Java are there."""
+    return importlib.util.find_spec("pyspark") is not None and shutil.which("java") is not None
+
+
+def summaries(folder: Path, events: str = "2000000") -> list[str]:
+    """The summary tables beside decoding, raw maps and PySpark; a day's run; silver beside parsing."""
+    place = str(folder / "summaries")
+    one("summaries.py", "make", place, events)
+    ways = ["tables", "decode", "raw", *(["spark"] if has_spark() else [])]
+    found = {way: one("summaries.py", way, place, events) for way in ways}
+    answers = {way: told["answer"] for way, told in found.items() if "answer" in told}
+    assert len(set(answers.values())) == 1, f"the ways give different tables: {answers}"
+    ours, decoded = found["tables"], found["decode"]
+    ratio = {way: told["cpu"] / ours["cpu"] for way, told in found.items()}
+    lines = [
+        line(
+            f"16 tables of a service and day, {int(events):,} events of two services in 90 days",
+            f"{ours['cpu']:.2f} CPU s, {ours['max_rss_mib']:,} MiB; {1 / ratio['decode']:.2f} times decoding",
+            "2 times, 1,536 MiB",
+            f"decoding {decoded['cpu']:.2f} s, all at once {decoded['once']:.2f} s",
+        ),
+        line("the same from raw maps", f"{ratio['raw']:.1f} times as much", "5", f"{found['raw']['cpu']:.1f} CPU s"),
+    ]
+    if "spark" in found:
+        figure, beside = f"{ratio['spark']:.0f} times as much", f"{found['spark']['cpu']:.0f} CPU s, once, cold"
+        lines.append(line("the same on PySpark, local[2]", figure, "15", beside))
+    day = one("summaries.py", "daily", place, events)
+    beside = f"{day['cpu_90']:.2f} and {day['cpu_180']:.2f} CPU s, {day['max_rss_mib']:,} MiB; {day['days_made']} dates"
+    lines.append(line("a day's run, 180 kept days to 90", f"{day['ratio']:.2f}", "0.8 to 1.2", beside))
+    silver = one("summaries.py", "silver", place, "500000")
+    figure = f"{silver['to_maps']:.2f} times parsing"
+    beside = f"{silver['megabytes']} MB: {silver['silver']:.1f} CPU s, parsing to maps {silver['maps']:.1f}"
+    beside += f", to columns as guessed {silver['guessed']:.1f}"
+    lines.append(line("silver from NDJSON", figure, "2", beside))
+    return lines
+
+
 def batch(folder: Path) -> list[str]:  # noqa: ARG001 - parts are called alike
     """The whole batch and its filters."""
     small, big = home_of(500_000), home_of(5_000_000)
@@ -304,6 +344,11 @@ def archiving(folder: Path) -> list[str]:
     return [heading("demand archive"), *archive(folder), *questions(folder), *surge()]
 
 
+def summarising(folder: Path) -> list[str]:
+    """Commerce and behaviour summaries."""
+    return [heading("summaries of log events"), *summaries(folder)]
+
+
 def delivering(folder: Path) -> list[str]:
     """Sends, the store and the service."""
     lines = [heading("delivery and serving"), *sending(), *stores(folder)]
@@ -317,7 +362,7 @@ def heading(name: str) -> str:
     return f"| {name} | figure | target | beside it |\n|---|---|---|---|"
 
 
-PARTS = {"batch": batch, "learning": learning, "archive": archiving, "delivery": delivering}
+PARTS = {"batch": batch, "learning": learning, "archive": archiving, "summaries": summarising, "delivery": delivering}
 
 
 def main() -> None:

@@ -45,20 +45,20 @@ def desk(root: Path) -> Any:
 
 
 def make(folder: Path, events: int) -> None:
-    """Homes that keep 180 days and the last 90 of them, where they are not there whole."""
+    """Homes that keep 180 days and the last 90 of them, where they are missing or were made by other SQL."""
     from engage_assets.sample.logs import Plan, service_logs, write_parquet
 
-    if (folder / "made").exists():
-        return
-    shutil.rmtree(folder, ignore_errors=True)
     long, short = folder / str(LONG), folder / str(SHORT)
-    logs = desk(long).home.logs / SERVICE
-    logs.mkdir(parents=True)
-    for day, table in service_logs(SERVICE, Plan(7, LAST - LONG * DAY, LAST, events * LONG // SHORT)):
-        write_parquet(logs / f"{day}.parquet", table)
-    print("logs", file=sys.stderr)
+    if not (folder / "made").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        logs = desk(long).home.logs / SERVICE
+        logs.mkdir(parents=True)
+        for day, table in service_logs(SERVICE, Plan(7, LAST - LONG * DAY, LAST, events * LONG // SHORT)):
+            write_parquet(logs / f"{day}.parquet", table)
     desk(long).prepare(LAST)
-    link(long, short, lambda path: path.stem >= str(LAST - SHORT * DAY) and not path.parent.name.startswith("month_"))
+    if not (folder / "made").exists():
+        first = str(LAST - SHORT * DAY)
+        link(long, short, lambda path: path.stem >= first and not path.parent.name.startswith("month_"))
     desk(short).prepare(LAST)
     (folder / "made").touch()
 

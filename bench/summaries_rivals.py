@@ -121,8 +121,7 @@ def raw(folder: Path) -> tuple[float, str]:
         events = bound(sql_text("silver/events"), instants | {"service": ours.SERVICE})
         at_seoul = "CAST(near.event_time + INTERVAL 9 HOURS AS DATE)"
         events = events.replace("CAST($day AS DATE)", at_seoul).replace(":offset", str(9 * 3600))
-        # The order in files is for what reads them later.
-        run(connection, f"CREATE TEMP TABLE events AS {events[: events.rindex('ORDER BY')]}")
+        run(connection, f"CREATE TEMP TABLE events AS {events}")
         engine._inputs = atoms()  # noqa: SLF001 - as above
         found = [
             (name, [tuple(row.values()) for row in engine.result(table, values(table, ours.SERVICE, last)).to_pylist()])
@@ -136,10 +135,11 @@ def maps(files: list[Path]) -> str:
     names = AttributeNames()
     fields = ", ".join(f"{quoted(name)}: attributes[{quoted(name)}]" for name in names.all)
     day = "CAST(parse_filename(filename, true) AS DATE)"
+    paths = ", ".join(quoted(str(path)) for path in files)
     reader = (
         f'SELECT 0 AS file, {day} AS arrival, "timestamp" AS instant, CAST(NULL AS VARCHAR) AS "timestamp", body,'
-        f" record_id, {{{fields}}} AS attributes, resource['service.name'] AS service_name, CAST(NULL AS VARCHAR) AS fingerprint,"
-        f" false AS is_blank FROM read_parquet([{', '.join(quoted(str(path)) for path in files)}], filename = true)"
+        f" record_id, {{{fields}}} AS attributes, resource['service.name'] AS service_name,"
+        f" CAST(NULL AS VARCHAR) AS fingerprint, false AS is_blank FROM read_parquet([{paths}], filename = true)"
     )
     return raw_relation([reader], EventNames(), names).replace("fingerprint,", "fingerprint, arrival, instant,", 1)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import click
@@ -17,7 +17,7 @@ from engage_assets.cli import main
 from engage_assets.defs.abilities import abilities
 from engage_assets.defs.delivery_checks import NAMES
 from engage_assets.defs.sheets import program_sheets
-from engage_assets.domain import archive_spec, channel_specs, feature_views, filter_specs, program
+from engage_assets.domain import archive_spec, channel_specs, feature_views, filter_specs, program, summary_spec
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.reasons import EXPLANATIONS, REASONS, SEND_REASONS
 from engage_assets.domain.tables import (
@@ -70,6 +70,14 @@ SECTIONS: dict[str, list[type[BaseModel]]] = {
     "`demandArchive.retentionDays`": [archive_spec.RetentionDays],
     "`demandArchive.drain`": [archive_spec.Drain],
     "`demandArchive.errorSpike`": [archive_spec.ErrorSpike],
+    "`commerceAnalytics`": [summary_spec.CommerceAnalytics],
+    "`commerceAnalytics.services[]`": [summary_spec.Service],
+    "`commerceAnalytics.events`": [summary_spec.EventNames],
+    "`commerceAnalytics.attributes`": [summary_spec.AttributeNames],
+    "`commerceAnalytics.tables.<table>`": [summary_spec.TableSpec],
+    "`commerceAnalytics.behaviour`": [summary_spec.Behaviour],
+    "`commerceAnalytics.commerce`": [summary_spec.Commerce],
+    "`commerceAnalytics.commerce.batches[]`": [summary_spec.Batch],
     "`filterChain[]`": [],  # its keys are the same for all filters, see test_filters_and_channels_share_their_keys
 }
 """Headings of docs/program-files.md, and the model whose keys the table below one states."""
@@ -123,10 +131,14 @@ def default_of(field: FieldInfo) -> str:
     if field.is_required():
         return "**required**"
     value = field.default
-    if value in (None, (), PydanticUndefined) or isinstance(value, BaseModel):
+    first = value[0] if isinstance(value, tuple) and value else value
+    if value in (None, (), PydanticUndefined) or isinstance(first, BaseModel):
         return "–"
     if isinstance(value, timedelta):
-        return f"`{value // timedelta(hours=1)}h`"
+        hours, minutes = divmod(value // timedelta(minutes=1), 60)
+        return f"`{hours * 60 + minutes}min`" if minutes else f"`{hours}h`"
+    if isinstance(value, time):
+        return f"`{value:%H:%M}`"
     return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
 
 
@@ -141,7 +153,8 @@ def test_every_key_of_a_program_file_is_documented_with_its_default(heading, mod
 def test_every_section_of_a_program_file_is_documented():
     defined = program.Program.model_json_schema(by_alias=True)["$defs"]
     shared = {name for name in defined if name.endswith(("Filter", "Channel")) or name == "NoParameters"}
-    beside = archive_spec.DemandArchive.model_json_schema(by_alias=True)["$defs"].keys() | {"DemandArchive"}
+    singles = (archive_spec.DemandArchive, summary_spec.CommerceAnalytics)
+    beside = {name for model in singles for name in (*model.model_json_schema(by_alias=True)["$defs"], model.__name__)}
     assert {model.__name__ for models in SECTIONS.values() for model in models} | shared == {
         *defined,
         *beside,

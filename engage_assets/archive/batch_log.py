@@ -81,6 +81,15 @@ class BatchLog:
             for row in rows
         ]
 
+    def committed(self, where: Range) -> Counts | None:
+        """What a range left behind that was committed last; None where it was not, or batches of then are dropped."""
+        rows = self._file.rows(
+            "SELECT read, archived, errors, duplicates, redacted FROM batch"
+            " WHERE stream = ? AND shard = ? AND first = ? AND last = ? ORDER BY id DESC LIMIT 1",
+            (where.stream, where.shard, where.first, where.last),
+        )
+        return Counts(*rows[0]) if rows else None
+
     def newest_batch(self) -> int:
         """The number of the latest batch; 0 where there was none."""
         ((number,),) = self._file.rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'batch'")
@@ -89,6 +98,21 @@ class BatchLog:
     def days(self) -> list[DayDone]:
         """Sums of each day, the first day first."""
         return [DayDone(day, number, Counts(*counts)) for day, number, *counts in self._file.rows(_DAYS)]
+
+    def errors_there(self) -> int:
+        """How many error files must lie there: each refused record has one, less those that were taken away."""
+        ((number,),) = self._file.rows(
+            "SELECT coalesce((SELECT sum(errors) FROM day), 0) - coalesce((SELECT number FROM errors_taken), 0)"
+        )
+        return int(number)
+
+    def take_errors(self, number: int) -> None:
+        """Note that error files are about to be taken away for good."""
+        with self._file.writing() as database:
+            database.execute(
+                "INSERT INTO errors_taken VALUES (1, ?) ON CONFLICT DO UPDATE SET number = number + excluded.number",
+                (number,),
+            )
 
     def totals(self) -> dict[Partition, Total]:
         """What each partition holds."""

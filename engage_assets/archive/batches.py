@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
@@ -23,6 +23,8 @@ from engage_assets.archive.rows import Row, row_of
 from engage_assets.archive.times import file_time, iso
 
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "engage:demand-archive")
+Form = Literal["json", "text", "base64", "beginning"]
+"""How an error file holds a record: by itself a record may look like any of them."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class ErrorFile:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the records of a range: read = archived + errors + duplicates."""
+    """What became of the records of a range, each counted for itself: read = archived + errors + duplicates."""
 
     read: int = 0
     archived: int = 0
@@ -198,22 +200,29 @@ def write_files(reading: Reading, fresh: Sequence[bool] | None = None) -> Files:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in sorted(rows, key=attrgetter("changed_at")):
         groups.setdefault((row.type, row.partition_date), []).append(row)
+    data = tuple(_data_file(reading, *group, rows) for group, rows in sorted(groups.items()))
+    errors = tuple(_error_file(reading.range, refusal) for refusal in reading.refusals)
     return Files(
-        data=tuple(_data_file(reading, *group, rows) for group, rows in sorted(groups.items())),
-        errors=tuple(_error_file(reading.range, refusal) for refusal in reading.refusals),
+        data=data,
+        errors=errors,
         counts=Counts(
             read=reading.read,
-            archived=len(rows),
-            errors=len(reading.refusals),
-            duplicates=reading.read - len(rows) - len(reading.refusals),
+            archived=sum(file.records for file in data),
+            errors=len(errors),
+            duplicates=reading.duplicates + len(reading.entries) - len(rows),
             redacted=sum(row.is_redacted for row in rows),
         ),
         messages=Counter(refusal.message for refusal in reading.refusals),
     )
 
 
+def data_name(where: Range, kind: str, partition_date: str) -> uuid.UUID:
+    """The uuid in the name of a range's file of a partition."""
+    return where.uuid(kind, partition_date)
+
+
 def _data_file(reading: Reading, kind: str, partition_date: str, rows: Sequence[Row]) -> DataFile:
-    name = reading.range.uuid(kind, partition_date)
+    name = data_name(reading.range, kind, partition_date)
     return DataFile(
         key=f"data/{kind}/partition_date={partition_date}/{file_time(reading.at)}-{name}.avro",
         content=container(kind, [row.values for row in rows], name.bytes),
@@ -225,31 +234,33 @@ def _data_file(reading: Reading, kind: str, partition_date: str, rows: Sequence[
 
 def _error_file(where: Range, refusal: Refusal) -> ErrorFile:
     name = where.uuid("error", refusal.position)
+    form, event = _original(refusal.record)
     content = {
         "timestamp": iso(refusal.at),
         "error": {"message": refusal.message},
         "position": {"stream": where.stream, "shard": where.shard, "sequenceNumber": refusal.sequence},
-        "events": [_original(refusal.record)],
+        "events": [event],
+        "forms": [form],
     }
     return ErrorFile(f"{file_time(refusal.at)}-{name}.json", orjson.dumps(content) + b"\n")
 
 
-def _original(record: Record) -> Any:
-    """The record as it came: itself where it is JSON, a text where it is UTF-8, else in base64.
+def _original(record: Record) -> tuple[Form, Any]:
+    """The record as it came, and in which form: itself where it is JSON, a text where it is UTF-8, else in base64.
 
     Of a record that is too large to be held, its beginning and its size.
     """
     if record.size is not None:
-        return {"beginning": _text(record.data), "size": record.size}
+        return "beginning", {"beginning": _text(record.data)[1], "size": record.size}
     try:
         orjson.loads(record.data)
     except orjson.JSONDecodeError:
         return _text(record.data)
-    return orjson.Fragment(record.data)
+    return "json", orjson.Fragment(record.data)
 
 
-def _text(data: bytes) -> Any:
+def _text(data: bytes) -> tuple[Form, Any]:
     try:
-        return data.decode()
+        return "text", data.decode()
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(data).decode()}
+        return "base64", {"base64": base64.b64encode(data).decode()}

@@ -48,7 +48,9 @@ class Certificate:
     in_flight: int = 0
     """Ranges that a worker had begun and not finished in time."""
     unreadable: list[str] = field(default_factory=list)
-    """Exports that could not be read."""
+    """Paths of exports that could not be read."""
+    postponed: list[str] = field(default_factory=list)
+    """Places that were left as they are, for they hold what has to be looked for in those that are not clean yet."""
     not_covered: list[str] = field(default_factory=list)
     """What no erasure reaches, in words."""
     tool: str = field(default_factory=lambda: f"engage-assets {version('engage-assets')}")
@@ -56,7 +58,9 @@ class Certificate:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left; if not, run the erasure again."""
-        return not (self.in_flight or self.unreadable or any(one.left for one in self.scanned.values()))
+        return not (
+            self.in_flight or self.unreadable or self.postponed or any(one.left for one in self.scanned.values())
+        )
 
     def stated(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -71,6 +75,7 @@ class Certificate:
             "keptOfOthers": self.kept_of_others,
             "inFlight": self.in_flight,
             "unreadable": self.unreadable,
+            "postponed": self.postponed,
             "notCovered": self.not_covered,
         }
 

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from engage_assets.archive.batches import data_name
 from engage_assets.archive.handle import Archive
 from engage_assets.archive.joining import Joined, join
 from engage_assets.archive.live import (
@@ -155,7 +156,7 @@ def _count(archive: Archive, partition: Partition, files: int, replaced: Collect
     Only by what compaction changed where a worker added a file meanwhile, and where a range that is not committed has
     one among the replaced: its commit is still to come and adds it. The order of the three looks is what makes it so.
     """
-    begun = {str(one.pending.uuid(*partition)) for one in archive.state.shards() if one.pending is not None}
+    begun = {str(data_name(one.pending, *partition)) for one in archive.state.shards() if one.pending is not None}
     total = archive.state.totals().get((partition.type, partition.date), Total(0, 0))
     is_begun = any(key.endswith(tuple(f"-{name}.avro" for name in begun)) for key in replaced)
     if is_begun or len(live_below(archive.root, partition.folder)) != 1:

@@ -95,8 +95,8 @@ class DynamoDBSource:
         place = f"position {after}" if after else "the position it was read to"
         return EngageError(
             f"dynamodb:{self.table}: {shard} holds nothing of {place} any more (a stream keeps 24 hours), so records"
-            " are lost: archive an export of the table, take the shard's checkpoint out of the state to go on with the"
-            " oldest record, and keep a worker running"
+            f" are lost: archive an export of the table, go on with the oldest record (`engage archive forget-position"
+            f" {shard}`), and keep a worker running"
         )
 
     def _ask(self, operation: Callable[..., Any], shard: str = "", **arguments: Any) -> dict[str, Any]:

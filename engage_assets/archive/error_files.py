@@ -5,21 +5,32 @@ import binascii
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import zip_longest
+from typing import Any, Final, get_args
 
+from engage_assets.archive.batches import Form
 from engage_assets.archive.mentions import Mention, Unreadable
-from engage_assets.archive.ports import Record, Root
+from engage_assets.archive.ports import Record, Root, Stored
 from engage_assets.domain.errors import EngageError
 
 Stated = dict[str, Any]
 """An error file as it was parsed."""
 CORRECTED: Final = "corrected"
 """Where a corrected copy of the events stands, beside the originals."""
+FORMS: Final = "forms"
+"""Where the form of each event stands."""
+_FORMS: Final = frozenset(get_args(Form))
+_HOLDERS: Final = ("events", CORRECTED)
+
+
+def stored_errors(errors: Root) -> Iterator[Stored]:
+    """All error files, by key. Raises OSError."""
+    return (file for file in errors.stored() if file.key.endswith(".json") and "/" not in file.key)
 
 
 def error_keys(errors: Root) -> list[str]:
     """The keys of all error files, the oldest first."""
-    return [file.key for file in errors.stored() if file.key.endswith(".json") and "/" not in file.key]
+    return [file.key for file in stored_errors(errors)]
 
 
 def read_error(errors: Root, key: str) -> Stated:
@@ -43,17 +54,34 @@ def error_bytes(stated: Stated) -> bytes:
     return json.dumps(stated, separators=(",", ":")).encode() + b"\n"
 
 
-def event_record(event: Any, position: str, sequence: str | None) -> Record:
-    """An event of an error file as the record that it was; of one that was cut off, its beginning and size."""
-    if isinstance(event, dict) and event.keys() == {"beginning", "size"} and type(event["size"]) is int:
-        return Record(position, _raw(event["beginning"]), sequence, size=event["size"])
-    return Record(position, _raw(event), sequence)
+def events_of(stated: Stated, name: str = "events") -> list[tuple[Any, Form | None]]:
+    """Events of an error file with their forms; None where none is stated: files of an older form, corrected copies."""
+    forms: Any = stated.get(FORMS) if name == "events" else None
+    known = forms if isinstance(forms, list) else []
+    return [(event, form if form in _FORMS else None) for event, form in zip_longest(stated[name], known)][
+        : len(stated[name])
+    ]
 
 
-def _raw(event: Any) -> bytes:
-    if isinstance(event, str):
+def event_record(event: Any, form: Form | None, position: str, sequence: str | None) -> Record:
+    """An event of an error file as the record that it was; of one that was cut off, its beginning and size.
+
+    Without a form it is taken for what it looks like.
+    """
+    if form in {None, "beginning"} and _is_beginning(event):
+        return Record(position, _raw(event["beginning"], None), sequence, size=event["size"])
+    return Record(position, _raw(event, form), sequence)
+
+
+def _is_beginning(event: Any) -> bool:
+    return isinstance(event, dict) and event.keys() == {"beginning", "size"} and type(event["size"]) is int
+
+
+def _raw(event: Any, form: Form | None) -> bytes:
+    if isinstance(event, str) and form != "json":
         return event.encode("utf-8", "surrogatepass")
-    if isinstance(event, dict) and event.keys() == {"base64"} and isinstance(event["base64"], str):
+    is_packed = isinstance(event, dict) and event.keys() == {"base64"} and isinstance(event["base64"], str)
+    if is_packed and form != "json":
         try:
             return base64.b64decode(event["base64"], validate=True)
         except binascii.Error:
@@ -108,13 +136,25 @@ def clean_errors(errors: Root, mention: Mention, renew: Callable[[], None]) -> C
 
 def clean_error(errors: Root, key: str, stated: Stated, mention: Mention, done: Cleaned) -> Stated:
     """Clean one error file of a fan; returns what it states now. Raises OSError."""
-    changed = {name: _clean(events, stated["position"], mention, done) for name, events in _events(stated)}
-    if changed == dict(_events(stated)):
-        return stated
-    cleaned = {**stated, **changed}
-    errors.put(key, error_bytes(cleaned))
-    done.files += 1
+    cleaned = cleaned_error(stated, mention, done)
+    if cleaned != stated:
+        errors.put(key, error_bytes(cleaned))
+        done.files += 1
     return cleaned
+
+
+def cleaned_error(stated: Stated, mention: Mention, done: Cleaned) -> Stated:
+    """An error file without the personal values of a fan; the same where it has none; pure."""
+    changed: Stated = {}
+    for name in _HOLDERS:
+        if isinstance(stated.get(name), list):
+            before = events_of(stated, name)
+            after = [_cleaned(*one, stated["position"], mention, done) for one in before]
+            if after != before:
+                changed[name] = [event for event, _ in after]
+                if name == "events" and FORMS in stated:
+                    changed[FORMS] = [form for _, form in after]
+    return {**stated, **changed}
 
 
 def errors_naming(errors: Root, mention: Mention) -> Iterator[tuple[str, Stated]]:
@@ -131,25 +171,16 @@ def errors_naming(errors: Root, mention: Mention) -> Iterator[tuple[str, Stated]
                 raise
 
 
-def _events(stated: Stated) -> Iterator[tuple[str, list[Any]]]:
-    return ((name, stated[name]) for name in ("events", CORRECTED) if isinstance(stated.get(name), list))
-
-
-def _clean(events: list[Any], position: Any, mention: Mention, done: Cleaned) -> list[Any]:
-    return [_cleaned(event, position, mention, done) for event in events]
-
-
-def _cleaned(event: Any, position: Any, mention: Mention, done: Cleaned) -> Any:
-    record = event_record(event, "", None)
+def _cleaned(event: Any, form: Form | None, position: Any, mention: Mention, done: Cleaned) -> tuple[Any, Form | None]:
     try:
-        data = _redacted(record, mention)
+        data = _redacted(event_record(event, form, "", None), mention)
     except Unreadable:
         done.records, done.replaced = done.records + 1, done.replaced + 1
-        return {"erased": position}
+        return {"erased": position}, "json"
     if data is None:
-        return event
+        return event, form
     done.records += 1
-    return data.decode() if isinstance(event, str) else json.loads(data)
+    return (data.decode(), form) if isinstance(event, str) else (json.loads(data), "json")
 
 
 def _redacted(record: Record, mention: Mention) -> bytes | None:
@@ -164,6 +195,5 @@ def _redacted(record: Record, mention: Mention) -> bytes | None:
 def has_left(stated: Stated, mention: Mention) -> int:
     """How many events of an error file still hold something personal of the fan."""
     done = Cleaned()
-    for _, events in _events(stated):
-        _clean(events, stated["position"], mention, done)
+    cleaned_error(stated, mention, done)
     return done.records

@@ -1,6 +1,7 @@
 """Query results that were saved as CSV or Parquet: cleaned of a fan, each file replaced as a whole."""
 
-from collections.abc import Iterable
+import glob
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,24 +27,28 @@ class Exports:
     gone: int = 0
     """Files that were not there any more."""
     unreadable: list[str] = field(default_factory=list)
-    """Names of files that are neither CSV nor Parquet, or broken: look at them yourself."""
+    """Paths of files that are neither CSV nor Parquet, or broken: look at them yourself."""
 
 
-def clean_exports(paths: Iterable[Path], mention: Mention) -> Exports:
-    """Take a fan's personal values out of exports.
+def clean_exports(paths: Iterable[Path], mention: Mention, renew: Callable[[], None]) -> Exports:
+    """Take a fan's personal values out of exports; `renew` prolongs the lease before each.
 
     In a row that names the fan, fields of a personal name; anywhere else, texts that have one of `mention.values` in
-    them; never in a row of another fan (one with another id in a column fanId). Raises OSError.
+    them; never in a row of another fan (one with another id in a column fanId). What a writer that died left beside one
+    goes. Raises OSError, LeaseLost.
     """
     done = Exports()
     for path in paths:
-        if not path.exists():
-            done.gone += 1
-            continue
+        renew()
+        for aside in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            aside.unlink(missing_ok=True)
         try:
             frame = read_export(path)
+        except FileNotFoundError:
+            done.gone += 1
+            continue
         except (pl.exceptions.PolarsError, ValueError):
-            done.unreadable.append(path.name)
+            done.unreadable.append(str(path))
             continue
         cleaned, rows = clean_frame(frame, mention)
         if rows:
@@ -53,7 +58,9 @@ def clean_exports(paths: Iterable[Path], mention: Mention) -> Exports:
 
 
 def read_export(path: Path) -> pl.DataFrame:
-    """An export; of CSV every field as a text. Raises PolarsError, ValueError where it is none."""
+    """An export; of CSV every field as a text. Raises FileNotFoundError; PolarsError, ValueError where it is none."""
+    if not path.exists():
+        raise FileNotFoundError(path)
     if path.suffix.lower() == ".csv":
         return pl.read_csv(path, infer_schema=False)
     if path.suffix.lower() == ".parquet":

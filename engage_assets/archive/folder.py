@@ -3,7 +3,7 @@
 import errno
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import BinaryIO, Final, NamedTuple
 import orjson
 
 from engage_assets.archive.envelopes import LARGEST_RECORD
+from engage_assets.archive.marks import is_marked, last_mark, mark_of
 from engage_assets.archive.ports import Page, Record, Shard, Stored
 from engage_assets.domain.errors import EngageError
 
@@ -33,6 +34,10 @@ class _Place(NamedTuple):
     """Whether the line had no newline yet."""
     file: int = 0
     """The inode: another one after an erasure wrote the file again, with lines of other lengths."""
+    start: int = 0
+    """Where the line begins."""
+    mark: str | None = None
+    """What its change is known by."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,20 @@ class FolderSource:
         """The folder's name."""
         return self.folder.resolve().name
 
+    @property
+    def place(self) -> str:
+        """The whole path of the folder."""
+        return str(self.folder.resolve())
+
+    def mark(self, records: Sequence[Record]) -> tuple[str, str] | None:
+        """Position and mark of the last change among the last records."""
+        return last_mark(records)
+
+    def recognize(self, shard: str, position: str, mark: str) -> None:
+        """See that a line is still the change of a mark; an erasure may have written it again. Raises EngageError."""
+        with suppress(FileNotFoundError), (self.folder / shard).open("rb") as file:
+            self._places[shard] = _find_again(file, int(position), mark, self.folder / shard)
+
     def shards(self) -> list[Shard]:
         """One for each file, by name."""
         return [Shard(path.name) for path in sorted(self.folder.iterdir()) if path.suffix in _SUFFIXES]
@@ -64,11 +83,10 @@ class FolderSource:
             raise EngageError(f"{self.folder / shard}: gone after line {after}; put it back") from None
 
     def _page(self, file: BinaryIO, shard: str, after: int, limit: int) -> Page:
-        place, inode = self._places.get(shard), os.fstat(file.fileno()).st_ino
-        if place is None or place.line != after or place.file != inode:
-            place = _find(file, after, self.folder / shard)._replace(file=inode)
+        place = self._start(file, shard, after)
         _go_behind(file, place, self.folder / shard)
         records: list[Record] = []
+        end = file.tell()
         left = PAGE_BYTES
         is_partial = False
         for record, is_open in _lines(file, after + 1):
@@ -76,12 +94,25 @@ class FolderSource:
                 is_partial = True
                 break
             records.append(record)
-            place = _Place(int(record.position), file.tell(), is_open, inode)
+            start, end = end, file.tell()
+            place = _Place(int(record.position), end, is_open, place.file, start)
             left -= len(record.data)
             if len(records) == limit or left <= 0:
                 break
-        self._places[shard] = place
+        self._places[shard] = place._replace(mark=mark_of(records[-1])) if records else place
         return Page(records, is_partial=is_partial)
+
+    def _start(self, file: BinaryIO, shard: str, after: int) -> _Place:
+        """The end of a line, which is still the one that was read."""
+        place, inode = self._places.get(shard), os.fstat(file.fileno()).st_ino
+        if place is None or place.line != after:
+            return _find(file, after, self.folder / shard)._replace(file=inode)
+        if place.file != inode:
+            return _find_again(file, after, place.mark, self.folder / shard)
+        if place.mark is not None and not place.is_open:
+            file.seek(place.start)
+            _expect(file, after, place.mark, self.folder / shard)
+        return place
 
 
 def _lines(file: BinaryIO, number: int) -> Iterator[tuple[Record, bool]]:
@@ -130,6 +161,29 @@ def _find(file: BinaryIO, line: int, path: Path) -> _Place:
     return _Place(0, 0, is_open=False)
 
 
+def _find_again(file: BinaryIO, line: int, mark: str | None, path: Path) -> _Place:
+    """The end of a line that must be the change of a mark."""
+    start = 0
+    if line and mark is not None:
+        start = _find(file, line - 1, path).offset
+        file.seek(start)
+        _expect(file, line, mark, path)
+        file.seek(0)
+    inode = os.fstat(file.fileno()).st_ino
+    return _find(file, line, path)._replace(file=inode, start=start, mark=mark)
+
+
+def _expect(file: BinaryIO, line: int, mark: str, path: Path) -> None:
+    """Raise EngageError where the line that one stands before is another change; none is no concern of this."""
+    for record, _ in _lines(file, line):
+        if is_marked(record, mark):
+            return
+        raise EngageError(
+            f"{path}: another file of this name: line {line} is another change than the one that was read there; give"
+            " new changes a file of a new name, and put the former one back"
+        )
+
+
 def _open_end(file: BinaryIO, count: int, offset: int, line: int, path: Path) -> _Place:
     if count == line - 1 and offset:
         file.seek(offset - 1)
@@ -158,6 +212,14 @@ class FolderRoot:
 
     def put(self, key: str, content: bytes) -> None:
         """Make a file durable. Raises OSError."""
+        self._put(key, content, Path.replace)
+
+    def put_new(self, key: str, content: bytes) -> None:
+        """Make a file durable unless one of its key is there. Raises OSError."""
+        with suppress(FileExistsError):
+            self._put(key, content, os.link)
+
+    def _put(self, key: str, content: bytes, publish: Callable[[Path, Path], object]) -> None:
         path = self.folder / key
         self._make(path.parent)
         aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -167,7 +229,7 @@ class FolderRoot:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            aside.replace(path)
+            publish(aside, path)
         finally:
             aside.unlink(missing_ok=True)
         _sync(path.parent)
@@ -193,9 +255,8 @@ class FolderRoot:
 
     def _stored(self, path: Path) -> Stored:
         at = path.stat()
-        return Stored(
-            path.relative_to(self.folder).as_posix(), f"{at.st_ino}-{at.st_mtime_ns}-{at.st_size}", at.st_size
-        )
+        tag = f"{at.st_ino}-{at.st_mtime_ns}-{at.st_size}"
+        return Stored(path.relative_to(self.folder).as_posix(), tag, at.st_size, at.st_mtime)
 
     def delete(self, key: str) -> None:
         """Take a file away. Raises OSError."""

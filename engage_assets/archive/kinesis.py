@@ -53,7 +53,7 @@ class KinesisSource:
             found += answer["Shards"]
             where = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
         self._closed = frozenset(
-            one["ShardId"] for one in found if "EndingSequenceNumber" in one["SequenceNumberRange"]
+            one["ShardId"] for one in found if "EndingSequenceNumber" in one.get("SequenceNumberRange", ())
         )
         return [_shard(one) for one in found]
 

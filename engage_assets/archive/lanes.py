@@ -2,12 +2,13 @@
 
 import logging
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from engage_assets.archive.batches import Files, Range
 from engage_assets.archive.handle import Archive
-from engage_assets.archive.ports import Page, Record, Source
+from engage_assets.archive.ports import Page, Record, Retained, Source
 from engage_assets.archive.ranges import Claimed, claim, finish
 from engage_assets.archive.state import LEASE_SECONDS, Lease, LeaseLost
 from engage_assets.domain.errors import EngageError
@@ -67,6 +68,10 @@ class Lane:
     _looked: float | None = None
     """When the last read began that left nothing unread: what is new came after it."""
     _claimed: Claimed | None = None
+    _mark: tuple[str, str] | None = None
+    """Of a source that is retained: a position of the claimed range, and what the change there is known by."""
+    _is_noted: bool = False
+    """Whether the state says that it stopped."""
     _failures: int = 0
     _empty: int = 0
     _renewed: float = 0.0
@@ -88,6 +93,7 @@ class Lane:
             if self.stopped is not None:
                 _LOG.warning("%s: goes on", self._name)
             self.stopped, self._failures = None, 0
+            self._go_on()
             return files
         return None
 
@@ -135,10 +141,13 @@ class Lane:
         """Find where to go on, and take a range up that was begun. Raises ShardStopped where it cannot be read."""
         assert self.lease is not None
         progress = self.archive.state.progress(self.lease)
-        self._after = progress.checkpoint
+        self._after, self._is_noted = progress.checkpoint, progress.stopped is not None
+        source = self.archive.source
+        if progress.mark is not None and isinstance(source, Retained):
+            source.recognize(self.shard, *progress.mark)
         if progress.pending is not None:
-            records = read_again(self.archive.source, progress.pending, progress.checkpoint, self.archive.batch)
-            self._claimed = claim(self.archive, self.lease, records)
+            records = read_again(source, progress.pending, progress.checkpoint, self.archive.batch)
+            self._claim(records, is_full=False)
             self._after = progress.pending.last
         self._is_placed = True
 
@@ -201,11 +210,26 @@ class Lane:
         self._wait(POLL_SECONDS)
 
     def _archive(self, pause: float) -> Files:
-        assert self.lease is not None
-        self._claimed = claim(self.archive, self.lease, self._held, self.behind_ms)
+        self._claim(self._held, is_full=self._is_full())
         self._renewed = self.archive.timer()
         self._held = []
         return self._finish(pause)
+
+    def _claim(self, records: list[Record], *, is_full: bool) -> None:
+        """Claim a range.
+
+        Behind a full one there is likely more: where the stream does not say how much, the shard is as far behind as
+        the newest change of the range is old.
+        """
+        assert self.lease is not None
+        claimed = claim(self.archive, self.lease, records, self.behind_ms)
+        newest = max((entry.row.changed_at for entry in claimed.reading.entries), default=None)
+        if is_full and self.behind_ms is None and newest is not None:
+            self.behind_ms = max(0, round(self.archive.clock() * 1000) - newest // 1000)
+            claimed = replace(claimed, behind_ms=self.behind_ms)
+        source = self.archive.source
+        self._mark = source.mark(records) if isinstance(source, Retained) else None
+        self._claimed = claimed
 
     def _finish(self, pause: float) -> Files:
         assert self.lease is not None
@@ -214,6 +238,9 @@ class Lane:
         files = finish(self.archive, self.lease, self._claimed, keep=self._keep, pool=self.pool)
         self._renewed = self.archive.timer()
         self._claimed = None
+        if self._mark is not None:
+            with suppress(OSError, LeaseLost):  # the next step finds out by itself; the former mark is as true
+                self.archive.state.mark(self.lease, *self._mark, self.archive.clock())
         _tell(where, files)
         self._wait(pause)
         return files
@@ -236,8 +263,18 @@ class Lane:
     def _stop(self, why: str) -> None:
         _LOG.error("%s", why)
         self.stopped = why
+        if self.lease is not None:
+            with suppress(OSError):  # the log has it
+                self.archive.state.stop(self.lease, why, self.archive.clock())
         self.close()
         self._wait(AGAIN_SECONDS)
+
+    def _go_on(self) -> None:
+        """Take the note that it stopped out of the state."""
+        if self._is_noted and self.lease is not None:
+            with suppress(OSError, LeaseLost):  # tried again by the next step
+                self.archive.state.go_on(self.lease, self.archive.clock())
+                self._is_noted = False
 
     def _let_go(self) -> None:
         self.lease, self._claimed, self._held = None, None, []

@@ -1,13 +1,22 @@
-"""Error files that came after an erasure and name the fan: found for all erased fans in one pass."""
+"""Error files that come after an erasure and name the fan: found for all erased fans in one pass, new ones at once."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
 import polars as pl
 
-from engage_assets.archive.error_files import Cleaned, clean_error, error_keys, parse_error
+from engage_assets.archive.batches import ErrorFile
+from engage_assets.archive.error_files import (
+    Cleaned,
+    clean_error,
+    cleaned_error,
+    error_bytes,
+    error_keys,
+    parse_error,
+)
 from engage_assets.archive.mentions import Mention, searchable
 from engage_assets.archive.ports import Root
 
@@ -33,6 +42,29 @@ def clean_late_errors(errors: Root, fan_ids: Collection[str], renew: Callable[[]
             for fan in sorted(fans):
                 stated = clean_error(errors, key, stated, mentions[fan], done)
     return done
+
+
+def cleaned_files(files: Sequence[ErrorFile], fan_ids: Collection[str]) -> tuple[ErrorFile, ...]:
+    """Error files as they may be put: without what is personal of erased fans; pure.
+
+    Raises EngageError where a file that names one of them is no error file.
+    """
+    if not files or not fan_ids:
+        return tuple(files)
+    mentions = {fan: Mention(fan) for fan in fan_ids}
+    named = _named([file.content for file in files], mentions)
+    return tuple(
+        _cleaned(file, [mentions[fan] for fan in sorted(fans)]) for file, fans in zip(files, named, strict=True)
+    )
+
+
+def _cleaned(file: ErrorFile, mentions: Sequence[Mention]) -> ErrorFile:
+    if not mentions:
+        return file
+    before = stated = parse_error(file.content, file.key)
+    for mention in mentions:
+        stated = cleaned_error(stated, mention, Cleaned())
+    return file if stated == before else replace(file, content=error_bytes(stated))
 
 
 def _read(errors: Root, keys: Collection[str]) -> Iterator[tuple[str, bytes]]:

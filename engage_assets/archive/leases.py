@@ -11,6 +11,9 @@ from engage_assets.archive.state_file import Connection, StateFile
 from engage_assets.domain.errors import EngageError
 
 LEASE_SECONDS: Final = 60
+LONGEST_LEASE: Final = 2 * LEASE_SECONDS
+"""One that would hold longer was given before the clock was set back, perhaps to one who is dead: it does not hold. A
+clock that is put right by seconds takes no lease away."""
 OWN_STREAM: Final = "~"
 """The stream of leases that are not about shards: `acquire("~", "maintenance", …)`."""
 REPLAY_SHARD: Final = "errors"
@@ -19,6 +22,10 @@ REPLAY_SHARD: Final = "errors"
 
 class LeaseLost(EngageError):
     """Another worker took the shard over; this one must leave it alone."""
+
+
+class RangePending(LeaseLost):
+    """Another range of the shard is begun and not committed; it comes first."""
 
 
 class Lease(NamedTuple):
@@ -69,7 +76,7 @@ class ShardStatus(NamedTuple):
 
     def has_worker(self, now: float) -> bool:
         """Whether its lease holds."""
-        return self.owner is not None and now < self.leased_until <= now + LEASE_SECONDS
+        return self.owner is not None and now < self.leased_until <= now + LONGEST_LEASE
 
 
 class Shards:
@@ -80,8 +87,7 @@ class Shards:
     def acquire(self, stream: str, shard: str, owner: str, now: float) -> Lease | None:
         """The lease of a shard, or None while another owner's has not run out.
 
-        One that would run out later than a new one was given before the clock was set back: it does not hold, for who
-        gave it may be dead; if not, its token protects the shard.
+        Where it had not and its owner lives (see LONGEST_LEASE), the new token protects the shard.
         """
         with self._file.writing() as database:
             database.execute("INSERT OR IGNORE INTO shard (stream, name) VALUES (?, ?)", (stream, shard))
@@ -89,7 +95,7 @@ class Shards:
                 "UPDATE shard SET owner = ?, token = token + 1, leased_until = ?, at = coalesce(at, ?)"
                 " WHERE stream = ? AND name = ? AND (owner IS NULL OR owner = ? OR leased_until <= ? OR"
                 " leased_until > ?) RETURNING token",
-                (owner, now + LEASE_SECONDS, now, stream, shard, owner, now, now + LEASE_SECONDS),
+                (owner, now + LEASE_SECONDS, now, stream, shard, owner, now, now + LONGEST_LEASE),
             ).fetchone()
         return Lease(stream, shard, owner, taken[0]) if taken else None
 
@@ -127,7 +133,7 @@ class Shards:
             found = database.execute(
                 "SELECT owner IS NOT NULL AND leased_until > ? AND leased_until <= ?, first, last FROM shard"
                 " WHERE stream = ? AND name = ?",
-                (now, now + LEASE_SECONDS, stream, shard),
+                (now, now + LONGEST_LEASE, stream, shard),
             ).fetchone()
             if found is None:
                 raise EngageError(f"{stream}/{shard}: no such shard in the state; `engage archive status` lists them")
@@ -140,22 +146,6 @@ class Shards:
                 " token = token + 1, stopped = NULL, stopped_at = NULL, marked = NULL, mark = NULL"
                 " WHERE stream = ? AND name = ?",
                 (stream, shard),
-            )
-
-    def place(self, stream: str, place: str, *, is_moved: bool = False) -> None:
-        """Note where a stream lies of which only the name's end says what it is; a moved one lies there from now on.
-
-        Raises EngageError where it lay elsewhere.
-        """
-        with self._file.writing() as database:
-            if is_moved:
-                database.execute("DELETE FROM source WHERE stream = ?", (stream,))
-            database.execute("INSERT OR IGNORE INTO source VALUES (?, ?)", (stream, place))
-            ((known,),) = database.execute("SELECT place FROM source WHERE stream = ?", (stream,)).fetchall()
-        if known != place:
-            raise EngageError(
-                f"{place}: the state knows {known} as the stream {stream!r}, and would take this folder's files for"
-                " that one's: give the folder another name; if it is the same and was moved, run `engage archive adopt`"
             )
 
     def release(self, lease: Lease) -> None:
@@ -212,7 +202,7 @@ class Shards:
             "SELECT EXISTS (SELECT 1 FROM shard WHERE stream = ? AND name <> ? AND owner IS NOT NULL"
             " AND leased_until > ? AND leased_until <= ?)"
         )
-        ((is_there,),) = self._file.rows(query, (stream, REPLAY_SHARD, now, now + LEASE_SECONDS))
+        ((is_there,),) = self._file.rows(query, (stream, REPLAY_SHARD, now, now + LONGEST_LEASE))
         return bool(is_there)
 
 
@@ -232,6 +222,15 @@ def move(
     ).rowcount
     if moved != 1:
         raise lost(lease)
+
+
+def pending_of(database: Connection, lease: Lease) -> Range | None:
+    """The range of a lease's shard that is begun; None where there is none, or the lease is lost."""
+    row = database.execute(
+        "SELECT first, last FROM shard WHERE stream = ? AND name = ? AND token = ?",
+        (lease.stream, lease.shard, lease.token),
+    ).fetchone()
+    return _pending(lease.stream, lease.shard, *row) if row else None
 
 
 def lost(lease: Lease) -> LeaseLost:

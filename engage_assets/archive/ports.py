@@ -1,7 +1,7 @@
 """What the worker asks of a stream and of the place where files lie."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Record(NamedTuple):
@@ -55,6 +55,21 @@ class Source(Protocol):
         """
 
 
+@runtime_checkable
+class Retained(Source, Protocol):
+    """A source whose files people keep, replace and move: another file may come under a known name."""
+
+    @property
+    def place(self) -> str:
+        """Where it lies: its stream's name alone may be that of another place too."""
+
+    def mark(self, records: Sequence[Record]) -> tuple[str, str] | None:
+        """The position of one of the last records, and what its change is known by for good; None where none is one."""
+
+    def recognize(self, shard: str, position: str, mark: str) -> None:
+        """See that the change at a position is still the one of a mark. Raises EngageError where it is another."""
+
+
 class Stored(NamedTuple):
     """A whole file below a root."""
 
@@ -62,6 +77,8 @@ class Stored(NamedTuple):
     tag: str
     """Another whenever the content is another."""
     size: int
+    at: float | None = None
+    """When it was put last, in s since 1970, by the clock of where it lies; None where nobody wrote it down."""
 
 
 class Root(Protocol):

@@ -60,7 +60,7 @@ def redact_removed(archive: Archive, *, mirror: Finder | None = None, limit: int
     the removals stay pending.
     """
     with maintaining(archive) as hold:
-        renew = hold.renew
+        renew, archive = hold.renew, hold.kept
         errors = clean_late_errors(archive.errors, archive.state.erasures(), renew).records
         done = RedactionSummary(errors=errors)
         while removals := archive.state.pending_removals(limit):
@@ -69,7 +69,7 @@ def redact_removed(archive: Archive, *, mirror: Finder | None = None, limit: int
             done = RedactionSummary(
                 done.removals + len(removals), done.files + found.files, done.records + found.records, errors
             )
-        if mirror is not None and done.files:
+        if mirror is not None:  # also where nothing was to be done: the run before may have died here
             mirror.sync(archive.root, forget=True)
     _LOG.info("redaction: %d removals, %d versions in %d files", done.removals, done.records, done.files)
     return done

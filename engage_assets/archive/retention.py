@@ -4,10 +4,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Protocol
 
-from engage_assets.archive.error_files import error_keys
+from engage_assets.archive.error_files import stored_errors
+from engage_assets.archive.error_tries import key_of
 from engage_assets.archive.handle import Archive
 from engage_assets.archive.live import MANIFEST, Manifest, Partition, manifest_bytes, partition_of
 from engage_assets.archive.maintenance import maintaining
@@ -39,11 +40,12 @@ class RetentionSummary:
 def retain(
     archive: Archive, *, now: float, days: Mapping[str, int | None], mirror: Synced | None = None
 ) -> RetentionSummary:
-    """Take away partitions whose date, and error files whose time, lies more than `days` before the UTC date of `now`.
+    """Take away partitions whose date, and error files whose last put, lies more than `days` before the day of `now`.
 
+    Days are those of UTC. An error file's name says nothing here: the time of its record may be unknown, or long ago.
     By type, and `errors`; a type that is not named or has None keeps everything. A partition goes as a whole: a reader
-    sees all of it or nothing. Partitions that lie ahead stay. Raises MaintenanceRuns, LeaseLost, OSError; EngageError
-    where `days` names something else or less than one day.
+    sees all of it or nothing. Partitions that lie ahead stay, and error files of a root that keeps no times. Raises
+    MaintenanceRuns, LeaseLost, OSError; EngageError where `days` names something else or less than one day.
     """
     _check(days)
     summary = RetentionSummary()
@@ -54,8 +56,8 @@ def retain(
             if (kept := days.get(kind)) is not None:
                 _retain_type(archive, kind, today - timedelta(days=kept), renew, summary)
         if (kept := days.get(ERRORS)) is not None:
-            _retain_errors(archive, today - timedelta(days=kept), summary)
-        if mirror is not None and summary.partitions:
+            _retain_errors(archive, today - timedelta(days=kept), renew, summary)
+        if mirror is not None:  # also where nothing went: the run before may have died here
             mirror.sync(archive.root, forget=True)
     _LOG.info("retention: %d partitions (%d files), %d error files", summary.partitions, summary.files, summary.errors)
     return summary
@@ -95,9 +97,17 @@ def _drop(archive: Archive, partition: Partition, keys: list[str]) -> int:
     return len(files)
 
 
-def _retain_errors(archive: Archive, first: date, summary: RetentionSummary) -> None:
-    begun = {one.pending.first for one in archive.state.shards() if one.pending is not None}
-    for key in error_keys(archive.errors):
-        if key[: len("2026-11-20")] < first.isoformat() and key not in begun:
-            archive.errors.delete(key)
-            summary.errors += 1
+def _retain_errors(archive: Archive, first: date, renew: Callable[[], None], summary: RetentionSummary) -> None:
+    begun = {key_of(one.pending.last) for one in archive.state.shards() if one.pending is not None}
+    until = datetime.combine(first, time(), UTC).timestamp()
+    old = [
+        file.key
+        for file in stored_errors(archive.errors)
+        if file.at is not None and file.at < until and file.key not in begun
+    ]
+    if old:
+        archive.state.take_errors(len(old))
+    for key in old:
+        renew()
+        archive.errors.delete(key)
+        summary.errors += 1

@@ -4,10 +4,13 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from engage_assets.archive.aws import FAILURES, code_of
 from engage_assets.archive.ports import Stored
+
+_THERE: Final = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict"})
+"""What a server answers where an object is there, or comes at the same moment."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,17 @@ class S3Root:
         with self._failing(key):
             self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=content)
 
+    def put_new(self, key: str, content: bytes) -> None:
+        """Make an object durable unless one of its key is there. Raises OSError."""
+        try:
+            self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=content, IfNoneMatch="*")
+        except FAILURES as error:
+            if code_of(error) == "NotImplemented":
+                self.put(key, content)
+            elif code_of(error) not in _THERE:
+                with self._failing(key):
+                    raise
+
     def get(self, key: str) -> bytes:
         """The content of an object. Raises FileNotFoundError, OSError."""
         with self._failing(key):
@@ -42,12 +56,19 @@ class S3Root:
             for page in pages.paginate(Bucket=self.bucket, Prefix=self.prefix + prefix):
                 for found in page.get("Contents", ()):
                     key = found["Key"].removeprefix(self.prefix)
-                    yield Stored(key, found["ETag"].strip('"'), found["Size"])
+                    yield Stored(key, found["ETag"].strip('"'), found["Size"], found["LastModified"].timestamp())
 
     def delete(self, key: str) -> None:
         """Take an object away. Raises OSError."""
         with self._failing(key):
             self.client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+
+    def keeps_versions(self) -> bool | None:
+        """Whether the bucket may hold old versions of objects; None where it does not say."""
+        try:
+            return "Status" in self.client.get_bucket_versioning(Bucket=self.bucket)
+        except FAILURES:
+            return None
 
     @contextmanager
     def _failing(self, key: str) -> Iterator[None]:

@@ -11,9 +11,14 @@ LONGEST_STEP: Final = 86_400
 that a stream still holds."""
 
 
-def mark_fresh(database: Connection, owner: bytes, identities: Sequence[Identity], now: float) -> list[bool]:
-    """Mark changes as a range's own; says of each whether no other range has a copy of it."""
-    taken = _taken(database, owner, identities)
+def mark_fresh(
+    database: Connection, owner: bytes, identities: Sequence[Identity], now: float, *, is_again: bool = False
+) -> list[bool]:
+    """Mark changes as a range's own; says of each whether no range has a copy of it.
+
+    Marks of the range itself count as its own where it `is_again` in hand; else what left them is committed.
+    """
+    taken = _taken(database, owner if is_again else b"", identities)
     fresh = [taken.isdisjoint(one.twins) for one in identities]
     at = _pace(database, now)
     database.executemany(

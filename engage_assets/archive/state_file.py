@@ -18,7 +18,7 @@ _PRIVATE: Final = 0o600
 _PAUSE_SECONDS: Final = 0.002
 _SETTINGS: Final = ("synchronous = FULL", "cache_size = -65536", "wal_autocheckpoint = 8000")
 """Marks lie all over their table, so that a small cache would read and write each page again and again."""
-_VERSION: Final = 3
+_VERSION: Final = 4
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS shard (
     stream TEXT, name TEXT, checkpoint TEXT, first TEXT, last TEXT, is_ended INTEGER NOT NULL DEFAULT 0,
@@ -44,13 +44,19 @@ CREATE INDEX IF NOT EXISTS removal_version ON removal (version);
 CREATE INDEX IF NOT EXISTS removal_pending ON removal (changed_at) WHERE NOT is_done;
 CREATE TABLE IF NOT EXISTS tombstones (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL);
 INSERT OR IGNORE INTO tombstones VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS errors_taken (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS belongs (only INTEGER PRIMARY KEY CHECK (only = 1), root TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS own (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS source (stream TEXT PRIMARY KEY, place TEXT NOT NULL);
 """
 _ADDED: Final = {
-    **{"behind_ms": "INTEGER", "newest_change": "INTEGER", "at": "REAL"},
-    **{"stopped": "TEXT", "stopped_at": "REAL", "marked": "TEXT", "mark": "TEXT"},
+    "behind_ms": "INTEGER",
+    "newest_change": "INTEGER",
+    "at": "REAL",
+    "stopped": "TEXT",
+    "stopped_at": "REAL",
+    "marked": "TEXT",
+    "mark": "TEXT",
 }
 """Columns of `shard` that earlier versions did not have."""
 

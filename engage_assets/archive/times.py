@@ -1,5 +1,6 @@
 """Instants as whole microseconds since 1970 in UTC: read, limited, printed."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -13,18 +14,24 @@ EARLIEST: Final = 946_684_800_000_000
 LATEST: Final = 4_102_444_800_000_000
 """2100-01-01: the last time at which a change can have been made."""
 YEARS_AHEAD: Final = 10
+_MIDNIGHT: Final = re.compile(r"(T)24(?=:?00(?::?00(?:[.,]0+)?)?(?:Z|[+-][\d:]+)$)")
+"""The hour of a day's end."""
+_SECONDS_OF_ZONE: Final = re.compile(r"T.*[+-]\d\d:?\d\d(?::?\d\d)")
 
 
 def read_time(text: str, where: str, until: int) -> int:
-    """An ISO 8601 date and time with a zone, in µs.
+    """An ISO 8601 date and time with a zone, in µs; `24:00:00` is the next day's start, `z` is `Z`.
 
     Raises Refused("impossible-date") where it is none, lies before 2000 or after `until`.
     """
     try:
-        at = datetime.fromisoformat(text)
-        since = at - _EPOCH
+        since = datetime.fromisoformat(text) - _EPOCH
     except (ValueError, TypeError, OverflowError):
-        raise Refused("impossible-date", f"{where}: not an ISO 8601 time with a zone") from None
+        since = _seldom(text, where)
+    if text[-1] not in "Zz" and text[-6] not in "+-" and _SECONDS_OF_ZONE.match(text, text.find("T")):
+        raise Refused("impossible-date", f"{where}: not an ISO 8601 time (seconds in its zone)")
+    if text[-1] == "Z" and not text[-2].isdigit():  # which fromisoformat takes for the mark of a fraction
+        raise Refused("impossible-date", f"{where}: not an ISO 8601 time (no digit before its zone)")
     if "T" not in text:
         raise Refused("impossible-date", f"{where}: not an ISO 8601 time (no T between day and time)")
     instant = since.days * DAY + since.seconds * 1_000_000 + since.microseconds
@@ -32,6 +39,18 @@ def read_time(text: str, where: str, until: int) -> int:
         side = "before 2000" if instant < EARLIEST else f"more than {YEARS_AHEAD} years after the change"
         raise Refused("impossible-date", f"{where}: lies {side}")
     return instant
+
+
+def _seldom(text: str, where: str) -> timedelta:
+    """Since 1970, of what `fromisoformat` does not know. Raises Refused."""
+    plain = f"{text[:-1]}Z" if text[-1:] == "z" and text[-2:-1].isdigit() else text
+    plain, days = _MIDNIGHT.subn(r"\g<1>00", plain)
+    if plain != text:
+        try:
+            return datetime.fromisoformat(plain) - _EPOCH + timedelta(days=days)
+        except (ValueError, TypeError, OverflowError):
+            pass
+    raise Refused("impossible-date", f"{where}: not an ISO 8601 time with a zone")
 
 
 def ten_years_after(instant: int) -> int:

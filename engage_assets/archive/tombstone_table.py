@@ -34,8 +34,10 @@ class TombstoneTable:
         """All erased fans, and when, in µs."""
         return dict(self._file.rows("SELECT fan_id, erased_at FROM erasure ORDER BY fan_id"))
 
-    def tombstones(self, fans: frozenset[str], references: frozenset[Reference]) -> Tombstones:
-        """What is known of these fans and references now."""
+    def tombstones(
+        self, fans: frozenset[str], references: frozenset[Reference], *, has_refusals: bool = False
+    ) -> Tombstones:
+        """What is known of these fans and references now; all erased fans too where a range `has_refusals`."""
         ((version,),) = self._file.rows("SELECT version FROM tombstones")  # first: what comes meanwhile is newer
         erased: dict[str, int] = {}
         for some in _parts(sorted(fans)):
@@ -45,7 +47,14 @@ class TombstoneTable:
         for some in _parts(sorted({reference for _, reference in references})):
             query = f"SELECT type, reference_id, changed_at FROM removal WHERE reference_id IN ({_places(some)})"  # noqa: S608 - question marks
             removed.update(((kind, one), at) for kind, one, at in self._file.rows(query, some))
-        return Tombstones(version, fans, references, erased, {key: removed[key] for key in references & removed.keys()})
+        return Tombstones(
+            version,
+            fans,
+            references,
+            erased,
+            {key: removed[key] for key in references & removed.keys()},
+            frozenset(self.erasures()) if has_refusals else None,
+        )
 
     def pending_removals(self, limit: int) -> list[Removal]:
         """Removals whose earlier versions may still be readable, the oldest first."""
@@ -74,7 +83,7 @@ def add_removals(database: Connection, removals: Mapping[Reference, int]) -> Non
 def are_stale(database: Connection, tombstones: Tombstones) -> bool:
     """Whether one of the fans or references asked about was erased or removed since."""
     fans = database.execute("SELECT fan_id FROM erasure WHERE version > ?", (tombstones.version,))
-    if any(fan in tombstones.fans for (fan,) in fans):
+    if any(tombstones.everyone is not None or fan in tombstones.fans for (fan,) in fans):
         return True
     removed = database.execute("SELECT type, reference_id FROM removal WHERE version > ?", (tombstones.version,))
     return any(key in tombstones.references for key in removed)

@@ -39,6 +39,8 @@ class Tombstones:
     """Of the fans asked about: when they were erased, in µs."""
     removed: Mapping[Reference, int] = field(default_factory=dict)
     """Of the references asked about: their latest removal, in µs."""
+    everyone: frozenset[str] | None = None
+    """All erased fans where they were asked about, for nobody knows whom a refused record names; else None."""
 
     def covers(self, row: Row) -> bool:
         """Whether a row must hold nothing personal."""

@@ -49,11 +49,11 @@ def _desk(**changes: Any) -> "ArchiveDesk":
 
 
 @contextmanager
-def opened_archive(**changes: Any) -> Iterator[tuple["ArchiveDesk", "Archive"]]:
+def opened_archive(*, is_adopting: bool = False, **changes: Any) -> Iterator[tuple["ArchiveDesk", "Archive"]]:
     """The archive that is meant, opened; trouble with its files as a plain message."""
     desk = _desk(**changes)
     try:
-        with desk.opened(f"{os.uname().nodename}-{os.getpid()}") as opened:
+        with desk.opened(f"{os.uname().nodename}-{os.getpid()}", is_adopting=is_adopting) as opened:
             yield desk, opened
     except OSError as error:
         why = error.strerror or type(error).__name__
@@ -147,7 +147,9 @@ def _status_lines(desk: "ArchiveDesk", state: "State", now: float) -> Iterator[s
     width = max((len(f"{shard.stream}/{shard.name}") for shard in shards), default=0)
     for shard in shards:
         yield f"  {f'{shard.stream}/{shard.name}':<{width}}  {_state_of(shard, now)}"
-    workers = {shard.owner for shard in shards if shard.owner and shard.leased_until > now}
+        if shard.stopped is not None and shard.stopped_at is not None:
+            yield click.style(f"    stopped since {_instant(shard.stopped_at)}: ", fg="red") + shard.stopped
+    workers = {shard.owner for shard in shards if shard.owner and shard.has_worker(now)}
     yield f"\nworkers alive: {', '.join(sorted(workers)) or 'none'}"
     yield "\ntype                 records       files  partitions"
     for kind, (records, files, partitions) in _by_type(state).items():
@@ -164,7 +166,7 @@ def _status_lines(desk: "ArchiveDesk", state: "State", now: float) -> Iterator[s
 def _state_of(shard: "ShardStatus", now: float) -> str:
     if shard.is_ended:
         return "ended"
-    is_alive = shard.owner is not None and shard.leased_until > now
+    is_alive = shard.has_worker(now)
     lag = "" if shard.behind_ms is None else f", {shard.behind_ms / 1000:.1f} s behind"
     newest = f", newest change {_instant(shard.newest_change / 1_000_000)}" if shard.newest_change else ""
     word = f"worker {shard.owner}" if is_alive else "no worker"
@@ -186,6 +188,34 @@ def _by_type(state: "State") -> Mapping[str, tuple[int, int, int]]:
         files[kind] += total.files
         partitions[kind] += 1
     return {kind: (records[kind], files[kind], partitions[kind]) for kind in sorted(records)}
+
+
+@archive.command()
+@places
+def adopt(**changes: Any) -> None:
+    """Let this state go on with this root and source: after the former state was lost, or they were moved.
+
+    Stop every worker first. What the source holds and this state does not know is archived, again if it was before.
+    """
+    with plain_errors(), opened_archive(is_adopting=True, **changes) as (desk, _):
+        click.echo(f"{desk.state_path} goes on with {desk.root_text} and {desk.source_text}")
+
+
+@archive.command("forget-position")
+@click.argument("shard")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@places
+def forget_position(shard: str, *, yes: bool, **changes: Any) -> None:
+    """Let a SHARD begin again at the oldest record of its stream: what it had been read to, or begun, is gone there.
+
+    No worker may have it. Changes that are known by the horizon are archived once all the same.
+    """
+    with plain_errors():
+        if not yes:
+            click.confirm(f"Read {shard} again from its oldest record?", abort=True)
+        with opened_archive(**changes) as (desk, opened):
+            opened.state.forget_position(opened.source.stream, shard, time.time())
+        click.echo(f"{desk.source_text}: {shard} begins again at the oldest record")
 
 
 @archive.command()

@@ -16,6 +16,7 @@ import click
 import polars as pl
 
 from engage_assets.cli.batch import run_partition, show_partition, train_model, write_sample
+from engage_assets.cli.demo_summaries import show_summaries
 from engage_assets.cli.desk import DAY, launcher, plain_errors
 from engage_assets.cli.operate import approve_campaigns, deliver_now
 from engage_assets.domain.errors import EngageError
@@ -35,7 +36,7 @@ _START_SECONDS: Final = 60
 @click.command()
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same world.")
 def demo(seed: int) -> None:
-    """Generate a world, run one of its days, deliver to the outbox, let its people answer, and show it all."""
+    """Generate a world, run one of its days, deliver to the outbox, let its people answer, and summarise logs."""
     first_day, partition = date(2026, 10, 1), date(2026, 10, 30)
     days = (partition - first_day).days + 1 + AFTERWARDS
     with plain_errors():
@@ -65,6 +66,7 @@ def demo(seed: int) -> None:
         click.echo(f"7. figures, report and export, at 23:59 UTC of {until:%Y-%m-%d} on the declared clock")
         evening = launcher(ENGAGE_NOW=until.replace(second=0, microsecond=0).isoformat())
         measure(evening, partition, until.date())
+        show_summaries(desk, partition, seed)
         show_partition(desk, PROGRAM, partition)
         click.echo(f"  {desk.home.outbox}  (messages, one .eml each)")
         click.echo(f"  {desk.home.export}  (warehouse export)")

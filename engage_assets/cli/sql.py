@@ -1,11 +1,14 @@
 """`engage sql`: read-only questions to the archive and the lake."""
 
+import glob
 import os
 import shutil
+import signal
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,6 +25,8 @@ T = TypeVar("T")
 WIDEST = 60
 """Characters of a cell at most."""
 ATTEMPTS = 3
+SPILLS = "sql-spill"
+"""Folder of ENGAGE_HOME for what questions put on disk while they run."""
 
 
 @click.command()
@@ -53,7 +58,8 @@ def sql(
     """
     from engage_assets.archive.export_register import note_export  # noqa: PLC0415 - as below
     from engage_assets.archive.views_athena import athena_ddl  # noqa: PLC0415 - --help opens nothing
-    from engage_assets.connectors.adhoc_files import write_answer  # noqa: PLC0415 - as above
+    from engage_assets.connectors.adhoc_files import check_output  # noqa: PLC0415 - as above
+    from engage_assets.connectors.adhoc_spill import spill_folder  # noqa: PLC0415 - as above
 
     with plain_errors():
         if athena is not None:
@@ -61,14 +67,18 @@ def sql(
             return
         if query is None:
             raise EngageError('no question; for instance engage sql "SHOW TABLES"')
+        if output is not None:
+            check_output(output)
         text = sys.stdin.read() if query == "-" else query
-        catalog = _catalog_of(root, is_fresh=fresh)
-        if output is None:
-            _ask(catalog, text, memory, lambda answer: _show(answer, limit))
-        else:
-            note_export(Home.read(os.environ).archive_exports, output)
-            rows = _ask(catalog, text, memory, lambda answer: write_answer(answer, output))
-            click.echo(f"{rows} rows in {output.absolute()}", err=True)
+        home = Home.read(os.environ)
+        with spill_folder(home.root / SPILLS) as spill, _ended_at_once(spill, output):
+            catalog = _catalog_of(root, is_fresh=fresh)
+            if output is None:
+                _ask(catalog, text, spill, lambda answer: _show(answer, limit), memory)
+                return
+            note_export(home.archive_exports, output)
+            rows = _save(catalog, text, spill, output, memory)
+        click.echo(f"{rows} rows in {output.absolute()}", err=True)
 
 
 def _catalog_of(root: str | None, *, is_fresh: bool) -> Callable[[], "Catalog"]:
@@ -111,19 +121,67 @@ def archive_catalog(mirror: "Mirror") -> "Catalog":
     return Catalog(views(segments), [path for paths in segments.values() for path in paths], MACROS)
 
 
-def _ask(catalog: Callable[[], "Catalog"], query: str, memory: str, use: Callable[["Answer"], T]) -> T:
+@contextmanager
+def _ended_at_once(spill: Path, output: Path | None) -> Iterator[None]:
+    """Take a SIGTERM as the end, with nothing of the question left on disk: DuckDB itself may go on for long."""
+    signals, noted = os.pipe()
+    os.set_blocking(noted, False)
+
+    def end() -> None:
+        while number := os.read(signals, 1):
+            if number[0] == signal.SIGTERM:
+                shutil.rmtree(spill.parent, ignore_errors=True)
+                for aside in output.parent.glob(f".{glob.escape(output.name)}.*.tmp") if output else ():
+                    aside.unlink(missing_ok=True)
+                os._exit(128 + signal.SIGTERM)
+        os.close(signals)
+
+    handler = signal.signal(signal.SIGTERM, lambda *_: None)
+    other = signal.set_wakeup_fd(noted, warn_on_full_buffer=False)
+    Thread(target=end, daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(other)
+        signal.signal(signal.SIGTERM, handler)
+        os.close(noted)
+
+
+def _ask(
+    catalog: Callable[[], "Catalog"], query: str, spill: Path, use: Callable[["Answer"], T], memory: str = "1GB"
+) -> T:
     """Ask; again with a new catalog where files were replaced meanwhile."""
     from engage_assets.connectors.adhoc import FilesGone, asked  # noqa: PLC0415 - --help opens nothing
 
-    with tempfile.TemporaryDirectory(prefix="engage-sql-") as spill:
-        for _ in range(ATTEMPTS - 1):
-            try:
-                with asked(catalog(), query, Path(spill), memory_limit=memory) as answer:
-                    return use(answer)
-            except FilesGone:
-                continue
-        with asked(catalog(), query, Path(spill), memory_limit=memory) as answer:
-            return use(answer)
+    for _ in range(ATTEMPTS - 1):
+        try:
+            with asked(catalog(), query, spill, memory_limit=memory) as answer:
+                return use(answer)
+        except FilesGone:
+            continue
+    with asked(catalog(), query, spill, memory_limit=memory) as answer:
+        return use(answer)
+
+
+def _save(catalog: Callable[[], "Catalog"], query: str, spill: Path, output: Path, memory: str = "1GB") -> int:
+    """Write an answer; again where files that it came from are gone by now, for an erasure may have taken them away.
+
+    An erasure cleans what is written before it takes them, and asks for exports again after that.
+    """
+    from engage_assets.connectors.adhoc_files import write_answer  # noqa: PLC0415 - --help opens nothing
+
+    asked_of: list[Catalog] = []
+
+    def latest() -> "Catalog":
+        asked_of.append(catalog())
+        return asked_of[-1]
+
+    for _ in range(ATTEMPTS):
+        rows = _ask(latest, query, spill, lambda answer: write_answer(answer, output), memory)
+        if all(path.exists() for path in asked_of[-1].files):
+            return rows
+    output.unlink(missing_ok=True)
+    raise EngageError(f"{output}: what it was read from was replaced each time; ask again")
 
 
 def _show(answer: "Answer", limit: int) -> None:

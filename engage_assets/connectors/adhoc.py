@@ -106,7 +106,7 @@ def asked(
         "allow_community_extensions": False,
         "python_enable_replacements": False,
     } | ({} if threads is None else {"threads": threads})
-    with duckdb.connect(config=config) as connection:
+    with _connected(config) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
         is_plan = refuse_unless_read_only(connection, query)
@@ -144,6 +144,15 @@ def _state(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns
+
+
+def _connected(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(config=config)
+    except duckdb.Error:
+        raise QueryError(
+            f"a question cannot be asked with {config['memory_limit']!r} of memory; write an amount like 500MB or 2GB"
+        ) from None
 
 
 def _close_doors(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:

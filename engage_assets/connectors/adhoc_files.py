@@ -12,20 +12,24 @@ from engage_assets.domain.errors import QueryError
 from engage_assets.lake import replacing, write_parquet
 
 
+def check_output(path: Path) -> None:
+    """Whether an answer can be written to a file of this name. Raises QueryError."""
+    if path.suffix.lower() not in _WRITERS:
+        raise QueryError(f"{path}: the name must end in {' or '.join(_WRITERS)}")
+
+
 def write_answer(answer: Answer, path: Path) -> int:
     """Write the rows to `.csv` or `.parquet`; returns how many. A file that is there is replaced.
 
     In CSV, nested values are JSON, times `YYYY-MM-DD HH:MM:SS`, nulls empty, empty texts `""`. Raises QueryError.
     """
-    write = _WRITERS.get(path.suffix.lower())
-    if write is None:
-        raise QueryError(f"{path}: the name must end in {' or '.join(_WRITERS)}")
+    check_output(path)
     if answer.is_plan:
         raise QueryError("a plan is for the terminal: leave out the output")
     try:
         with replacing(path) as aside:
             aside.touch(mode=0o600)
-            return write(answer, aside)
+            return _WRITERS[path.suffix.lower()](answer, aside)
     except OSError as error:
         raise QueryError(f"{path}: could not be written ({error.strerror or type(error).__name__})") from error
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 import dagster as dg
@@ -86,28 +87,42 @@ def close_day(
     which is every minute here.
     """
     failed: dict[str, str] = {}
-    for found in day_evaluations(desk, state, now):
+    for found, cause in _day_results(desk, state, now):
         instance.report_runless_asset_event(found)
         if not found.passed:
             name = f"{found.asset_key.path[-1]}: {found.check_name}"
             failed[name] = found.description or ""
             text = f"the day check {name} of the archive failed: {found.description}; see the asset's checks"
-            operations.raise_alert(f"archive:day:{now.date()}:{found.asset_key.path[-1]}:{found.check_name}", text, now)
+            operations.raise_alert(
+                f"archive:day:{found.asset_key.path[-1]}:{found.check_name}:{_mark(cause)}", text, now
+            )
     return failed
 
 
 def day_evaluations(desk: ArchiveDesk, state: State, now: datetime) -> Iterator[dg.AssetCheckEvaluation]:
     """The results of DAY_CHECKS. Raises OSError, EngageError."""
+    for found, _ in _day_results(desk, state, now):
+        yield found
+
+
+def _day_results(
+    desk: ArchiveDesk, state: State, now: datetime
+) -> Iterator[tuple[dg.AssetCheckEvaluation, Mapping[str, Any]]]:
+    """Each result and what it comes of: the same from day to day while nothing else is wrong."""
     yield _accounted(state)
     since = (now - RECENT).replace(tzinfo=UTC).timestamp()
     recent = {place for place, total in state.totals().items() if total.at >= since}
     for kind in TYPES:
         count = count_partitions(desk, state, [Partition(*place) for place in sorted(recent) if place[0] == kind])
-        yield _told(kind, TOTALS, count.wrong, {"partitions": count.partitions, "rows": count.rows})
-        yield _told(kind, SCHEMA, count.strange, {"files": count.files})
+        yield _told(kind, TOTALS, count.wrong, {"partitions": count.partitions, "rows": count.rows}), count.missing
+        yield _told(kind, SCHEMA, count.strange, {"files": count.files}), count.strange
 
 
-def _accounted(state: State) -> dg.AssetCheckEvaluation:
+def _mark(cause: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(sorted(cause.items())).encode()).hexdigest()[:16]
+
+
+def _accounted(state: State) -> tuple[dg.AssetCheckEvaluation, Mapping[str, Any]]:
     open_days = {
         day.day: day.counts.read - day.counts.archived - day.counts.errors - day.counts.duplicates
         for day in state.days()
@@ -115,13 +130,14 @@ def _accounted(state: State) -> dg.AssetCheckEvaluation:
     wrong = {day: f"{missing:+,} records" for day, missing in open_days.items() if missing}
     newest = state.days()[-1:]
     counts = [("day", newest[0].day), *vars(newest[0].counts).items()] if newest else []
-    return dg.AssetCheckEvaluation(
+    found = dg.AssetCheckEvaluation(
         passed=not wrong,
         asset_key=CHANGES,
         check_name=ACCOUNTED,
         description=_words(wrong) or f"{len(open_days):,} days close",
         metadata=dict(counts),
     )
+    return found, wrong
 
 
 def _told(kind: str, name: str, wrong: Mapping[str, str], counts: Mapping[str, int]) -> dg.AssetCheckEvaluation:
@@ -152,7 +168,9 @@ class Count:
     files: int = 0
     rows: int = 0
     wrong: dict[str, str] = field(default_factory=dict)
-    """Partitions whose total is another, and by how much."""
+    """Partitions whose total is another, and what it is."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Of these: rows that the files hold too few."""
     strange: dict[str, str] = field(default_factory=dict)
     """Files whose schema does not fit, and why."""
 
@@ -172,6 +190,7 @@ def count_partitions(desk: ArchiveDesk, state: State, partitions: list[Partition
         low, high = sorted((before.records, after.records))
         if not low <= rows <= high + in_work * LARGEST_RANGE:
             count.wrong[partition.folder] = f"files hold {rows:,} rows, counted were {after.records:,}"
+            count.missing[partition.folder] = after.records - rows
     return count
 
 

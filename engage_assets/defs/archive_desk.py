@@ -2,18 +2,20 @@
 
 import re
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from engage_assets.archive.belonging import own
 from engage_assets.archive.erasures import read_erasures
 from engage_assets.archive.handle import Archive
 from engage_assets.archive.opening import open_root, open_source
-from engage_assets.archive.ports import Root, Source
+from engage_assets.archive.ports import Retained, Root, Source
 from engage_assets.archive.state import State
 from engage_assets.domain.archive_spec import DemandArchive
 from engage_assets.home import Home
@@ -21,6 +23,8 @@ from engage_assets.programs import read_archive
 
 if TYPE_CHECKING:
     from engage_assets.archive.mirror import Mirror
+
+DAY_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,8 @@ class ArchiveDesk:
 
     @cached_property
     def root(self) -> Root:
-        """The root for data."""
-        return open_root(self.root_text)
+        """The root for data, which only its owner may read: it holds phone numbers and addresses."""
+        return open_root(self.root_text, is_private=True)
 
     @cached_property
     def errors(self) -> Root:
@@ -76,18 +80,23 @@ class ArchiveDesk:
         return open_root(self.errors_text, is_private=True)
 
     @contextmanager
-    def opened(self, owner: str) -> Iterator[Archive]:
+    def opened(self, owner: str, *, is_adopting: bool = False) -> Iterator[Archive]:
         """The archive as worker and upkeep want it; `owner` is another for every process. Raises EngageError, OSError.
 
-        A state that is new, or was brought back, learns from the root who was erased.
+        A state that is new, or was brought back, learns from the root who was erased. State, root and source must
+        belong together, unless this state adopts the others: then they do from now on.
         """
-        if not self.has_source and Path(self.source_text).is_relative_to(self.home.root):
+        if not self.has_source and self.source_text == str(self.home.changes):
             Path(self.source_text).mkdir(parents=True)
+        source = self.source
         with closing(self.open_state()) as state:
-            state.bind(self.root_text)
+            state.bind(self.root_text, is_moved=is_adopting)
+            own(self.root, self.root_text, state, uuid.uuid4().hex, is_adopting=is_adopting)
+            if isinstance(source, Retained):
+                state.place(source.stream, source.place, is_moved=is_adopting)
             state.learn(read_erasures(self.root))
             yield Archive(
-                source=self.source,
+                source=source,
                 root=self.root,
                 errors=self.errors,
                 state=state,
@@ -97,6 +106,7 @@ class ArchiveDesk:
                 batch=self.spec.batch,
                 linger=self.spec.linger_seconds,
                 workers=self.spec.workers,
+                horizon=self.spec.horizon_days * DAY_SECONDS,
             )
 
     @property

@@ -45,7 +45,7 @@ class Cursor:
     troubles: dict[str, str] = field(default_factory=dict)
     """What is wrong, and since when it is."""
     unread: dict[str, float] = field(default_factory=dict)
-    """Shards with more to read while no worker was alive, and since when."""
+    """Shards with more to read that no worker had, and since when."""
     asked: dict[str, str] = field(default_factory=dict)
     """By job: the key of the run that was asked for last."""
 
@@ -92,6 +92,7 @@ def _is_draining(instance: dg.DagsterInstance) -> bool:
         dg.DagsterRunStatus.NOT_STARTED,
         dg.DagsterRunStatus.STARTING,
         dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
     ]
     return instance.get_runs_count(dg.RunsFilter(job_name=DRAIN, statuses=unfinished)) > 0
 
@@ -108,6 +109,7 @@ def _tick(
     seconds = now.replace(tzinfo=UTC).timestamp()
     watch = _look(desk, state, seconds, cursor)
     is_seen = isinstance(watch, Watch)
+    is_manned = isinstance(watch, Watch) and watch.has_worker
     unread = watch.unread if isinstance(watch, Watch) else {}
     found = troubles(watch, desk.spec) if isinstance(watch, Watch) else {"watch": watch}
     lasting = raise_troubles(operations, found, cursor.troubles, now)
@@ -119,7 +121,7 @@ def _tick(
         told = replace(told, checked_at=seconds)
     runs = [
         run
-        for run in _runs(state, desk, unread, now, is_draining=is_draining)
+        for run in _runs(state, desk, {} if is_manned else unread, now, is_draining=is_draining)
         if run.run_key != cursor.asked.get(run.job_name or "")
     ]
     told = replace(told, asked={**cursor.asked, **{run.job_name or "": run.run_key or "" for run in runs}})

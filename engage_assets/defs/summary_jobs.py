@@ -7,11 +7,12 @@ from typing import Any, Final
 import dagster as dg
 
 from engage_assets.defs.summary_columns import SHEETS
-from engage_assets.defs.summary_desk import FAMILIES, batches_of
+from engage_assets.defs.summary_desk import FAMILIES, ServiceDesk, batches_of
 from engage_assets.defs.summary_sheets import ROLL_UPS, day_key, table_key
 from engage_assets.defs.summary_times import allowed, begins_at, cron, due_day, final_day, utc
 from engage_assets.defs.summary_watch import DASHBOARD, MONITORING
 from engage_assets.domain.summary_spec import DOCUMENTED, CommerceAnalytics, Family, Service
+from engage_assets.home import Home
 
 CLOSE: Final = "summaries_close"
 AssetJob = Any
@@ -41,7 +42,7 @@ def family_job(service: Service, family: Family) -> AssetJob:
 
 def family_schedule(spec: CommerceAnalytics, service: Service, family: Family, job: AssetJob) -> dg.ScheduleDefinition:
     """The day that is over, and the day that became final: a table is published twice, then stays as it is."""
-    first_table = table_key(service, batches_of(spec, family)[0][0][0])
+    first_table = batches_of(spec, family)[0][0][0]
 
     @dg.schedule(
         name=f"{job.name}_schedule",
@@ -51,12 +52,14 @@ def family_schedule(spec: CommerceAnalytics, service: Service, family: Family, j
         description=f"The {family} tables of {service.service}: those of the last complete day ({service.time_zone}),"
         " and once more those of the day whose late events are in.",
     )
-    def when_the_day_is_over(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+    def when_the_day_is_over(
+        context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[Home]
+    ) -> Iterator[dg.RunRequest]:
         now = utc(context.scheduled_execution_time)
-        new, final = due_day(spec, family, service, now).isoformat(), final_day(service, now).isoformat()
-        yield dg.RunRequest(run_key=new, partition_key=new, tags={"edition": "first"})
-        if final != new and final in context.instance.get_materialized_partitions(first_table):
-            yield dg.RunRequest(run_key=f"{final}:final", partition_key=final, tags={"edition": "final"})
+        new, final = due_day(spec, family, service, now), final_day(service, now)
+        yield dg.RunRequest(run_key=str(new), partition_key=str(new), tags={"edition": "first"})
+        if final != new and ServiceDesk(spec, service, home).path(first_table, final).is_file():
+            yield dg.RunRequest(run_key=f"{final}:final", partition_key=str(final), tags={"edition": "final"})
 
     return when_the_day_is_over
 

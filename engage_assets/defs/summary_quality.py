@@ -16,19 +16,24 @@ LOGS: Final = "logs_have_come"
 FILLED: Final = "attributes_are_filled"
 VALID: Final = "numbers_are_valid"
 READABLE: Final = "records_are_readable"
-_MISSING: Final[Mapping[str, tuple[str, str]]] = {
-    "session_start": ("session_starts_are_logged", "sessions start with their first event"),
-    "total_amount": ("amounts_are_logged", "revenue and order values are null"),
-    "payment_method": ("payment_methods_are_logged", "purchases are in no entry of payment_method_counts"),
+_MISSING: Final[Mapping[str, tuple[str, str, str]]] = {
+    "session_start": ("session_starts_are_logged", "starts of sessions", "sessions start with their first event"),
+    "total_amount": ("amounts_are_logged", "amounts of purchases", "revenue and order values are null"),
+    "payment_method": (
+        "payment_methods_are_logged",
+        "payment methods of purchases",
+        "purchases are in no entry of payment_method_counts",
+    ),
     "result_click_term": (
         "result_clicks_name_their_term",
+        "search terms of clicks on results",
         "they count for the session's last search within 30 minutes before",
     ),
 }
-"""By name of a `missing` figure: its check, and what figures do without."""
+"""By name of a `missing` figure: its check, what is logged, and what figures do without."""
 CHECKS: Final[Mapping[str, str]] = {
     LOGS: "There is a log of every UTC day that the business date lies on.",
-    **{name: f"Otherwise {words}." for name, words in _MISSING.values()},
+    **{name: f"Some {what} are logged; where none are, {words}." for name, what, words in _MISSING.values()},
     FILLED: "At least half of the events of each kind have the attributes that figures need.",
     VALID: "At most one in a hundred of the numbers that were given is none.",
     READABLE: "At most one in a hundred of the day's records was set aside.",
@@ -45,7 +50,7 @@ def judged(desk: ServiceDesk, day: date) -> list[dg.AssetCheckResult]:
     quality = read_whole(desk.days.path("quality", day))
     found = {
         LOGS: _logs(desk, day),
-        **{check: _missing(desk.spec, quality, name, words) for name, (check, words) in _MISSING.items()},
+        **{check: _missing(desk.spec, quality, name, words) for name, (check, _, words) in _MISSING.items()},
         FILLED: _below(quality.filter(~pl.col("name").is_in(_UNUSED)), "coverage", _ENOUGH),
         VALID: _above(quality, "invalid"),
         READABLE: _above(quality, "set_aside"),

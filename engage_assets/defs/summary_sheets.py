@@ -8,6 +8,7 @@ import dagster as dg
 from engage_assets.defs.partitions import DAILY
 from engage_assets.defs.summary_columns import ROLL_UP_COLUMNS, SHEETS, Sheet
 from engage_assets.domain.summary_spec import Service, Window
+from engage_assets.summaries.dashboard_words import title
 from engage_assets.summaries.relations import SHARED_VIEWS
 from engage_assets.summaries.tables import TABLES, Column, SummaryTable
 
@@ -190,11 +191,12 @@ def table_lineage(service: Service, table: SummaryTable) -> dg.TableColumnLineag
     return dg.TableColumnLineage(lineage)
 
 
-def describe_table(table: SummaryTable, window: Window, name: str) -> str:
+def describe_table(table: SummaryTable, service: Service, window: Window, name: str) -> str:
     """What an analyst reads first."""
     days = f"{window.days} days up to and including the partition" if window.days else "as its rows say"
     kept = f" The first {window.top} rows are kept." if window.top else ""
     return (
-        f"**Grain:** {table.grain}. **Window:** {days}.{kept} **Partition:** calculation date.\n\nIn `engage sql`"
-        f" `{name}` is the newest calculation date, `history.{name}` all of them."
+        f"{title(table.name)} of {service.service}, a {table.family} table.\n\n**Grain:** {table.grain}. **Window:**"
+        f" {days}.{kept} **Partition:** calculation date.\n\nIn `engage sql` `{name}` is the newest calculation date,"
+        f" `history.{name}` all of them."
     )

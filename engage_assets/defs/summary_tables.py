@@ -29,6 +29,8 @@ from engage_assets.summaries.tables import FRAME, TABLES, SummaryTable
 Batches = list[tuple[tuple[str, ...], timedelta]]
 IN_TIME: Final = "batch_in_time"
 _SHOWN: Final = 10
+_SHORTEST, _LONGEST = timedelta(minutes=1), timedelta(hours=23)
+"""Limits of a freshness policy that is looked at once a day."""
 
 
 def table_assets(spec: CommerceAnalytics, service: Service, family: Family) -> dg.AssetsDefinition:
@@ -77,14 +79,16 @@ def _spec(spec: CommerceAnalytics, service: Service, name: str, batch: int) -> d
     return dg.AssetSpec(
         table_key(service, name),
         deps=[*upstream_of(service, table)],
-        description=describe_table(table, spec.window(name), called),
+        description=describe_table(table, service, spec.window(name), called),
         group_name=group_of(service),
         kinds={"duckdb", "parquet"},
         owners=[owner_of(spec, table.family)],
         tags={"family": table.family, "batch": str(batch)},
         partitions_def=DAILY,
         code_version="1",
-        freshness_policy=dg.FreshnessPolicy.cron(deadline_cron=cron(begins + within), lower_bound_delta=within),
+        freshness_policy=dg.FreshnessPolicy.cron(
+            deadline_cron=cron(begins + within), lower_bound_delta=min(max(within, _SHORTEST), _LONGEST)
+        ),
         metadata={
             "dagster/column_schema": schema_of(table.columns),
             "dagster/column_lineage": table_lineage(service, table),

@@ -54,6 +54,8 @@ class DemandArchive(Spec):
     linger_seconds: float = Field(default=4.2, ge=0, le=60)
     """How long a worker collects the records of a batch."""
     lag_warn_seconds: int = Field(default=120, ge=1)
+    horizon_days: int = Field(default=8, ge=1)
+    """For how long a copy of a change is known again: longer than the stream keeps it."""
     quiet_days: int = Field(default=7, ge=1)
     retention_days: RetentionDays = RetentionDays()
     drain: Drain = Drain()

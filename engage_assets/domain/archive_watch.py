@@ -23,11 +23,13 @@ class ShardNow(NamedTuple):
     has_worker: bool
     """Whether a worker holds its lease."""
     unread_since: float | None
-    """Since when the source has more, as far as one can tell; only looked at where no worker is alive."""
+    """Since when the source has more, as far as one can tell; only looked at where no worker has the shard."""
     behind_seconds: float | None
     """How far behind it was when that was noted, as the stream said; None: it does not say."""
     at: float | None
-    """When that was noted; None: never."""
+    """When that was noted, else when a worker first had it; None: never."""
+    stopped: str | None = None
+    """Why it cannot go on."""
 
 
 def lag_seconds(shard: ShardNow, now: float) -> float:

@@ -43,7 +43,7 @@ def publish(table: SummaryTable, *, database: str, view: str, name: str) -> str:
     """CREATE OR REPLACE VIEW that points the documented name at a run's table."""
     columns = ", ".join(column.name.lower() for column in table.columns)
     source = _table(database, name).sql("trino")
-    return f"CREATE OR REPLACE VIEW {_table(database, view).sql('trino')} AS SELECT {columns} FROM {source}"  # noqa: S608 - names are checked
+    return f"CREATE OR REPLACE VIEW {_table(database, view).sql('trino')} AS SELECT {columns} FROM {source}"
 
 
 def _table(database: str, name: str) -> exp.Table:

@@ -134,7 +134,7 @@ def _scan(relation: str, paths: Iterable[Path]) -> str:
     columns = RELATIONS[relation].columns
     files = ", ".join(exp.Literal.string(str(path)).sql(dialect="duckdb") for path in sorted(paths))
     if files:
-        return f"SELECT {', '.join(columns)} FROM read_parquet([{files}])"  # noqa: S608 - own names, quoted literals
+        return f"SELECT {', '.join(columns)} FROM read_parquet([{files}])"
     nulls = (
         exp.alias_(exp.cast(exp.null(), exp.DataType.build(kind, dialect="athena")), name).sql(dialect="duckdb")
         for name, kind in columns.items()

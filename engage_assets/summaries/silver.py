@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from engage_assets.domain.summary_spec import LATE_DAYS, day_begins, day_is_over
-from engage_assets.lake import replacing, write_parquet
-from engage_assets.summaries.silver_engine import batches, parquet, quoted, run, sql_text
+from engage_assets.lake import replacing
+from engage_assets.summaries.silver_engine import parquet, quoted, run, sql_text
+from engage_assets.summaries.silver_files import write_groups
+from engage_assets.summaries.silver_order import count_cells, in_order, pieces
 
 _DAY = timedelta(days=1)
 
@@ -67,11 +69,10 @@ def build_silver(
         run(connection, statement, **({"start": start, "until": until} if "$start" in statement else {}))
     query = sql_text("silver/events").replace(":offset", _offset(day, zone))
     values = {"service": service, "day": day, "start": start, "until": until}
+    cells = count_cells(connection, start, until)
     with replacing(out) as aside:
-        events = write_parquet(aside, batches(connection, query, values))
-    counted = "SELECT count(*) FROM arrived WHERE event_time >= $start AND event_time < $until"
-    ((arrived,),) = run(connection, counted, start=start, until=until).fetchall()
-    return Built(events, arrived - events)
+        events = write_groups(aside, in_order(connection, query, values, pieces(cells)), "zstd")
+    return Built(events, sum(cells.records) - events)
 
 
 def _define_arrived(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Path]) -> None:

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from engage_assets.domain.summary_spec import AttributeNames, EventNames
 from engage_assets.lake import replacing, write_parquet
 from engage_assets.summaries.raw_logs import SetAside, explain_lines, flatten_otlp, is_otlp
-from engage_assets.summaries.silver_engine import parquet, quoted, run, sql_text
+from engage_assets.summaries.silver_engine import batches, parquet, quoted, run, sql_text
+from engage_assets.summaries.silver_files import write_groups
 from engage_assets.summaries.silver_records import columns, ndjson, raw_relation
 
 SET_ASIDE_SCHEMA: Final = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "records": pl.Int64}
@@ -105,11 +106,8 @@ def _copy(
     with_maps = any(_lacks_ids(connection, source) for source in sources)
     for attempt in (with_maps, True):
         _define_raw(connection, sources, names, with_maps=attempt)
-        statement = (
-            f"COPY ({sql_text('silver/arrivals')}) TO {quoted(str(out))}"
-            f" (FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 5000, KV_METADATA {{source: {quoted(key)}}})"
-        )
-        run(connection, statement, service=names.service, arrival=day)
+        found = batches(connection, sql_text("silver/arrivals"), {"service": names.service, "arrival": day})
+        write_groups(out, found, "snappy", key)
         if attempt:
             return
         unknown = run(connection, f"SELECT count(*) FROM {parquet(out)} WHERE is_unidentified").fetchall()

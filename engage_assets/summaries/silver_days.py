@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import CommerceAnalytics
@@ -53,7 +54,11 @@ class ServiceDays:
         return [month for month in months if not self._is_outdated(month, known)]
 
     def _is_outdated(self, month: date, known: Sequence[date]) -> bool:
-        made = self.path("month_total", month.isoformat()[:7]).stat().st_mtime_ns
+        """Whether a day was built after the roll-up, which is never made anew of fewer days than it was made of."""
+        path = self.path("month_total", month.isoformat()[:7])
+        if pl.read_parquet(path, columns=["days"])["days"].sum() > sum(month <= one <= last_of(month) for one in known):
+            return False
+        made = path.stat().st_mtime_ns
         around = [one for one in known if month - SESSION_REACH <= one <= last_of(month) + SESSION_REACH]
         return any(self.path(DAILY[-1], one).stat().st_mtime_ns > made for one in around)
 

@@ -28,7 +28,7 @@ def bounded(memory_limit: str = MEMORY_LIMIT, threads: int = 2) -> Iterator[duck
             config={"memory_limit": memory_limit, "threads": threads, "temp_directory": spill}
         ) as connection,
     ):
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         connection.execute(sql_text("silver/macros"))
         yield connection
 

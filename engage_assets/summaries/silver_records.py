@@ -85,10 +85,11 @@ def _records(reader: str, number: int, attributes: AttributeNames, *, is_json: b
         shape = json.dumps(dict.fromkeys(attributes.all, "VARCHAR"))
         values = f"from_json(attributes, {quoted(shape)})"
         service = """json_extract_string(resource, '$."service.name"')"""
-        known = f'fingerprint(as_instant("timestamp"), body, {_entries("attributes")}, {_entries("resource")})'
+        whole = f'fingerprint(as_instant("timestamp"), body, {_entries("attributes")}, {_entries("resource")})'
+        known = f"CASE WHEN trimmed(record_id) IS NULL THEN {whole} END"
     return (
         f'SELECT {number} AS file, "timestamp", body, record_id, {values} AS attributes, {service} AS service_name,'
-        f" CASE WHEN trimmed(record_id) IS NULL THEN {known} END AS fingerprint, {blank} AS is_blank FROM {reader}"
+        f" {known} AS fingerprint, {blank} AS is_blank FROM {reader}"
     )
 
 

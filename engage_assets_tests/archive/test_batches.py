@@ -4,6 +4,7 @@ import io
 import re
 import uuid
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import fastavro
@@ -68,6 +69,15 @@ def test_the_same_range_gives_the_same_bytes_and_another_one_other_names():
     assert {file.key for file in other.data}.isdisjoint(file.key for file in archived(*bodies).data)
 
 
+def test_a_record_that_gets_lost_is_not_taken_for_a_copy():
+    reading = read_range(RANGE, records(change(event_id="a"), change(event_id="a"), change(event_id="b"), b"no"))
+    counts = write_files(reading, [False, True]).counts
+    assert (counts.read, counts.archived, counts.errors, counts.duplicates) == (4, 1, 1, 2)
+    for lossy in (replace(reading, entries=reading.entries[:1]), replace(reading, refusals=())):
+        counts = write_files(lossy).counts
+        assert counts.read == counts.archived + counts.errors + counts.duplicates + 1
+
+
 def test_a_redaction_is_counted():
     files = archived(change(DEMAND, "REMOVE", "1"), change(EVENT, "REMOVE", "2"), change(DEMAND, "INSERT", "3"))
     assert files.counts.redacted == 1
@@ -121,6 +131,7 @@ def test_an_error_file_states_message_position_and_the_original():
     files = archived(change(), bad, "text", b"\xff")
     found = [orjson.loads(file.content) for file in files.errors]
     assert [one["events"] for one in found] == [[orjson.loads(bad)], ["text"], [{"base64": "/w=="}]]
+    assert [one["forms"] for one in found] == [["json"], ["json"], ["base64"]]
     assert bad in files.errors[0].content  # as it came, not as it was understood
     assert [one["position"]["sequenceNumber"] for one in found] == ["17", "3", "4"]
     assert found[1]["position"] == {"stream": "changes", "shard": "shard-1", "sequenceNumber": "3"}

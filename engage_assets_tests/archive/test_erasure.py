@@ -28,7 +28,7 @@ from engage_assets.archive.state import State
 from engage_assets.archive.worker import run
 from engage_assets.domain.errors import EngageError
 from engage_assets_tests.archive.changes import AT, DEMAND, NOTIFICATION, change, line
-from engage_assets_tests.archive.upkeep import NOW, Dead, Dying, read_live, with_errors, with_root
+from engage_assets_tests.archive.upkeep import NOW, Dead, Dying, MemoryRoot, read_live, with_errors, with_root
 from engage_assets_tests.archive.workers import Clock, an_archive, write_stream
 
 CANARIES = ("canary-1@example.org", "+1 555 0142 canary", "canary text")
@@ -310,8 +310,137 @@ def test_a_certificate_that_is_not_complete_says_why(place):
     log.write_text(f"sent to {CANARIES[0]}")
     certificate = erase(place.archive, "fan-7", now=NOW, exports=[odd], watched=[log], mirror=place.mirror)
     assert not certificate.is_complete
-    assert certificate.unreadable == ["sheet.xlsx"]
+    assert certificate.unreadable == [str(odd)]
     assert certificate.scanned["watched"].left == 1
+
+
+def test_what_tells_the_values_stays_until_all_copies_are_clean(place):
+    """A copy that does not name the fan is found by the values that the archive holds."""
+    broken = place.home / "broken.parquet"
+    broken.write_bytes(b"?")
+    log = place.home / "some.log"
+    log.write_text(f"sent to {CANARIES[0]}")
+    more = {"exports": lambda: [broken, *place.exports], "mirror": place.mirror}
+
+    first = erase(place.archive, "fan-7", now=NOW, **more)
+    assert (first.unreadable, first.postponed) == ([str(broken)], ["source", "errors", "data", "mirror"])
+    assert not any(one in decoded(path) for path in place.exports for one in CANARIES)
+
+    pl.DataFrame({"contact": [CANARIES[1]]}).write_parquet(broken)
+    more["watched"] = [log]
+    second = erase(place.archive, "fan-7", now=NOW, **more)
+    assert (second.unreadable, second.is_complete, pl.read_parquet(broken)["contact"][0]) == ([], False, "[redacted]")
+    assert second.postponed
+
+    log.unlink()
+    assert erase(place.archive, "fan-7", now=NOW, **more).is_complete
+    assert readable(place.home) == {}
+
+
+class DyingMirror:
+    """A mirror at which the process dies where it should forget."""
+
+    def __init__(self, mirror):
+        self.folder = mirror.folder
+
+    def sync(self, root, *, forget=False):
+        raise Dead
+
+
+def test_the_next_run_knows_what_to_look_for_also_where_the_data_is_clean_already(place):
+    with pytest.raises(Dead):
+        erase(place.archive, "fan-7", now=NOW, mirror=DyingMirror(place.mirror))
+    assert {path.partition("/")[0] for path in readable(place.home)} == {"mirror", *(one.name for one in place.exports)}
+    late = place.home / "late.csv"  # from a mirror that was not brought up to date
+    rows = duckdb.read_parquet([str(path) for path in place.mirror.segments()["demand"]])
+    rows.project("email AS contact, phoneNumber AS number").to_csv(str(late), header=True)
+    assert erase(place.archive, "fan-7", now=NOW, mirror=place.mirror, exports=[*place.exports, late]).is_complete
+    assert readable(place.home) == {}
+
+
+class SlowWriter(DyingMirror):
+    """A mirror; just before it forgets, an answer that was read from it is written to a file."""
+
+    def __init__(self, mirror, export, listed):
+        super().__init__(mirror)
+        self.mirror, self.export, self.listed = mirror, export, listed
+
+    def sync(self, root, *, forget=False):
+        self.export.write_text(f"contact\n{CANARIES[0]}\n")
+        self.listed.append(self.export)
+        return self.mirror.sync(root, forget=forget)
+
+
+def test_an_export_that_is_written_meanwhile_is_cleaned_too(place):
+    listed = [*place.exports]
+    mirror = SlowWriter(place.mirror, place.home / "slow.csv", listed)
+    assert erase(place.archive, "fan-7", now=NOW, mirror=mirror, exports=lambda: listed).is_complete
+    assert readable(place.home) == {}
+
+
+def test_a_record_that_names_nobody_and_shows_the_address_is_cleaned(tmp_path):
+    nobody = {name: value for name, value in FAN.items() if name != "fanId"}
+    shared = {**no_sale(SHARED), "email": "e8@example.org"}
+    bodies = [change(FAN, event_id="1"), change(nobody, event_id="2"), wrapped(change(nobody, event_id="3"))]
+    cut = line(change(nobody, event_id="4"))[:-30]
+    write_stream(tmp_path / "changes", {"a": [*bodies, cut, change(shared, event_id="5")]})
+    archive = an_archive(tmp_path)
+    assert run(archive).counts.errors == 4
+    assert erase(archive, "fan-7", now=NOW).is_complete
+    assert readable(tmp_path / "root") == {}
+    for part in ("errors", "changes"):
+        text = "".join(map(decoded, sorted((tmp_path / part).iterdir())))
+        assert CANARIES[0] not in text
+        assert text.count(CANARIES[1]) == 1  # another fan's own, who has the same number
+        assert text.count("[redacted]") >= 4
+
+
+class SlowRoot(MemoryRoot):
+    """A root of which each file takes half a second; `look` is called before."""
+
+    clock, look = None, staticmethod(lambda: None)
+
+    def get(self, key):
+        if self.clock is not None:
+            self.clock.now += 0.5
+        self.look()
+        return super().get(key)
+
+
+def test_the_lease_is_kept_however_long_it_takes_and_files_may_go_meanwhile(tmp_path):
+    roots = {"root": SlowRoot(), "errors": SlowRoot()}
+    bad = [change({**no_sale(OTHER), "fanId": f"z{number}"}, event_id=f"b{number}") for number in range(150)]
+    write_stream(tmp_path / "changes", {"a": [*stream()["a"], *bad]})
+    archive = an_archive(tmp_path, **roots)
+    run(archive)
+    rivals = []
+
+    def look():
+        rivals.append(archive.state.acquire("~", "maintenance", "rival", archive.clock()))
+
+    for root in roots.values():
+        root.clock, root.look = archive.clock, look
+    certificate = erase(archive, "fan-7", now=NOW)
+    assert certificate.is_complete
+    assert archive.clock() - 1_800_000_000 > 150
+    assert set(rivals) == {None}
+
+
+def test_files_that_go_while_they_are_looked_through_are_passed_over(place):
+    gone = []
+
+    class GoingRoot(DeafRoot):
+        def put(self, key, content):
+            self.root.put(key, content)
+
+        def get(self, key):
+            if key.endswith(".avro") and ".compacted" not in key and len(gone) < 2:
+                gone.append(key)
+                self.root.delete(key)
+            return self.root.get(key)
+
+    assert place.erase(replace(place.archive, root=GoingRoot(place.archive.root))).is_complete
+    assert len(gone) == 2
 
 
 class DeafRoot:
@@ -350,6 +479,17 @@ def test_of_a_record_that_was_cut_off_the_beginning_goes_too(place):
     assert place.erase().is_complete
     events = [read_error(place.archive.errors, key)["events"][0] for key in keys]
     assert events == [{"erased": position}, {"erased": position}, {"beginning": beginnings[2], "size": 2**24}]
+
+
+def test_what_writers_that_died_left_goes(place):
+    folder = live_files(place.archive.root, "demand")[0].key.rpartition("/")[0]
+    left = [place.home / "root" / folder / ".x.avro.1f.tmp", place.home / "errors" / ".x.json.1f.tmp"]
+    left += [place.home / "changes" / ".a.ndjson.1f.tmp", place.home / ".all.csv.1f.tmp"]
+    for path in left:
+        path.write_text(CANARIES[0])
+    place.erase()
+    assert readable(place.home) == {}
+    assert not any(path.exists() for path in left)
 
 
 def test_a_fan_id_is_needed(tmp_path):

@@ -24,7 +24,7 @@ def test_exports_are_remembered_once_also_when_they_are_gone(tmp_path):
 
 def cleaned(path, *values):
     mention = Mention("fan-7", set(values))
-    done = clean_exports([path, path.with_name("gone.csv")], mention)
+    done = clean_exports([path, path.with_name("gone.csv")], mention, lambda: None)
     assert (done.gone, done.unreadable) == (1, [])
     return done.records
 
@@ -62,4 +62,4 @@ def test_parquet_of_any_shape_is_cleaned_and_keeps_its_schema(tmp_path):
 @pytest.mark.parametrize("name", ["a.txt", "a.parquet"])
 def test_what_is_no_export_is_reported(tmp_path, name):
     (tmp_path / name).write_bytes(b"PAR?")
-    assert clean_exports([tmp_path / name], Mention("fan-7")).unreadable == [name]
+    assert clean_exports([tmp_path / name], Mention("fan-7"), lambda: None).unreadable == [str(tmp_path / name)]

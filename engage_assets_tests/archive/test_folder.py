@@ -1,5 +1,7 @@
 """Lines of a folder, however they are cut and however the files grow; whole files and nothing else in the root."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from engage_assets.archive.envelopes import LARGEST_RECORD
 from engage_assets.archive.folder import FolderRoot, FolderSource
 from engage_assets.domain.errors import EngageError
+from engage_assets_tests.archive.changes import change, line
 
 
 def positions(page):
@@ -83,6 +86,52 @@ def test_a_file_that_lost_lines_is_an_error(tmp_path):
         source.read("a.ndjson", "3", 10)
 
 
+def lines(*numbers, text="one"):
+    return b"".join(line(change({"type": "demand", "email": text}, event_id=str(one))) + b"\n" for one in numbers)
+
+
+def write_anew(path, content):
+    """Another file of the name, as an editor or an erasure puts it."""
+    aside = path.with_name("aside")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
+@pytest.mark.parametrize("write", [write_anew, lambda path, content: path.write_bytes(content)])
+@pytest.mark.parametrize("is_new", [False, True])
+def test_another_file_of_a_name_that_was_read_is_an_error(tmp_path, write, is_new):
+    path, source = tmp_path / "a.ndjson", FolderSource(tmp_path)
+    path.write_bytes(lines(1, 2, 3))
+    position, mark = source.mark(source.read("a.ndjson", None, 10).records)
+    write(path, lines(4, 5, 6, 7))
+    again = FolderSource(tmp_path)
+    look = partial(again.recognize, "a.ndjson", position, mark) if is_new else partial(source.read, "a.ndjson", "3", 10)
+    with pytest.raises(EngageError, match=r"another file of this name: line 3 is another change"):
+        look()
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_file_is_known_again_after_an_erasure_and_when_it_grows(tmp_path, is_new):
+    path, source = tmp_path / "a.ndjson", FolderSource(tmp_path)
+    path.write_bytes(lines(1, 2, 3, text="someone@example.org"))
+    position, mark = source.mark(source.read("a.ndjson", None, 10).records)
+    for before in (lines(1, 2, 3, text="[redacted]"), b'{"erased":1}\n' * 3):
+        write_anew(path, before + lines(4))
+        if is_new:
+            source = FolderSource(tmp_path)
+            source.recognize("a.ndjson", position, mark)
+        assert [one.position for one in source.read("a.ndjson", "3", 10).records] == ["4"]
+        source.read("a.ndjson", "2", 1)
+
+
+def test_a_line_that_is_no_change_leaves_the_mark_of_one_before_it(tmp_path):
+    (tmp_path / "a.ndjson").write_bytes(lines(1) + b"no\n")
+    source = FolderSource(tmp_path)
+    page = source.read("a.ndjson", None, 10)
+    assert source.mark(page.records)[0] == "1"
+    assert source.mark(page.records[1:]) is None
+
+
 def test_of_a_line_that_is_too_large_the_beginning_is_kept(tmp_path):
     path = tmp_path / "a.ndjson"
     size = LARGEST_RECORD + 2**20 + 5
@@ -115,3 +164,10 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(OSError):
         FolderRoot(tmp_path).put("a/b.json", b"one")
     assert [path.name for path in tmp_path.rglob("*")] == ["a"]
+
+
+def test_a_file_that_is_there_is_not_put_anew(tmp_path):
+    root = FolderRoot(tmp_path)
+    for content in (b"one", b"two"):
+        root.put_new("a/b.json", content)
+    assert [path.read_bytes() for path in tmp_path.rglob("*.*")] == [b"one"]

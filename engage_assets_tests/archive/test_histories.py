@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 
 from engage_assets.archive.batches import Counts
+from engage_assets.archive.error_files import error_keys, read_error
 from engage_assets.archive.folder import FolderRoot
+from engage_assets.archive.replay import replay
 from engage_assets.archive.state import State
 from engage_assets.archive.worker import run
-from engage_assets_tests.archive.changes import AT, ITEMS, change
+from engage_assets_tests.archive.changes import AT, ITEMS, change, line
 from engage_assets_tests.archive.workers import Clock, an_archive, event_ids, totals_of_files, write_stream
 
 
@@ -89,11 +91,11 @@ def body(number):
     return change(ITEMS[number % 4], name, str(number), AT + timedelta(seconds=number))
 
 
-def live(home, chance, owner, depth=0):
+def live(home, chance, owner, thieving=None):
     """The life of a worker; says whether it ended by itself with nothing left to do."""
-    clock = Clock(1_800_000_000.0 + chance.randrange(100_000))
+    clock = thieving or Clock(1_800_000_000.0 + chance.randrange(100_000))
     state = FatefulState(home / "state.sqlite")
-    state.fate = fate = Fate(chance, clock, lambda: depth or live(home, chance, f"{owner}-thief", 1))
+    state.fate = fate = Fate(chance, clock, lambda: thieving or live(home, chance, f"{owner}-thief", clock))
     archive = an_archive(
         home,
         batch=chance.randrange(1, 9),
@@ -117,22 +119,38 @@ def history(home, seed):
     chance = random.Random(seed)
     shards = deliveries(chance)
     write_stream(home / "changes", shards)
+    fixed = set()
     for number in range(chance.randrange(1, 12)):
         live(home, chance, owner=f"worker-{number if chance.random() < 0.5 else 0}")
+        fixed |= correct(home, chance)
     state = State(home / "state.sqlite")
-    run(an_archive(home, state=state, owner="last", clock=Clock(3_000_000_000.0)))
-    expect_exact(home, state, shards)
+    archive = an_archive(home, state=state, owner="last", clock=Clock(3_000_000_000.0))
+    run(archive)
+    assert {key for key in error_keys(archive.errors) if "replayed" in read_error(archive.errors, key)} == fixed
+    expect_exact(home, state, shards, fixed)
     state.close()
 
 
-def expect_exact(home, state, shards):
+def correct(home, chance):
+    """Replay an error file with a corrected copy, whether or not its range is committed; says which."""
+    state = State(home / "state.sqlite")
+    archive = an_archive(home, state=state, owner="a person", clock=Clock(1_800_100_000.0))
+    open_ones = [key for key in error_keys(archive.errors) if "replayed" not in read_error(archive.errors, key)]
+    keys = chance.sample(open_ones, min(len(open_ones), chance.randrange(2)))
+    for key in keys:
+        assert replay(archive, corrected={key: line(change(event_id=key))}).counts.archived == 1
+    state.close()
+    return set(keys)
+
+
+def expect_exact(home, state, shards, fixed):
     lines = [body for bodies in shards.values() for body in bodies]
-    good = {body["eventID"] for body in lines if body != b"no"}
+    good = {body["eventID"] for body in lines if body != b"no"} | fixed
     assert event_ids(home) == Counter(good)
-    counts = sum((batch.counts for batch in state.batches()), Counts())
-    assert (counts.read, counts.archived, counts.errors) == (len(lines), len(good), lines.count(b"no"))
+    counts = sum((day.counts for day in state.days()), Counts())
+    assert (counts.read, counts.archived, counts.errors) == (len(lines) + len(fixed), len(good), lines.count(b"no"))
     assert counts.read == counts.archived + counts.errors + counts.duplicates
-    assert sum(1 for path in (home / "errors").rglob("*.json")) == counts.errors
+    assert sum(1 for path in (home / "errors").rglob("*.json")) == counts.errors == state.errors_there()
     assert {key: total[:2] for key, total in state.totals().items()} == totals_of_files(home)
     assert all(shard.pending is None for shard in state.shards())
 

@@ -5,15 +5,16 @@ import itertools
 import random
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import fastavro
 import pytest
 
-from engage_assets.archive.folder import FolderRoot
+from engage_assets.archive.folder import FolderRoot, FolderSource
 from engage_assets.archive.lanes import AGAIN_SECONDS, EMPTY_PAGES, RETRY_SECONDS
 from engage_assets.archive.ports import Page, Record, Shard
 from engage_assets.archive.worker import run
-from engage_assets_tests.archive.changes import DEMAND, change, line
+from engage_assets_tests.archive.changes import AT, DEMAND, change, line
 from engage_assets_tests.archive.workers import Clock, FailingRoot, Stream, an_archive, event_ids, write_stream
 
 RATE = 167
@@ -47,14 +48,15 @@ def surge(home, seconds):
     return waits, root.files, max(Counter((shard, int(at)) for shard, at in stream.reads).values())
 
 
-def expect_pace(waits, files, reads, seconds):
+def expect_pace(waits, files, reads, seconds, cut=0):
+    """`cut`: files that the end of a short surge adds."""
     assert waits[len(waits) * 99 // 100] < 4.6  # what else it takes, the time of the work, is not in this clock
-    assert files <= seconds  # 300 in five minutes
+    assert files <= seconds + cut  # 300 in five minutes
     assert reads <= 4  # Kinesis allows five, to all that read it
 
 
 def test_records_of_a_surge_are_readable_within_five_seconds_in_few_files(tmp_path):
-    expect_pace(*surge(tmp_path, 30), seconds=30)
+    expect_pace(*surge(tmp_path, 30), seconds=30, cut=4)
 
 
 @pytest.mark.soak
@@ -154,6 +156,56 @@ def test_a_worker_of_which_every_shard_stopped_ends(tmp_path):
     summary = run(an_archive(tmp_path, clock=clock, root=root), is_until_idle=False)
     assert sorted(summary.stopped) == ["a.ndjson", "b.ndjson"]
     assert not event_ids(tmp_path)
+
+
+def test_a_stop_is_seen_in_the_state_until_the_shard_goes_on(tmp_path):
+    clock = Clock()
+    archive = an_archive(tmp_path, clock=clock, source=throttled(clock, sum(RETRY_SECONDS) + 1))
+    run(archive)
+    stopped = {shard.name: (shard.stopped or "")[:42] for shard in archive.state.shards()}
+    assert stopped == {"a": "memory/a: it could not be read or written ", "b": ""}
+
+    run(archive)
+
+    assert [shard.stopped for shard in archive.state.shards()] == [None, None]
+
+
+def test_a_stop_stays_while_reading_succeeds_and_writing_does_not(tmp_path):
+    clock, fails = Clock(), [True]
+    write_stream(tmp_path / "changes", {"a": [change(event_id="1")]})
+    root = FailingRoot(FolderRoot(tmp_path / "root"), lambda: fails[0])
+    archive = an_archive(tmp_path, clock=clock, root=root)
+    run(archive)
+    since = archive.state.shards()[0].stopped_at
+    run(archive)
+    assert (archive.state.shards()[0].stopped_at, archive.state.shards()[0].stopped is None) == (since, False)
+
+    fails[0] = False
+    assert run(archive).counts.archived == 1
+    assert archive.state.shards()[0].stopped is None
+
+
+def test_another_folder_with_a_file_of_a_known_name_stops_it(tmp_path):
+    for folder, numbers in (("changes", "123"), ("others/changes", "45678")):
+        write_stream(tmp_path / folder, {"a": [change(event_id=number) for number in numbers]})
+    archive = an_archive(tmp_path)
+    run(archive)
+
+    summary = run(replace(archive, source=FolderSource(tmp_path / "others/changes")))
+
+    assert summary.counts.read == 0
+    assert "another file of this name" in summary.stopped["a.ndjson"]
+
+
+def test_behind_a_full_range_a_shard_is_as_late_as_its_newest_change(tmp_path):
+    clock = Clock(AT.timestamp() + 500)
+    write_stream(tmp_path / "changes", {"a": [change(event_id=str(at)) for at in range(25)]})
+    archive = an_archive(tmp_path, clock=clock, batch=10)
+    assert run(archive, max_batches=1).behind_ms == {"a.ndjson": 500_000}
+    assert archive.state.shards()[0].behind_ms == 500_000
+
+    assert run(archive).behind_ms == {"a.ndjson": 0}
+    assert archive.state.shards()[0].behind_ms == 0
 
 
 class SparseStream:

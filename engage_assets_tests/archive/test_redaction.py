@@ -3,11 +3,13 @@
 import base64
 from datetime import timedelta
 
+import polars as pl
 import pytest
 
 from engage_assets.archive.compaction import compact
 from engage_assets.archive.error_files import error_keys
 from engage_assets.archive.live import live_files
+from engage_assets.archive.mirror import Mirror
 from engage_assets.archive.redaction import avro_keys, redact_removed
 from engage_assets.archive.worker import run
 from engage_assets.domain.errors import EngageError
@@ -131,6 +133,39 @@ def test_a_run_that_dies_is_taken_up_by_the_next(tmp_path):
     assert readable(archive) == ["new", "note", "other"]
 
 
+def test_a_run_that_dies_before_the_mirror_forgets_is_taken_up_by_the_next(tmp_path):
+    archive = an_archive(tmp_path, clock=Clock(NOW))
+    write_stream(tmp_path / "changes", {"a": [change(DEMAND, "INSERT", "old", at(0))]})
+    run(archive)
+    mirror = Mirror(tmp_path / "mirror")
+    mirror.sync(archive.root)
+    write_stream(tmp_path / "changes", {"b": [change(DEMAND, "REMOVE", "gone", at(4))]})
+    run(archive)
+    with pytest.raises(Dead):
+        redact_removed(archive, mirror=Forgetting(mirror))
+
+    redact_removed(archive, mirror=mirror)
+
+    shown = [pl.read_parquet(path)["email"].to_list() for path in (tmp_path / "mirror").rglob("*.parquet")]
+    assert shown
+    assert DEMAND["email"] not in [email for emails in shown for email in emails]
+
+
+class Forgetting:
+    """A mirror at which the process dies where it should forget."""
+
+    def __init__(self, mirror):
+        self.mirror = mirror
+
+    def sync(self, root, *, forget=False):
+        if forget:
+            raise Dead
+        return self.mirror.sync(root)
+
+    def find(self, **what):
+        return self.mirror.find(**what)
+
+
 def test_errors_of_erased_fans_that_come_late_are_cleaned_in_one_pass(tmp_path):
     bad = {name: value for name, value in DEMAND.items() if name != "saleId"}
     fans = ["fan-1", "fan-2", "fän/3", "4"]
@@ -138,8 +173,8 @@ def test_errors_of_erased_fans_that_come_late_are_cleaned_in_one_pass(tmp_path):
     packed = [{"kinesis": {"data": base64.b64encode(line(body)).decode()}} for body in bodies]
     write_stream(tmp_path / "changes", {"a": bodies, "b": packed})
     archive = an_archive(tmp_path)
-    archive.state.learn(dict.fromkeys([*fans, *(f"more-{number}" for number in range(300))], 1))
     run(archive)
+    archive.state.learn(dict.fromkeys([*fans, *(f"more-{number}" for number in range(300))], 1))
     assert redact_removed(archive).errors == 8
     texts = [archive.errors.get(key).decode() for key in error_keys(archive.errors)]
     assert sum("@example.org" in text for text in texts) == 1

@@ -1,5 +1,6 @@
 """Retention takes whole partitions, off by default."""
 
+import os
 from contextlib import suppress
 
 import pytest
@@ -33,13 +34,25 @@ def test_partitions_that_are_older_go(tmp_path):
     assert retain(archive, now=day(10**4), days={}).partitions == 0
     assert retain(archive, now=day(10**4), days={"demand": None, "errors": None}).errors == 0
     assert retain(archive, now=day(30), days={"demand": 30}).partitions == 0
-    done = retain(archive, now=day(31), days={"demand": 30, "sale": 30, "errors": 31})
+    done = retain(archive, now=day(31), days={"demand": 30, "sale": 30})
     assert (done.partitions, done.files, done.errors) == (1, 2, 0)
     assert live_ids(archive.root) == ["2", "3"]  # one day younger; and one that lies ahead
     assert set(archive.state.totals()) == {("demand", "2026-11-21"), ("sale", "2027-01-10")}
     assert list(archive.root.stored("data/demand/partition_date=2026-11-20/")) == []
-    assert retain(archive, now=day(32), days={"errors": 31}).errors == 3
-    assert error_keys(archive.errors) == []
+
+
+def test_error_files_go_by_when_they_were_put_and_not_by_their_names(tmp_path):
+    archive = archived(tmp_path)
+    write_stream(tmp_path / "changes", {"c": [b"undated"]})
+    run(archive)
+    keys = error_keys(archive.errors)
+    assert [key[:4] for key in keys] == ["1970", "2026", "2026", "2026"]
+    for key, days in zip(keys, (0, 0, 31, 32), strict=True):
+        os.utime(tmp_path / "errors" / key, (0, day(-days)))
+    assert retain(archive, now=day(1), days={"errors": 31}).errors == 2
+    assert error_keys(archive.errors) == keys[:2]
+    assert archive.state.errors_there() == 2
+    assert retain(archive, now=day(33), days={"errors": 31}).errors == 2
 
 
 @pytest.mark.parametrize("is_compacted", [False, True])

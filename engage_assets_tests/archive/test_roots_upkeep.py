@@ -2,12 +2,13 @@
 
 import random
 import signal
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from engage_assets.archive.compaction import GRACE_SECONDS, compact
-from engage_assets.archive.erasure import erase
+from engage_assets.archive.erasure import erase, old_versions
 from engage_assets.archive.live import live_files
 from engage_assets.archive.mirror import Mirror
 from engage_assets.archive.retention import retain
@@ -99,6 +100,23 @@ def test_a_bucket_is_compacted_erased_from_and_emptied(tmp_path, archive):
     assert [row["lineage"]["eventId"] for row in read_live(archive.root)] == ["c4"]
     assert mirror.segments().keys() >= {"sale"}
     assert not list(archive.errors.stored())
+
+
+@pytest.mark.parametrize("status", ["Enabled", "Suspended", None])
+def test_a_certificate_says_where_a_bucket_keeps_what_was_rewritten(archive, status):
+    client, bucket = archive.root.client, archive.root.bucket
+    if status:
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+    words = [one for one in erase(archive, "fan-7", now=NOW).not_covered if bucket in one]
+    assert words == (
+        [f"old versions of objects: {bucket} keeps them; delete those that are not current"] * bool(status)
+    )
+
+
+def test_a_bucket_that_does_not_say_may_keep_versions(archive):
+    nowhere = replace(archive.root, bucket="no-such-bucket")
+    assert nowhere.keeps_versions() is None
+    assert "it was not allowed to ask" in old_versions(nowhere)
 
 
 def test_compaction_that_is_killed_shows_each_record_once(tmp_path):

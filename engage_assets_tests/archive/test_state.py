@@ -9,7 +9,7 @@ import pytest
 
 from engage_assets.archive.batches import Counts, Range
 from engage_assets.archive.identities import Identity
-from engage_assets.archive.state import HORIZON_SECONDS, LEASE_SECONDS, LeaseLost, State, Tally, Total
+from engage_assets.archive.state import HORIZON_SECONDS, LEASE_SECONDS, LeaseLost, RangePending, State, Tally, Total
 from engage_assets.domain.errors import EngageError
 
 NOTHING = Tally(Counts())
@@ -65,9 +65,12 @@ def test_a_worker_that_starts_again_keeps_its_shards_and_locks_its_former_self_o
         state.progress(before)
 
 
-def test_a_clock_set_back_takes_no_lease_away(state):
+def test_a_clock_set_back_takes_no_lease_of_the_living_away(state):
     mine = state.acquire("stream", "one", "me", 1000)
-    assert state.acquire("stream", "one", "other", 0) is None
+    assert state.acquire("stream", "one", "other", 1000 - LEASE_SECONDS) is None  # set right by seconds
+    state.renew(mine, 0)  # set back by more: each step of the living tells the new time
+    assert state.has_live_worker("stream", 1)
+    assert state.acquire("stream", "one", "other", 1) is None
     state.claim(mine, where("1", "2"), [], 0)
     state.commit(mine, where("1", "2"), NOTHING, 0)
     assert state.progress(mine).checkpoint == "2"
@@ -76,13 +79,13 @@ def test_a_clock_set_back_takes_no_lease_away(state):
 def test_a_range_is_pending_until_it_is_committed(state):
     lease = state.acquire("stream", "one", "me", 0)
     state.claim(lease, where("1", "5"), [], 0)
-    assert state.progress(lease) == (None, where("1", "5"), False)
-    with pytest.raises(LeaseLost):
+    assert state.progress(lease)[:3] == (None, where("1", "5"), False)
+    with pytest.raises(RangePending, match="1 to 5 is begun and not committed; finish it before 1 to 7"):
         state.claim(lease, where("1", "7"), [], 0)  # another cut while one is pending
     with pytest.raises(LeaseLost):
         state.end(lease, 0)
     state.commit(lease, where("1", "5"), NOTHING, 0)
-    assert state.progress(lease) == ("5", None, False)
+    assert state.progress(lease)[:3] == ("5", None, False)
     state.end(lease, 0)
     assert state.ended("stream") == {"one"}
 
@@ -94,6 +97,33 @@ def test_a_change_belongs_to_the_range_that_claimed_it_first(state):
     assert state.claim(one, where("1", "2"), [identity("a"), identity("b")], 0) == [True, True]  # replayed
     state.commit(two, where("1", "9", "two"), NOTHING, 0)
     assert state.claim(two, where("10", "12", "two"), [identity("c")], 0) == [False]
+
+
+def test_a_range_that_is_committed_or_given_up_has_no_changes_of_its_own(state):
+    lease = state.acquire("stream", "one", "me", 0)
+    assert state.claim(lease, where("1", "2"), [identity("a")], 0) == [True]
+    state.commit(lease, where("1", "2"), Tally(Counts(read=2, archived=1, duplicates=1)), 0)
+    assert state.claim(lease, where("1", "2"), [identity("a")], 0) == [False]
+    assert state.committed(where("1", "2")) == Counts(read=2, archived=1, duplicates=1)
+    assert state.committed(where("1", "3")) is None
+    state.abandon(lease, where("1", "2"), 0)
+    assert state.progress(lease)[:3] == ("2", None, False)
+    assert state.claim(lease, where("3", "4"), [identity("a"), identity("b")], 0) == [False, True]
+    state.abandon(lease, where("3", "4"), 0)
+    assert state.claim(lease, where("5", "5"), [identity("a"), identity("b")], 0) == [False, True]
+    with pytest.raises(LeaseLost):
+        state.abandon(lease, where("3", "4"), 0)
+
+
+def test_errors_that_must_be_there_are_those_counted_and_not_taken_away(state):
+    lease = state.acquire("stream", "one", "me", 0)
+    for number in "12":
+        state.claim(lease, where(number, number), [], 0)
+        state.commit(lease, where(number, number), Tally(Counts(read=3, errors=3)), 0)
+    assert state.errors_there() == 6
+    state.take_errors(2)
+    state.take_errors(1)
+    assert state.errors_there() == 3
 
 
 def test_many_changes_are_claimed_at_once(state):
@@ -154,7 +184,7 @@ def test_shards_show_who_has_them_and_how_far_they_are(state):
     state.claim(lease, where("6", "6"), [], 102)
     state.commit(lease, where("6", "6"), Tally(Counts(), newest_change=60, behind_ms=8000), 103)
     (shard,) = state.shards()
-    assert shard[2:] == ("6", None, False, "me", 103 + LEASE_SECONDS, 8000, 70, 103)
+    assert shard[2:10] == ("6", None, False, "me", 103 + LEASE_SECONDS, 8000, 70, 103)
     state.note_lag(lease, 0, 110)
     state.release(lease)
     (shard,) = state.shards()

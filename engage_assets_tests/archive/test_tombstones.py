@@ -1,16 +1,20 @@
 """Who was erased and what was removed stays unreadable, whatever arrives late or is in hand at that moment."""
 
+import base64
 from datetime import timedelta
 
 import pytest
 
 from engage_assets.archive.batches import Counts, Range
+from engage_assets.archive.erasure import erase
+from engage_assets.archive.error_files import error_keys
 from engage_assets.archive.folder import FolderRoot
+from engage_assets.archive.replay import replay
 from engage_assets.archive.rows import PERSONAL, REDACTED
 from engage_assets.archive.state import Removal, State, Tally, TombstonesChanged
 from engage_assets.archive.worker import run
-from engage_assets_tests.archive.changes import AT, DEMAND, EVENT, NOTIFICATION, change
-from engage_assets_tests.archive.workers import Clock, HookedRoot, an_archive, rows, write_stream
+from engage_assets_tests.archive.changes import AT, DEMAND, EVENT, NOTIFICATION, change, line
+from engage_assets_tests.archive.workers import Clock, FailingRoot, HookedRoot, Stream, an_archive, rows, write_stream
 
 AT_US = int(AT.timestamp() * 1_000_000)
 HOUR = timedelta(hours=1)
@@ -172,4 +176,89 @@ def test_a_range_that_was_begun_before_an_erasure_is_taken_up_redacted(tmp_path,
     assert readable(tmp_path) == {"begun"}
     state.erase("fan-1", AT_US)
     assert run(an_archive(tmp_path, state=state)).counts.redacted == 1
+    assert not readable(tmp_path)
+
+
+BAD = {name: value for name, value in DEMAND.items() if name != "saleId"}
+PHONE = DEMAND["phoneNumber"].encode()
+
+
+def errors_of(home):
+    return b"".join(path.read_bytes() for path in sorted((home / "errors").glob("*.json")))
+
+
+def wrapped(body):
+    return {"kinesis": {"data": base64.b64encode(line(body)).decode()}}
+
+
+def test_a_bad_record_of_an_erased_fan_is_stored_without_what_is_personal(tmp_path, state):
+    other = {**BAD, "fanId": "fan-2", "phoneNumber": "+1 555 0200"}
+    state.erase("fan-1", AT_US)
+    bodies = [change(BAD), wrapped(change(BAD)), line(change(BAD))[:-9], change(other)]
+    write_stream(tmp_path / "changes", {"a": bodies})
+    assert run(an_archive(tmp_path, state=state)).counts.errors == 4
+    stored = errors_of(tmp_path)
+    assert PHONE not in stored
+    assert base64.b64encode(PHONE)[:8] not in stored
+    assert b"+1 555 0200" in stored
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_erasure_while_a_bad_record_is_in_hand_leaves_nothing_readable(tmp_path, state, moment):
+    write_stream(tmp_path / "changes", {"a": [change(BAD)]})
+    errors = HookedRoot(FolderRoot(tmp_path / "errors"), **{moment: lambda: state.erase("fan-1", AT_US)})
+    assert run(an_archive(tmp_path, state=state, errors=errors)).counts.errors == 1
+    assert PHONE not in errors_of(tmp_path)
+
+
+def corrected(home, state, now, stream):
+    """Somebody replays the error file with a corrected copy, and erases the fan; what the file is then."""
+    person = an_archive(home, owner="person", clock=Clock(now), state=state, source=stream)
+    (key,) = error_keys(person.errors)
+    assert replay(person, corrected={key: line(change(event_id="fixed"))}).replayed == 1
+    assert PHONE in person.errors.get(key)
+    assert erase(person, "fan-1", now=now).is_complete
+    stated = person.errors.get(key)
+    assert PHONE not in stated
+    return stated
+
+
+def test_a_range_that_is_written_again_leaves_its_error_files_as_they_are(tmp_path, state):
+    """Its marks, its corrected copies, and what was erased of it."""
+    clock, is_full = Clock(), True
+    stream = Stream(clock, {"s": [(0, line(change(event_id="good"))), (0, line(change(BAD, event_id="bad")))]})
+    root = FailingRoot(FolderRoot(tmp_path / "root"), lambda: is_full)
+    assert run(an_archive(tmp_path, state=state, clock=clock, source=stream, root=root)).stopped
+    stated = corrected(tmp_path, state, clock.now, stream)
+    is_full = False
+    assert run(an_archive(tmp_path, state=state, clock=clock, source=stream, root=root)).counts.read == 2
+    assert errors_of(tmp_path) == stated
+    assert not readable(tmp_path)
+    assert state.totals()["demand", "2026-11-20"].records == len(rows(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("place", ["claim", "root"])
+def test_who_lost_a_shard_leaves_its_error_files_as_they_are(tmp_path, state, place):
+    """Standing still before its first error file, or behind it."""
+    done = []
+    clock = Clock()
+    stream = Stream(clock, {"s": [(0, line(change(event_id="good"))), (0, line(change(BAD, event_id="bad")))]})
+
+    def rob():
+        clock.now += 900
+        thief = an_archive(tmp_path, owner="thief", clock=clock, source=stream, state=state)
+        assert run(thief).counts.errors == 1
+        done.append(corrected(tmp_path, state, clock.now, stream))
+
+    class Slow(State):
+        def claim(self, *arguments):
+            fresh = super().claim(*arguments)
+            if not done:
+                rob()
+            return fresh
+
+    slow = Slow(tmp_path / "state.sqlite") if place == "claim" else state
+    root = HookedRoot(FolderRoot(tmp_path / "root"), before=rob if place == "root" else lambda: None)
+    assert run(an_archive(tmp_path, state=slow, clock=clock, source=stream, root=root)).counts.read == 0
+    assert [errors_of(tmp_path)] == done
     assert not readable(tmp_path)

@@ -87,6 +87,9 @@ class FailingRoot:
             raise OSError(errno.ENOSPC, "No space left on device")
         self.root.put(key, content)
 
+    def get(self, key):
+        return self.root.get(key)
+
 
 class HookedRoot:
     """A root that does something once, before or after a file of it is written."""
@@ -100,6 +103,9 @@ class HookedRoot:
         self.root.put(key, content)
         after, self.after = self.after, lambda: None
         after()
+
+    def get(self, key):
+        return self.root.get(key)
 
 
 def rows(home):

@@ -90,6 +90,43 @@ def test_a_stopped_shard_is_a_failure(engage, home):
     shown = engage("archive", "run", "--until-idle", code=1)
 
     assert "stopped: a.ndjson:" in shown
+    assert "stopped since 20" in engage("archive", "status")
+
+    with_position = engage("archive", "forget-position", "a.ndjson", "--yes")
+    assert "a.ndjson begins again at the oldest record" in with_position
+    engage("archive", "run", "--until-idle")
+    assert "stopped since" not in engage("archive", "status")
+
+
+def test_a_root_is_archived_to_by_one_state(engage, home):
+    engage("archive", "run", "--until-idle")
+    other = ["--state", str(home / "other.db")]
+
+    assert "it belongs to another state" in engage("archive", "run", "--until-idle", *other, code=1)
+    assert "it belongs to another state" in engage("erase", "fan-1", "--yes", *other, code=1)
+    assert f"{home}/other.db goes on with {home}/archive" in engage("archive", "adopt", *other)
+    engage("archive", "run", "--until-idle", *other)
+    assert "it belongs to another state" in engage("archive", "run", "--until-idle", code=1)
+
+
+def test_only_the_default_folder_of_changes_is_made(engage, home, monkeypatch):
+    monkeypatch.chdir(home)
+    assert "no such folder" in engage("archive", "run", "--until-idle", "--source", "nothere", code=1)
+    assert not (home / "nothere").exists()
+    (home / "changes").rename(home / "moved")
+    engage("archive", "run", "--until-idle")
+    assert (home / "changes").is_dir()
+
+
+def test_what_holds_addresses_is_for_its_owner_only(engage, home):
+    engage("archive", "run", "--until-idle")
+    open_ones = [
+        path
+        for place in (home / "archive", home / "archive.db")
+        for path in (place, *place.rglob("*"))
+        if path.stat().st_mode & 0o077
+    ]
+    assert open_ones == []
 
 
 def test_upkeep(engage, home):
@@ -136,6 +173,19 @@ def test_an_erasure_asks_first_and_leaves_a_certificate(engage, home):
     assert "fan-secret" not in certificate.read_text()
     left = [path for path in home.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
     assert not left
+
+
+def test_an_erasure_that_is_not_complete_says_what_to_mend(engage, home):
+    engage("archive", "run", "--until-idle")
+    (home / "notes.txt").write_text("mine")
+    engage("sql", "SELECT 1", "--output", str(home / "notes.txt"), code=1)
+    assert '"isComplete": true' in engage("erase", "fan-secret", "--yes")
+
+    broken = home / "broken.csv"
+    broken.write_bytes(b"")
+    shown = engage("erase", "fan-secret", "--yes", "--export", str(broken), code=1)
+    assert f'"{broken}"' in shown
+    assert "mend or take away what they name" in shown
 
 
 def test_sigterm_ends_a_worker_in_good_order(home):

@@ -169,6 +169,19 @@ def test_a_file_that_was_replaced_is_told_apart(ask, catalog):
         ask("SELECT * FROM people")
 
 
+def test_no_row_is_given_of_a_file_that_was_replaced_meanwhile(catalog, tmp_path):
+    """DuckDB opens a file for its columns, and again for its rows: these may be of two editions."""
+    again = tmp_path / "again.parquet"
+    again.write_bytes(catalog.files[0].read_bytes())
+    with asked(catalog, "SELECT id FROM people", tmp_path / "spill") as answer:
+        again.replace(catalog.files[0])
+        with pytest.raises(FilesGone):
+            list(answer.rows())
+    with asked(catalog, "SELECT 1 AS one", tmp_path / "spill") as answer:
+        catalog.files[0].touch()
+        assert [row for batch in answer.rows() for row in batch.to_pylist()] == [{"one": 1}]
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_output(catalog, tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
@@ -232,3 +245,12 @@ def test_assets_of_the_lake(tmp_path):
         ]
     with asked(catalog, "FROM lake.scores_card", tmp_path / "spill") as answer:
         assert [row for batch in answer.rows() for row in batch.to_pylist()] == [{"a": 4, "partition": None}]
+
+
+def test_two_assets_of_one_name_are_an_error(tmp_path):
+    for key in ("reviews/raw_text/2026-01-01", "reviews_raw/text"):
+        path = tmp_path / f"{key}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame({"a": [1]}).write_parquet(path)
+    with pytest.raises(QueryError, match=r"reviews/raw_text and reviews_raw/text are both lake\.reviews_raw_text"):
+        lake_catalog(tmp_path)

@@ -1,7 +1,7 @@
 """Two services with a few days of invented logs, and everything that summarises them."""
 
 import json
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 
 import dagster as dg
@@ -10,6 +10,7 @@ from engage_assets.defs.summary_build import summary_definitions
 from engage_assets.defs.summary_desk import ServiceDesk, desk_of
 from engage_assets.domain.summary_spec import CommerceAnalytics
 from engage_assets.home import Home
+from engage_assets_tests.builders import instant
 from engage_assets_tests.defs.archives import Alerts
 from engage_assets_tests.defs.homes import digests
 
@@ -21,7 +22,18 @@ VISIT = (
     ("commerce.session.start", {}),
     ("commerce.search", {"query": "수분 크림", "resultCount": "3"}),
     ("commerce.search.result_click", {"query": "수분 크림", "productId": "p1"}),
-    ("commerce.cart.add", {"productId": "p1", "quantity": "2", "salePrice": "9900", "category": "beauty"}),
+    (
+        "commerce.cart.add",
+        {
+            "productId": "p1",
+            "productName": "세럼 1호",
+            "sellerNm": "셀러 하나",
+            "category": "beauty",
+            "quantity": "2",
+            "salePrice": "9900",
+            "source": "search",
+        },
+    ),
     ("commerce.button.click", {"action": "quick_add", "menuName": "홈", "page": "/"}),
     ("client.routing", {"fromPath": "/", "toPath": "/p/1"}),
     ("commerce.purchase", {"totalAmount": "19800", "paymentMethod": "card"}),
@@ -46,10 +58,13 @@ class FixedClock:
 class Works:
     """A home, its spec, and Dagster around it."""
 
-    def __init__(self, root, spec=None, now=datetime(2026, 11, 7, 6)):  # noqa: B008 - never changed
+    def __init__(self, root, spec=None):
         self.home, self.spec = Home(root), spec or a_spec()
-        self.clock, self.alerts = FixedClock(now), Alerts()
-        self.instance = dg.DagsterInstance.ephemeral()
+        self.clock, self.alerts = FixedClock(instant("2026-11-07 06:00")), Alerts()
+
+    @cached_property
+    def instance(self):
+        return dg.DagsterInstance.ephemeral()
 
     def log(self, service, arrival, *visits, without=()):
         """Append visits, each (user, first instant), to the file of a UTC day; `without`: attributes and events."""
@@ -90,13 +105,19 @@ class Works:
 
     def run(self, job, day, **options):
         return self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, partition_key=day.isoformat(), raise_on_error=False, **options
+            instance=self.instance,
+            partition_key=day.isoformat(),
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+            **options,
         )
 
     def tick(self, schedule, at):
         """Partitions that a schedule asks for."""
         context = dg.build_schedule_context(
-            self.instance, scheduled_execution_time=at, repository_def=self.definitions.get_repository_def()
+            scheduled_execution_time=at,
+            repository_def=self.definitions.get_repository_def(),
+            resources={"home": self.home},
         )
         requests = self.definitions.resolve_schedule_def(schedule).evaluate_tick(context).run_requests
         return [(request.run_key, request.partition_key) for request in requests or []]

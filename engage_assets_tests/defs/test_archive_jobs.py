@@ -105,6 +105,16 @@ def test_a_lost_file_fails_the_day_check_and_alerts_without_failing_the_job(work
     (text,) = works.alerts.raised.values()
     assert "data/demand/partition_date=2026-11-20/: files hold 0 rows, counted were 1" in text
 
+    works.clock.pass_by(days=1)
+    works.write(b=[change(DEMAND, event_id="c-9")])
+    works.work()
+    assert close_the_day(works)[1]["demand", "totals_are_what_files_hold"] is False
+    assert len(works.alerts.raised) == 1, "an alert a cause, not one a day"
+    for path in works.root.rglob("data/demand/*/*.avro"):
+        path.unlink()
+    close_the_day(works)
+    assert len(works.alerts.raised) == 2
+
 
 def test_a_file_of_another_schema_is_found(works):
     works.write(a=[change(DEMAND)])

@@ -1,5 +1,6 @@
 """The archive's sensor: what assets hear, what people are told, and which runs it asks for."""
 
+import itertools
 import json
 from contextlib import closing
 from uuid import UUID
@@ -8,8 +9,11 @@ import dagster as dg
 import pytest
 
 from engage_assets.archive.batches import Range
-from engage_assets.archive.state import LEASE_SECONDS
+from engage_assets.archive.leases import REPLAY_SHARD
+from engage_assets.archive.state import LEASE_SECONDS, Tally
+from engage_assets.defs.archive_watching import LOOK_SECONDS, look
 from engage_assets_tests.archive.changes import DEMAND, EVENT, ITEMS, SALE, change
+from engage_assets_tests.archive.workers import Clock, an_archive
 from engage_assets_tests.defs.archives import Works
 
 CANARY = "canary-7141@example.org"
@@ -150,10 +154,12 @@ def test_no_drain_beside_a_worker_or_another_drain(works):
         lease = state.acquire("changes", "a.ndjson", "someone", works.seconds)
         assert "archive_drain" not in jobs(works.tick())
         state.release(lease)
-    works.instance.add_run(
-        dg.DagsterRun(job_name="archive_drain", run_id=str(UUID(int=1)), status=dg.DagsterRunStatus.STARTED)
-    )
-    assert "archive_drain" not in jobs(works.tick())
+    for number, status in enumerate((dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING), 1):
+        run_id = str(UUID(int=number))
+        works.instance.add_run(dg.DagsterRun(job_name="archive_drain", run_id=run_id, status=status))
+        assert "archive_drain" not in jobs(works.tick())
+        works.instance.delete_run(run_id)
+    assert "archive_drain" in jobs(works.tick())
 
 
 def test_a_drain_that_failed_is_asked_for_again_an_hour_later(works):
@@ -200,6 +206,90 @@ def test_a_shard_whose_worker_died_in_the_middle_is_named(works):
 
     assert "stopped" in works.alerts.kinds()
     assert checks(result)["changes", "no_shard_stands_still"] is False
+
+
+def test_a_first_range_that_nobody_works_on_is_named(works):
+    works.write(a=demands(3))
+    with closing(works.desk.open_state()) as state:
+        lease = state.acquire("changes", "a.ndjson", "someone", works.seconds)
+        state.claim(lease, Range("changes", "a.ndjson", "1", "3"), [], works.seconds)
+    works.clock.pass_by(seconds=200)
+    works.tick()
+    assert "stopped" in works.alerts.kinds()
+
+
+def test_a_shard_that_stopped_beside_a_live_worker_alerts_with_its_reason(works):
+    works.write(a=demands(3), b=demands(3, start=3), c=demands(1, start=6))
+    works.work()
+    works.write(b=demands(1, start=3), c=[*demands(1, start=6), *demands(1, start=7)])
+    works.work()
+    with closing(works.desk.open_state()) as state:
+        state.acquire("changes", "a.ndjson", "someone", works.seconds)
+        result = works.tick()
+
+    assert works.alerts.kinds() == ["stopped"]
+    (text,) = works.alerts.raised.values()
+    assert "1 shards of the archive stand still: b.ndjson has stopped: " in text
+    assert "read up to line 3, but it has 1 now" in text
+    assert checks(result)["changes", "no_shard_stands_still"] is False
+
+    works.write(b=[*demands(3, start=3), *demands(1, start=8)])
+    works.work()
+    assert checks(works.tick())["changes", "no_shard_stands_still"] is True
+
+
+def test_a_stop_of_a_shard_that_can_be_read_alerts_while_the_source_has_the_shard(works):
+    works.write(a=demands(1), b=demands(1, start=1))
+    works.work()
+    with closing(works.desk.open_state()) as state:
+        lease = state.acquire("changes", "b.ndjson", "someone", works.seconds)
+        state.stop(lease, "the root is full", works.seconds)
+        state.release(lease)
+    works.tick()
+    (text,) = works.alerts.raised.values()
+    assert "b.ndjson has stopped: the root is full" in text
+
+    (works.root / "changes" / "b.ndjson").unlink()
+    assert checks(works.tick())["changes", "no_shard_stands_still"] is True
+
+
+def test_a_shard_that_no_worker_has_lags_beside_a_live_worker(works):
+    works.write(a=demands(1), b=demands(1, start=1))
+    with closing(works.desk.open_state()) as state:
+        lease = state.acquire("changes", "a.ndjson", "someone", works.seconds)
+        assert "archive_drain" not in jobs(works.tick())
+        works.clock.pass_by(seconds=130)
+        state.renew(lease, works.seconds)
+        assert "archive_drain" not in jobs(works.tick())
+    assert works.alerts.kinds() == ["lag"]
+    assert "130 s behind on shard b.ndjson" in next(iter(works.alerts.raised.values()))
+
+
+def test_a_look_takes_a_bounded_time_and_keeps_what_it_did_not_see(works):
+    works.write(**{name: demands(1, start=ord(name)) for name in "abcd"})
+    seconds = itertools.count(0, LOOK_SECONDS / 2)
+    with closing(works.desk.open_state()) as state:
+        watch = look(works.desk, state, works.seconds, {"a.ndjson": 5.0, "b.ndjson": 6.0}, lambda: next(seconds))
+    assert watch.unread == {"a.ndjson": 5.0, "b.ndjson": 6.0, "c.ndjson": works.seconds}
+
+
+def test_a_spike_ends_a_day_after_the_last_batch_and_replays_are_none(works):
+    works.write(a=[*demands(80), *[change({**DEMAND, "saleId": None}, event_id=f"bad-{n}") for n in range(20)]])
+    works.work()
+    with closing(an_archive(works.root, clock=Clock(works.seconds)).state) as state:
+        (batch,) = state.batches()
+        works.tick()
+        assert works.alerts.kinds() == ["errors"]
+
+        works.clock.pass_by(hours=25)
+        lease = state.acquire("changes", REPLAY_SHARD, "me", works.seconds)
+        where = Range("changes", REPLAY_SHARD, "1", "1")
+        state.claim(lease, where, [], works.seconds)
+        state.commit(lease, where, Tally(batch.counts), works.seconds)
+        assert checks(works.tick())["errors", "errors_in_their_band"] is True
+    works.clock.pass_by(days=1)
+    works.tick()
+    assert works.alerts.kinds() == ["errors"]
 
 
 def test_the_day_is_closed_once_a_day_and_removals_are_redacted_within_hours(works):

@@ -15,7 +15,33 @@ from engage_assets_tests.builders import a_program
 from engage_assets_tests.defs.homes import PROGRAMS
 
 ROOT = PROGRAMS.parent
+SERVICES = ["theshop_brand", "theshop_pharmacy"]
 ASSETS = [
+    *(
+        f"services/{service}/{name}"
+        for service in SERVICES
+        for name in (
+            *("logs", "events", "session_day", "user_day", "purchase_ledger", "quality"),
+            *("month_user", "month_order", "month_total"),
+        )
+    ),
+    *(
+        f"commerce/{service}/{name}"
+        for service in SERVICES
+        for name in (
+            *("button_interaction", "cart_source", "category_performance", "hourly_traffic", "navigation_flow"),
+            *("period_totals", "product_ranking", "purchase_analytics", "search_analytics"),
+        )
+    ),
+    *(
+        f"behaviour/{service}/{name}"
+        for service in SERVICES
+        for name in (
+            *("conversion", "dau", "event_distribution", "mau", "retention", "session_metrics", "user_cohort"),
+        )
+    ),
+    "commerce_dashboard",
+    "summaries/monitoring",
     "archive/changes",
     "archive/compacted",
     "archive/demand",
@@ -62,6 +88,11 @@ JOBS = [
     "product_reviews_export",
     "product_reviews_metrics",
     "product_reviews_training",
+    "summaries_close",
+    "theshop_brand_behaviour",
+    "theshop_brand_commerce",
+    "theshop_pharmacy_behaviour",
+    "theshop_pharmacy_commerce",
 ]
 SCHEDULES = {
     "candidates_clean_up_schedule": "0 1 * * SUN",
@@ -71,6 +102,11 @@ SCHEDULES = {
     "product_reviews_delivery_schedule": "*/15 * * * *",
     "product_reviews_metrics_schedule": "59 23 * * *",
     "product_reviews_training_schedule": "0 3 * * 0",
+    "summaries_close_schedule": "37 4 * * *",
+    "theshop_brand_behaviour_schedule": "0 2 * * *",
+    "theshop_brand_commerce_schedule": "0 4 * * *",
+    "theshop_pharmacy_behaviour_schedule": "0 2 * * *",
+    "theshop_pharmacy_commerce_schedule": "0 4 * * *",
 }
 
 
@@ -93,7 +129,7 @@ def test_keys_jobs_and_schedules(definitions):
 def test_every_asset_tells_an_analyst_what_it_is(definitions):
     for spec in definitions.resolve_all_asset_specs():
         assert spec.description, spec.key
-        assert spec.group_name in ("archive", "ledger", "product_reviews"), spec.key
+        assert spec.group_name in ("archive", "ledger", "product_reviews", "summaries", *SERVICES), spec.key
         assert spec.kinds, spec.key
         if spec.group_name == "archive":
             assert spec.owners == ["team:archive"], spec.key

@@ -1,4 +1,5 @@
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ from engage_assets.domain.summary_spec import (
     run_instant,
     table_names,
 )
+from engage_assets.programs import read_summaries
 
 SHOPS = [{"service": "theshop-brand", "timeZone": "Asia/Seoul"}, {"service": "theshop-pharmacy"}]
 SEOUL, NEW_YORK = "Asia/Seoul", "America/New_York"
@@ -34,6 +36,17 @@ def complaint(**changed):
     with pytest.raises(ValidationError) as caught:
         spec(**changed)
     return str(caught.value)
+
+
+def test_the_shipped_file_says_what_is_documented():
+    shipped = read_summaries(Path(__file__).parents[2] / "programs")
+    services = tuple(Service(service=f"theshop-{name}", time_zone="Asia/Seoul") for name in ("brand", "pharmacy"))
+    plain = CommerceAnalytics(services=services)
+    assert shipped is not None
+    assert shipped.model_copy(update={"tables": {}}) == plain
+    known = {**DOCUMENTED["commerce"], **DOCUMENTED["behaviour"]}
+    assert {table: shipped.window(table) for table in known} == known
+    assert shipped.tables.keys() == {table for table, window in known.items() if window.days}
 
 
 def test_what_is_left_out_is_as_documented():

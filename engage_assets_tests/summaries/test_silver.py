@@ -8,7 +8,10 @@ import polars as pl
 import pytest
 
 from engage_assets.domain.errors import EngageError
+from engage_assets.summaries import silver as silver_module
 from engage_assets.summaries.silver import arrival_days, days_of_arrival, final_arrival, offsets
+from engage_assets.summaries.silver_engine import bounded
+from engage_assets.summaries.silver_order import Cells, pieces
 from engage_assets_tests.summaries.naive_spec import WHITE
 from engage_assets_tests.summaries.silver_world import (
     BEFORE,
@@ -23,6 +26,7 @@ from engage_assets_tests.summaries.silver_world import (
 )
 
 SEOUL = "Asia/Seoul"
+utc = datetime.fromisoformat
 
 
 def test_an_event_is_typed_and_named(tmp_path):
@@ -139,6 +143,16 @@ def test_timestamps(tmp_path):
     write_logs(tmp_path, records, arrival=DAY)
     instant = datetime.fromisoformat("2025-10-31 12:00:00.123456")
     assert column(silver(shop(tmp_path)), "event_time") == [instant] * len(written)
+
+
+@pytest.mark.parametrize(
+    "odd", ["2025-10-31T12:00:00 Z", "2025-10-31", "2025-10-31T12:00:00Asia/SeoulZ", "12:00Z", "Z"]
+)
+def test_odd_timestamps_are_read_one_way_whatever_they_end_in(odd):
+    with bounded() as connection:
+        slow = "TRY_CAST($text AS TIMESTAMPTZ) AT TIME ZONE 'UTC'"
+        query = f"SELECT as_instant($text) IS NOT DISTINCT FROM {slow}"
+        assert connection.execute(query, {"text": odd}).fetchone() == (True,)
 
 
 def test_of_two_contents_under_one_record_id_the_first_stays(tmp_path):
@@ -280,6 +294,21 @@ def test_events_lie_by_kind_then_time(tmp_path):
     frame = pl.read_parquet(days.path("events", DAY))
     assert frame["kind"].to_list() == [None, None, "cart_add", "cart_add", "product_view", "product_view"]
     assert frame.equals(frame.sort("kind", "event_time", "event_id", nulls_last=False))
+
+
+def test_a_day_in_many_pieces_has_the_same_bytes(tmp_path, monkeypatch):
+    names = ("view", "x", "cart", " ")
+    write_logs(tmp_path, [log(name, f"{hour:02}:{hour}", f"{name}{hour}") for name in names for hour in range(10, 20)])
+    days = shop(tmp_path)
+    days.build(DAY)
+    whole = days.path("events", DAY).read_bytes()
+    cells = Cells([("", utc("2025-10-31 10:00")), ("", utc("2025-10-31 11:00")), ("x", DAY)], [3, 3, 9], 10.0)
+    assert pieces(cells, 60) == [(cells.cells[0], cells.cells[1]), (cells.cells[2], cells.cells[2])]
+    assert len(pieces(cells, 1)) == 3
+    for limit in (1, 3_000):
+        monkeypatch.setattr(silver_module, "pieces", lambda cells, limit=limit: pieces(cells, limit))
+        days.build(DAY)
+        assert days.path("events", DAY).read_bytes() == whole
 
 
 def test_late_events_reopen_their_day(tmp_path):

@@ -23,6 +23,9 @@ named AS (
 ),
 cut AS (
   SELECT *, trimmed(from_bare) AS from_cut, trimmed(to_bare) AS to_cut FROM named
+),
+templated AS (
+  SELECT *, templated_once(from_cut) AS from_once, templated_once(to_cut) AS to_once FROM cut
 )
 SELECT
   file,
@@ -50,11 +53,11 @@ SELECT
   order_id,
   amount,
   payment_method,
-  templated(from_cut) AS from_path,
-  templated(to_cut) AS to_path,
+  templated_once(from_once) AS from_path,
+  templated_once(to_once) AS to_path,
   kind IS NOT DISTINCT FROM 'page_change' AND from_path_text IS NULL AND to_path_text IS NULL AS is_path_only,
   quantity_text IS NOT NULL AND quantity IS NULL AS is_quantity_invalid,
   price_text IS NOT NULL AND price IS NULL AS is_price_invalid,
   result_count_text IS NOT NULL AND result_count IS NULL AS is_result_count_invalid,
   total_amount_text IS NOT NULL AND amount IS NULL AS is_amount_invalid
-FROM cut
+FROM templated

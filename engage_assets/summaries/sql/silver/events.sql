@@ -1,4 +1,4 @@
--- The day's events. Parameters: service, day, start, until. Relations: near, hours (what to add to UTC from an instant on).
+-- The day's events. Parameters: service, day, start, until. Relation: near.
 WITH searches AS (
   SELECT session_id, event_time, max(search_term) AS term
   FROM near
@@ -79,4 +79,3 @@ FROM near
 LEFT JOIN searched ON near.event_id = searched.event_id
 LEFT JOIN left_pages ON near.event_id = left_pages.event_id
 WHERE near.event_time >= $start AND near.event_time < $until
-ORDER BY kind NULLS FIRST, near.event_time, near.event_id

@@ -7,29 +7,38 @@ CREATE TEMP MACRO white_space() AS
 -- White space off both ends; empty is null. What begins and ends with visible ASCII or Hangul is left alone, fast.
 CREATE TEMP MACRO trimmed(x) AS
   CASE
+    WHEN x BETWEEN '!' AND '~' AND x[-1] BETWEEN '!' AND '~' THEN x
     WHEN regexp_matches(x, '^[^!-~\x{AC00}-\x{D7A3}]|[^!-~\x{AC00}-\x{D7A3}]$|^$') THEN nullif(trim(x, white_space()), '')
     ELSE x
   END;
 
 -- A search term: one space for each run of white space, small letters.
 CREATE TEMP MACRO normalised(x) AS
-  lower(regexp_replace(x, '[\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]+', ' ', 'g'));
+  lower(
+    CASE
+      WHEN regexp_matches(x, '  |[\t-\r\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]')
+        THEN regexp_replace(
+          x, '[\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]+', ' ', 'g'
+        )
+      ELSE x
+    END
+  );
 
--- Parts of a path that are a number or a UUID become {id}. Twice: neighbours share their slash.
+-- Parts of a path that are a number or a UUID become {id}. Neighbours share their slash, so that it takes two times.
 CREATE TEMP MACRO has_ids(x) AS
   regexp_matches(x, '(?:^|/)(?:[0-9]+|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:/|$)');
 CREATE TEMP MACRO some_ids(x) AS
   regexp_replace(
     x, '(^|/)(?:[0-9]+|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(/|$)', '\1{id}\2', 'g'
   );
-CREATE TEMP MACRO without_ids(x) AS CASE WHEN has_ids(x) THEN some_ids(some_ids(x)) ELSE x END;
 
 -- A path without ids; the host stays. Give macros a column: they write an expression out once for each time they use it.
 CREATE TEMP MACRO host_of(x) AS regexp_extract(x, '^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/]*');
-CREATE TEMP MACRO templated(x) AS
+CREATE TEMP MACRO templated_once(x) AS
   CASE
-    WHEN contains(x, '//') THEN host_of(x) || some_ids(some_ids(substr(x, 1 + length(host_of(x)))))
-    ELSE without_ids(x)
+    WHEN contains(x, '//') THEN host_of(x) || some_ids(substr(x, 1 + length(host_of(x))))
+    WHEN has_ids(x) THEN some_ids(x)
+    ELSE x
   END;
 -- Without query string and fragment.
 CREATE TEMP MACRO bare(x) AS
@@ -47,6 +56,7 @@ CREATE TEMP MACRO as_money(x) AS
 -- An instant of ISO 8601 (without a zone: UTC), or nanoseconds since 1970; cut to microseconds.
 CREATE TEMP MACRO as_instant(x) AS
   CASE
+    WHEN x >= '0' AND x < ':' AND suffix(x, 'Z') AND NOT contains(x, ' ') THEN TRY_CAST(x AS TIMESTAMP)
     WHEN x >= '0' AND x < ':' AND contains(x, '-') THEN TRY_CAST(x AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
     WHEN regexp_full_match(x, '[0-9]{16,19}') THEN make_timestamp(TRY_CAST(x AS BIGINT) // 1000)
   END;
