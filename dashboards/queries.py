@@ -13,6 +13,7 @@ from engage_assets.summaries.tables import TABLES
 DATABASE: Final = "log_db"
 """Athena's database of the summary tables."""
 _ANY: Final = Service(service="s")
+_NEVER: Final = "1970-01-01"
 _SEASONS: Final = (date(2025, 1, 15), date(2025, 7, 15))
 """Days on either side of every zone's change of clocks."""
 
@@ -68,10 +69,14 @@ def last_runs_sorted(tables: Sequence[str]) -> str:
 
 
 def days_behind(tables: Sequence[str], due: timedelta) -> str:
-    """How many days the oldest table is behind, `due` after each day's end in UTC; and how many tables are empty."""
+    """How many days the oldest table is behind, `due` after each day's end in UTC; and how many tables are empty.
+
+    Where all are empty they are behind since 1970, which no threshold takes for good.
+    """
     today = f"CAST(CURRENT_TIMESTAMP - INTERVAL '{int(due.total_seconds()) // 60}' MINUTE AS DATE)"
     columns = (
-        f"GREATEST(DATE_DIFF('day', MIN(last_calculation_date), {today}) - 1, 0) AS days_behind,"
+        f"GREATEST(DATE_DIFF('day', COALESCE(MIN(last_calculation_date), DATE '{_NEVER}'), {today}) - 1, 0)"
+        " AS days_behind,"
         " SUM(CASE WHEN row_count = 0 THEN 1 ELSE 0 END) AS empty_tables"
     )
     return _over(last_runs(tables), columns)

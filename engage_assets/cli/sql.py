@@ -102,14 +102,15 @@ def _catalog_of(root: str | None, *, is_fresh: bool) -> Callable[[], "Catalog"]:
 
 def _lake(home: Home, programs: Path) -> "Catalog":
     """The lake's assets: those of summaries by their names in the catalogue, all others as `lake.<key>`."""
-    from engage_assets.connectors.adhoc_lake import lake_catalog  # noqa: PLC0415 - --help opens nothing
+    from engage_assets.clocks import read_clock  # noqa: PLC0415 - --help opens nothing
+    from engage_assets.connectors.adhoc_lake import lake_catalog  # noqa: PLC0415 - as above
     from engage_assets.defs.summary_catalog import FOLDERS, summary_catalog  # noqa: PLC0415 - as above
     from engage_assets.programs import read_summaries  # noqa: PLC0415 - as above
 
     spec = read_summaries(programs)
     if spec is None:
         return lake_catalog(home.lake)
-    return summary_catalog(spec, home) + lake_catalog(home.lake, FOLDERS)
+    return summary_catalog(spec, home, read_clock(os.environ).now()) + lake_catalog(home.lake, FOLDERS)
 
 
 def archive_catalog(mirror: "Mirror") -> "Catalog":

@@ -52,7 +52,13 @@ def _run(desk: "ServiceDesk", day: date, families: list["Family"]) -> int:
     from engage_assets.defs.summary_desk import Made  # noqa: PLC0415 - as above
     from engage_assets.domain.summary_spec import day_is_over  # noqa: PLC0415 - as above
 
-    if day_is_over(day, desk.service.time_zone) > read_clock(os.environ).now():
+    now = read_clock(os.environ).now()
+    if not desk.has_begun(day, now):
+        raise EngageError(
+            f"{day} has not begun in {desk.service.time_zone} (it is {now:%Y-%m-%d %H:%M} UTC): there is nothing to"
+            " summarise yet"
+        )
+    if day_is_over(day, desk.service.time_zone) > now:
         click.echo(f"note: {day} is not over yet in {desk.service.time_zone}: more events may come", err=True)
     prepared = desk.prepare(day)
     for made, built in prepared.days.items():
@@ -98,7 +104,9 @@ def _state_lines(states: "pl.DataFrame") -> Iterator[str]:
     for row in states.iter_rows(named=True):
         rows = "–" if row["row_count"] is None else f"{row['row_count']:,}"
         missing = f"  missing: {row['expected_date']}" if row["is_missing"] else ""
+        missing += f"  gaps: {row['gaps']}, the newest {row['last_gap']}" if row["gaps"] else ""
         newest, ran = (str(row[name] or "–") for name in ("last_date", "last_run"))
         yield f"{row['table_name']:<58} {newest:<10} {rows:>7} {row['dates_kept']:>5}  {ran}{missing}"
     count = states["is_missing"].sum()
-    yield f"\n{states.height} tables, {count or 'none'} missing"
+    gaps = states["gaps"].sum()
+    yield f"\n{states.height} tables, {count or 'none'} missing" + (f"; {gaps} earlier dates missing" if gaps else "")

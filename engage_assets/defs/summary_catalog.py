@@ -1,6 +1,7 @@
 """Summaries as tables of ad-hoc SQL: those of the catalogue by their names, silver and atoms by service."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from engage_assets.connectors.adhoc import Catalog
@@ -16,13 +17,13 @@ FOLDERS = ("services", FOLDER)
 """Folders of the lake whose files stand here under other names."""
 
 
-def summary_catalog(spec: CommerceAnalytics, home: Home) -> Catalog:
-    """What there is, by name.
+def summary_catalog(spec: CommerceAnalytics, home: Home, now: datetime) -> Catalog:
+    """What there is at `now` (UTC), by name.
 
-    `<table>_summary`: the newest calculation date; `history.<table>_summary`: all of them; `services.<service>_<name>`:
-    silver, atoms, quality and roll-ups; `summaries.monitoring`.
+    `<table>_summary`: the newest calculation date that has begun; `history.<table>_summary`: all of them;
+    `services.<service>_<name>`: silver, atoms, quality and roll-ups; `summaries.monitoring`.
     """
-    relations = {name: paths for desk in desks(spec, home) for name, paths in _relations(desk) if paths}
+    relations = {name: paths for desk in desks(spec, home) for name, paths in _relations(desk, now) if paths}
     monitoring = Lake(home.lake).path((FOLDER, "monitoring"), None)
     if monitoring.is_file():
         relations["summaries.monitoring"] = [monitoring]
@@ -32,11 +33,12 @@ def summary_catalog(spec: CommerceAnalytics, home: Home) -> Catalog:
     )
 
 
-def _relations(desk: ServiceDesk) -> Iterator[tuple[str, list[Path]]]:
+def _relations(desk: ServiceDesk, now: datetime) -> Iterator[tuple[str, list[Path]]]:
     for table in TABLES:
-        paths = [desk.path(table, day) for day in desk.dates(table)]
-        yield desk.table_name(table), paths[-1:]
-        yield f"history.{desk.table_name(table)}", paths
+        dates = desk.dates(table)
+        begun = [day for day in dates if desk.has_begun(day, now)]
+        yield desk.table_name(table), [desk.path(table, day) for day in (begun or dates)[-1:]]
+        yield f"history.{desk.table_name(table)}", [desk.path(table, day) for day in dates]
     for name in (*SHEETS, *ROLL_UPS):
         partitions = desk.lake.partitions(("services", desk.service.service, name))
         yield f"services.{desk.service.table_prefix}_{name}", [desk.days.path(name, one) for one in partitions]

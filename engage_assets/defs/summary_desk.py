@@ -6,17 +6,18 @@ Knows nothing of Dagster.
 import fcntl
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 import polars as pl
 import pyarrow.parquet as pq
 
+from engage_assets.defs.summary_history import History
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import (
     DOCUMENTED,
@@ -33,7 +34,7 @@ from engage_assets.programs import read_summaries
 from engage_assets.summaries.atoms import DAILY
 from engage_assets.summaries.dialect import Value
 from engage_assets.summaries.engine import Engine, Inputs
-from engage_assets.summaries.silver import Built, arrival_days, days_of_arrival, final_arrival
+from engage_assets.summaries.silver import Built, arrival_days, final_arrival
 from engage_assets.summaries.silver_arrivals import fingerprint_of
 from engage_assets.summaries.silver_days import ServiceDays, service_days
 from engage_assets.summaries.silver_engine import bounded, sql_text
@@ -47,6 +48,8 @@ FOLDER: Final = "summaries"
 _EDITION: Final = "1"
 """Another one makes all days again; raise it where code, not SQL, changes what silver or atoms hold."""
 _SOURCES: Final = ("silver/near", "silver/events", *(f"atoms/{name}" for name in DAILY))
+_AGAIN: Final = 0.1
+"""Seconds until a place for queries is asked for again."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -104,11 +107,16 @@ class ServiceDesk:
         """Calculation dates of which there is a table, in their order."""
         return [date.fromisoformat(name) for name in self.lake.partitions((FOLDER, self.table_name(table)))]
 
+    def has_begun(self, day: date, now: datetime) -> bool:
+        """Whether the clocks of the service's zone have come to `day` at `now` (UTC)."""
+        return day_begins(day, self.service.time_zone) <= now
+
     def prepare(self, day: date, *, anew: bool = False) -> Prepared:
         """Make silver, atoms and quality up to the business date `day` where they are missing or their logs changed.
 
         A late event re-opens its own day so; a figure that looks back finds every day of the logs. `anew`: make `day`
-        whether it changed or not. Raises EngageError where the service has no logs of `day` or before, OSError.
+        whether it changed or not. Days of which logs were removed stay as they are. Raises EngageError where the
+        service has no logs of `day` or before, OSError.
         """
         with self._alone():
             wanted = self._days_with_logs(day)
@@ -149,9 +157,10 @@ class ServiceDesk:
         return rows
 
     def is_current(self, day: date) -> bool:
-        """Whether silver and atoms of a day were made of the arrivals as they are."""
-        marker = self._marker(day)
-        return marker.is_file() and marker.read_text(encoding="utf-8") == self.made_of(day)
+        """Whether silver, atoms and quality of a day are there, made of the arrivals as they are."""
+        marker, names = self._marker(day), (*DAILY_INPUTS, "quality")
+        is_whole = all(self.days.path(name, day).is_file() for name in names)
+        return is_whole and marker.is_file() and marker.read_text(encoding="utf-8") == self.made_of(day)
 
     def made_of(self, day: date) -> str:
         """Changes when anything does that silver and atoms of a day are made of."""
@@ -174,22 +183,31 @@ class ServiceDesk:
         return [one for one in own if one not in known]
 
     def _days_with_logs(self, day: date) -> list[date]:
-        """`day`, and the days before it that logs can hold events of."""
+        """`day`, and the days before it that logs can hold events of; none whose own logs were removed in part."""
         zone, known = self.service.time_zone, set(self.arrivals())
         if not known:
             folder = self.home.logs / self.service.service
             raise EngageError(f"{folder}: there are no logs; put <day>.ndjson (.json, .parquet, or a folder) there")
-        first = days_of_arrival(min(known), zone)[0]
+        first = self._history.first_day(min(known))
         if day < first:
-            raise EngageError(f"the logs of {self.service.service} begin with {min(known)}: none is of {day}")
+            if day in self.days.days():
+                return []
+            raise EngageError(self._history.why_not(day, min(known), first))
         before = (first + number * _DAY for number in range((day - first).days))
         return [*(one for one in before if known.intersection(arrival_days(one, zone))), day]
 
+    @property
+    def _history(self) -> History:
+        return History(self.days, self.home.lake / "services" / self.service.service / "oldest_arrival.txt")
+
     def _read_arrivals(self, days: Iterable[date]) -> None:
         wanted = {one for day in days for one in arrival_days(day, self.service.time_zone)}
+        found = sorted(wanted.intersection(self.arrivals()))
         with bounded() as connection:
-            for one in sorted(wanted.intersection(self.arrivals())):
+            for one in found:
                 self.days.read_arrivals(connection, one)
+        if found:
+            self._history.note(found[0])
 
     def _build(self, day: date) -> Built:
         """The marker comes last: a day that was not finished is made again."""
@@ -211,12 +229,33 @@ class ServiceDesk:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One at a time makes days or tables of a service, whichever process it is."""
+        """One at a time makes days or tables of a service, whichever process it is; so many as may ask queries."""
         folder = self.home.lake / "services" / self.service.service
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            with _one_of(folder.parent / ".queries", self.spec.max_concurrent_queries):
+                yield
+
+
+@contextmanager
+def _one_of(folder: Path, places: int) -> Iterator[None]:
+    """Hold one of so many places, waiting until one is free; a process that ends gives its place back."""
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as files:
+        locks = [files.enter_context((folder / str(number)).open("w")) for number in range(places)]
+        while not any(_is_taken(lock) for lock in locks):
+            time.sleep(_AGAIN)
+        yield
+
+
+def _is_taken(lock: IO[str]) -> bool:
+    """Whether the lock was free and is ours now."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def batches_of(spec: CommerceAnalytics, family: Family) -> list[tuple[tuple[str, ...], timedelta]]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import dagster as dg
 
 from engage_assets.defs.summary_columns import SHEETS
-from engage_assets.defs.summary_desk import FAMILIES, ServiceDesk, batches_of
+from engage_assets.defs.summary_desk import FAMILIES, ServiceDesk
 from engage_assets.defs.summary_sheets import ROLL_UPS, day_key, table_key
 from engage_assets.defs.summary_times import allowed, begins_at, cron, due_day, final_day, utc
 from engage_assets.defs.summary_watch import DASHBOARD, MONITORING
@@ -42,7 +42,6 @@ def family_job(service: Service, family: Family) -> AssetJob:
 
 def family_schedule(spec: CommerceAnalytics, service: Service, family: Family, job: AssetJob) -> dg.ScheduleDefinition:
     """The day that is over, and the day that became final: a table is published twice, then stays as it is."""
-    first_table = batches_of(spec, family)[0][0][0]
 
     @dg.schedule(
         name=f"{job.name}_schedule",
@@ -58,7 +57,8 @@ def family_schedule(spec: CommerceAnalytics, service: Service, family: Family, j
         now = utc(context.scheduled_execution_time)
         new, final = due_day(spec, family, service, now), final_day(service, now)
         yield dg.RunRequest(run_key=str(new), partition_key=str(new), tags={"edition": "first"})
-        if final != new and ServiceDesk(spec, service, home).path(first_table, final).is_file():
+        desk = ServiceDesk(spec, service, home)
+        if final != new and any(desk.path(table, final).is_file() for table in DOCUMENTED[family]):
             yield dg.RunRequest(run_key=f"{final}:final", partition_key=str(final), tags={"edition": "final"})
 
     return when_the_day_is_over

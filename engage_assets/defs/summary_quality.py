@@ -1,21 +1,25 @@
 """Checks of a day's logs: what figures need is there, numbers are numbers, lines are records."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import dagster as dg
 import polars as pl
+import pyarrow.parquet as pq
 
 from engage_assets.defs.describe import markdown_table
 from engage_assets.defs.summary_desk import ServiceDesk, read_whole
 from engage_assets.defs.summary_sheets import day_key
-from engage_assets.domain.summary_spec import CommerceAnalytics
+from engage_assets.domain.summary_spec import LATE_DAYS, CommerceAnalytics, EventNames, day_begins
+from engage_assets.summaries.silver import final_arrival
 
 LOGS: Final = "logs_have_come"
 FILLED: Final = "attributes_are_filled"
 VALID: Final = "numbers_are_valid"
 READABLE: Final = "records_are_readable"
+KNOWN: Final = "every_kind_is_logged"
+LIKE_BEFORE: Final = "kinds_are_logged_as_before"
 _MISSING: Final[Mapping[str, tuple[str, str, str]]] = {
     "session_start": ("session_starts_are_logged", "starts of sessions", "sessions start with their first event"),
     "total_amount": ("amounts_are_logged", "amounts of purchases", "revenue and order values are null"),
@@ -32,28 +36,42 @@ _MISSING: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 """By name of a `missing` figure: its check, what is logged, and what figures do without."""
 CHECKS: Final[Mapping[str, str]] = {
-    LOGS: "There is a log of every UTC day that the business date lies on.",
+    LOGS: "There is a log of every UTC day that the business date lies on, with records in it.",
+    KNOWN: "Of every kind that tables count there is an event on the day or the 7 days before.",
+    LIKE_BEFORE: "Kinds that were logged on the 7 days before are logged on the day.",
     **{name: f"Some {what} are logged; where none are, {words}." for name, what, words in _MISSING.values()},
     FILLED: "At least half of the events of each kind have the attributes that figures need.",
     VALID: "At most one in a hundred of the numbers that were given is none.",
     READABLE: "At most one in a hundred of the day's records was set aside.",
 }
 """Checks by name. All of them warn: a table is made of what there is."""
+_LOOK_BACK: Final = 7
 _UNUSED: Final = tuple(f"product_view.{name}" for name in ("product_id", "product_name", "category", "seller"))
 """Attributes that no table looks at."""
 _ENOUGH: Final = 0.5
 _TOLERATED: Final = 0.01
+_MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "user_id": ("user",),
+    "session_id": ("session",),
+    "amount": ("total_amount",),
+    "from_path": ("from_path", "path"),
+    "to_path": ("to_path", "path"),
+}
+"""What the program file calls silver's columns, where it is not the column's name."""
 
 
 def judged(desk: ServiceDesk, day: date) -> list[dg.AssetCheckResult]:
     """The results of CHECKS for a business date."""
     quality = read_whole(desk.days.path("quality", day))
+    kinds, before = _kinds(quality), _kinds_before(desk, day)
     found = {
         LOGS: _logs(desk, day),
+        KNOWN: _never(desk.spec.events, set(EventNames.model_fields) - kinds - before - {"session_start"}),
+        LIKE_BEFORE: _no_more(desk.spec.events, before - kinds),
         **{check: _missing(desk.spec, quality, name, words) for name, (check, _, words) in _MISSING.items()},
-        FILLED: _below(quality.filter(~pl.col("name").is_in(_UNUSED)), "coverage", _ENOUGH),
+        FILLED: _rarely(desk.spec, quality),
         VALID: _above(quality, "invalid"),
-        READABLE: _above(quality, "set_aside"),
+        READABLE: _above(quality, "set_aside") + _all_aside(quality),
     }
     return [
         dg.AssetCheckResult(
@@ -69,9 +87,55 @@ def judged(desk: ServiceDesk, day: date) -> list[dg.AssetCheckResult]:
 
 
 def _logs(desk: ServiceDesk, day: date) -> str:
-    if lacking := ", ".join(map(str, desk.lacking(day))):
-        return f"there is no log of {lacking} (UTC) in {desk.home.logs / desk.service.service}"
-    return ""
+    folder = desk.home.logs / desk.service.service
+    lacking = desk.lacking(day)
+    found = [f"there is no log of {', '.join(map(str, lacking))} (UTC) in {folder}"] if lacking else []
+    if empty := [one for one in _utc_days(desk, day) if one not in lacking and not _records(desk, one)]:
+        found.append(f"the log of {', '.join(map(str, empty))} (UTC) in {folder} holds no record")
+    return "; ".join(found)
+
+
+def _utc_days(desk: ServiceDesk, day: date) -> list[date]:
+    """UTC days that a business date lies on."""
+    zone = desk.service.time_zone
+    first, last = day_begins(day, zone).date(), final_arrival(day, zone) - timedelta(days=LATE_DAYS)
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def _records(desk: ServiceDesk, arrival: date) -> int:
+    """Records of an arrival day, those that were set aside too."""
+    paths = [desk.days.path(name, arrival) for name in ("arrivals", "set_aside")]
+    return sum(pq.read_metadata(path).num_rows for path in paths if path.is_file())
+
+
+def _kinds(quality: pl.DataFrame) -> set[str]:
+    """Kinds of which a day has events."""
+    return {name.split(".")[0] for name in quality.filter(pl.col("measure") == "coverage")["name"]}
+
+
+def _kinds_before(desk: ServiceDesk, day: date) -> set[str]:
+    paths = [desk.days.path("quality", day - timedelta(days=days)) for days in range(1, _LOOK_BACK + 1)]
+    return {kind for path in paths if path.is_file() for kind in _kinds(read_whole(path))}
+
+
+def _never(events: EventNames, kinds: set[str]) -> str:
+    if not kinds:
+        return ""
+    names = "; ".join(f"{kind}: {_either(getattr(events, kind))}" for kind in sorted(kinds))
+    return (
+        f"no event of the day or the {_LOOK_BACK} days before is called {names}: what tables count of them is empty;"
+        " where they are logged by another name, add it to events in the program file"
+    )
+
+
+def _no_more(events: EventNames, kinds: set[str]) -> str:
+    if not kinds:
+        return ""
+    names = "; ".join(f"{kind}: {_either(getattr(events, kind))}" for kind in sorted(kinds))
+    return (
+        f"no event of the day is called {names}, as some of the {_LOOK_BACK} days before are;"
+        " where the name has changed, add the new one to events in the program file"
+    )
 
 
 def _missing(spec: CommerceAnalytics, quality: pl.DataFrame, name: str, words: str) -> str:
@@ -93,9 +157,25 @@ def _either(names: tuple[str, ...]) -> str:
     return " or ".join(names)
 
 
-def _below(quality: pl.DataFrame, measure: str, least: float) -> str:
-    rows = quality.filter(pl.col("measure") == measure, pl.col("share") < least)
-    return "; ".join(f"{name}: {share:.0%}" for name, share in rows.select("name", "share").iter_rows())
+def _rarely(spec: CommerceAnalytics, quality: pl.DataFrame) -> str:
+    """Attributes that most events of their kind lack, with the names that they may be logged by."""
+    known = quality.filter(~pl.col("name").is_in(_UNUSED), pl.col("measure") == "coverage", pl.col("share") < _ENOUGH)
+    return "; ".join(
+        f"{name} ({_either(_logged_as(spec, name))}): {share:.0%}"
+        for name, share in known.select("name", "share").iter_rows()
+    )
+
+
+def _logged_as(spec: CommerceAnalytics, name: str) -> tuple[str, ...]:
+    """Attributes of a `kind.column`."""
+    column = name.split(".")[1]
+    return tuple(one for meaning in _MEANINGS.get(column, (column,)) for one in getattr(spec.attributes, meaning))
+
+
+def _all_aside(quality: pl.DataFrame) -> str:
+    rows = quality.filter(measure="set_aside")
+    is_all = rows.height > 0 and rows["found"].sum() == rows["events"][0]
+    return ": no record of the day's log is an event" if is_all else ""
 
 
 def _above(quality: pl.DataFrame, measure: str) -> str:

@@ -63,7 +63,8 @@ def _monitoring(spec: CommerceAnalytics, tables: list[dg.AssetKey], owners: list
         code_version="1",
         kinds={"polars", "parquet"},
         description="Every table that the program file asks for: newest calculation date, last run, rows, and whether"
-        " it is missing.\n\n**Grain:** one table of one service. In `engage sql` `summaries.monitoring`.",
+        " it, or a date before, is missing.\n\n**Grain:** one table of one service. In `engage sql`"
+        " `summaries.monitoring`.",
         metadata={
             "dagster/column_schema": schema_of(COLUMNS),
             "dagster/column_lineage": dg.TableColumnLineage({}),
@@ -73,7 +74,8 @@ def _monitoring(spec: CommerceAnalytics, tables: list[dg.AssetKey], owners: list
             dg.AssetCheckSpec(
                 ALL_THERE,
                 asset=MONITORING,
-                description="No table is missing of the newest day whose deadline has passed.",
+                description="No table is missing of the newest day whose deadline has passed, nor of a day between"
+                " that one and the first of its family.",
             )
         ],
     )
@@ -84,19 +86,25 @@ def _monitoring(spec: CommerceAnalytics, tables: list[dg.AssetKey], owners: list
         with mistakes_as_failures():
             found = table_states(spec, home, now)
             rows = Lake(home.lake).write(tuple(MONITORING.path), None, found)
-        missing = found.filter("is_missing")
+        missing, gaps = found.filter("is_missing"), found.filter(pl.col("gaps") > 0)
         if words := _words(missing):
             cause = f"summaries:missing:{now.date()}"
             operations.raise_alert(cause, f"summary tables are missing: {words}; see the runs of their job", now)
+        if between := _gap_words(gaps):
+            cause = f"summaries:gaps:{gaps.select(pl.col('last_gap').max()).item()}"
+            operations.raise_alert(cause, f"dates of summary tables are missing: {between}; backfill their job", now)
         yield dg.MaterializeResult(
             metadata={
                 **file_metadata(Lake(home.lake).path(tuple(MONITORING.path), None), rows),
                 "missing": missing.height,
+                "gaps": int(found["gaps"].sum()),
                 "tables": markdown_table(found.with_columns(pl.col(pl.Date, pl.Datetime).cast(pl.String))),
             },
             check_results=[
                 dg.AssetCheckResult(
-                    passed=missing.is_empty(), check_name=ALL_THERE, description=words or f"{found.height} tables"
+                    passed=missing.is_empty() and gaps.is_empty(),
+                    check_name=ALL_THERE,
+                    description="; ".join(filter(None, (words, between))) or f"{found.height} tables",
                 )
             ],
         )
@@ -107,5 +115,15 @@ def _monitoring(spec: CommerceAnalytics, tables: list[dg.AssetKey], owners: list
 def _words(missing: pl.DataFrame) -> str:
     """Which tables are missing of which day, the first five by name."""
     named = [f"{name} of {day}" for name, day in missing.select("table_name", "expected_date").head(5).iter_rows()]
-    more = f" and {missing.height - len(named)} more" if missing.height > len(named) else ""
-    return f"{', '.join(named)}{more}" if named else ""
+    return _listed(named, missing.height)
+
+
+def _gap_words(gaps: pl.DataFrame) -> str:
+    """Of which tables dates before the newest are missing, likewise."""
+    found = gaps.select("table_name", "gaps", "last_gap").head(5)
+    return _listed([f"{name}: {count} dates, the newest {day}" for name, count, day in found.iter_rows()], gaps.height)
+
+
+def _listed(named: list[str], count: int) -> str:
+    more = f" and {count - len(named)} more" if count > len(named) else ""
+    return f"{', '.join(named)}{more}"

@@ -197,6 +197,7 @@ class CommerceAnalytics(Spec):
     tables: dict[str, TableSpec] = Field(default_factory=dict, description="By table, what differs from the document.")
     behaviour: Behaviour = Behaviour()
     commerce: Commerce = Commerce()
+    max_concurrent_queries: int = Field(25, ge=1, le=1_000, description="Over all services of a home.")
 
     @field_validator("tables")
     @classmethod

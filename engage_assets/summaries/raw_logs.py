@@ -1,9 +1,11 @@
 """Raw log files of an arrival day: where they lie, what form they have, and which of their lines are no records."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,9 @@ _FORMS: Final = (".ndjson", ".json", ".parquet")
 _OTLP: Final = b'"resourceLogs"'
 _BEGINNING: Final = 65_536
 """Bytes in which an OTLP export names its `resourceLogs`."""
+_LONE: Final = "malformed: lone surrogate"
+_ODD: Final = re.compile(rb'"attributes"\s*:\s*["\[0-9tf-]')
+_WORDS: Final[Mapping[type, str]] = {str: "text", list: "a list", bool: "a truth value"}
 
 
 @dataclass(frozen=True)
@@ -28,59 +33,81 @@ class SetAside:
 def raw_files(logs: Path, service: str, day: date) -> list[Path]:
     """The files of the UTC day `day`, sorted: `<logs>/<service>/<day>.ndjson` (.json, .parquet), or a folder of such.
 
-    Raises EngageError for a file of another form.
+    Raises EngageError for a file of another form or name.
     """
     folder = logs / service
-    single = [path for form in _FORMS if (path := folder / f"{day}{form}").is_file()]
+    beside = [path for path in folder.glob(f"{day}*") if not (path.name == str(day) and path.is_dir())]
+    if odd := [path for path in beside if path.name not in {f"{day}{form}" for form in _FORMS}]:
+        raise EngageError(
+            f"{min(odd)}: the log of a day is called {day}.ndjson (or .json, .parquet), or lies in a folder {day};"
+            " unpack or rename it, or move it elsewhere"
+        )
     parts = [path for path in (folder / str(day)).rglob("*") if path.is_file() and path.name[0] not in "._"]
     if odd := [path for path in parts if path.suffix not in _FORMS]:
         raise EngageError(f"{odd[0]}: a log file ends in {', '.join(_FORMS)}; rename it, or move it elsewhere")
-    return sorted([*single, *parts])
+    return sorted([*beside, *parts])
 
 
 def is_otlp(path: Path) -> bool:
-    """Whether a JSON file holds OTLP exports rather than one record a line."""
+    """Whether a JSON file holds OTLP exports: its first JSON object, or the whole of a .json file, is one."""
+    if path.suffix == ".parquet":
+        return False
     with path.open("rb") as file:
-        return path.suffix != ".parquet" and _OTLP in file.read(_BEGINNING)
+        if _OTLP not in file.read(_BEGINNING):
+            return False
+        file.seek(0)
+        objects = (value for line in file if line.strip() and isinstance(value := _read(line), dict))
+        if is_export(next(objects, None)):
+            return True
+    return path.suffix == ".json" and is_export(_read(path.read_bytes()))
+
+
+def is_export(value: Any) -> bool:
+    """Whether a JSON value is an OTLP export of logs."""
+    return isinstance(value, dict) and isinstance(value.get("resourceLogs"), list)
 
 
 def flatten_otlp(path: Path, into: Path, name: str) -> list[SetAside]:
-    """Write an OTLP JSON export (one a line, or one in all) as one record a line; returns the lines that are none."""
+    """Write an OTLP JSON export (one a line, or one in all) as one record a line; returns the lines that are none.
+
+    Records that stand among the exports are written as they are.
+    """
     wrong: list[SetAside] = []
-    with into.open("w", encoding="utf-8") as file:
+    with into.open("wb") as file:
         for line, export in _exports(path):
             if isinstance(export, str):
                 wrong.append(SetAside(name, line, export, 1))
                 continue
-            for record in otlp_records(export):
-                file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
-                file.write("\n")
+            for record in otlp_records(export) if is_export(export) else (export,):
+                try:
+                    text = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+                except UnicodeEncodeError:
+                    wrong.append(SetAside(name, line, _LONE, 1))
+                else:
+                    file.write(text + b"\n")
     return wrong
 
 
 def _exports(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line and export; a line that is none comes as the text of what is wrong with it."""
-    whole = path.read_bytes() if path.suffix == ".json" else b""
-    if whole and not isinstance(document := _parsed(whole), str):
+    """Line and export or record; a line that is none comes as the text of what is wrong with it."""
+    if path.suffix == ".json" and is_export(document := _read(path.read_bytes())):
         yield 1, document
         return
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield number, _parsed(line.rstrip())
+                yield number, _export_or_record(line.rstrip())
 
 
-def _parsed(line: bytes) -> Any:
-    """An OTLP export, or what is wrong with it."""
-    reason = why_malformed(line)
-    if reason:
-        return reason
-    export = json.loads(line)
-    return export if isinstance(export.get("resourceLogs"), list) else "malformed: no resourceLogs"
+def _export_or_record(line: bytes) -> Any:
+    value = _read(line)
+    if isinstance(value, str) or is_export(value):
+        return value
+    return value if "timestamp" in value and "resourceLogs" not in value else "malformed: no resourceLogs"
 
 
-def why_malformed(line: bytes) -> str | None:
-    """Why a line is no JSON object, without quoting it; None where it is one."""
+def _read(line: bytes) -> dict[str, Any] | str:
+    """A JSON object, or what is wrong with it, without quoting it."""
     try:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError:
@@ -89,7 +116,38 @@ def why_malformed(line: bytes) -> str | None:
         return f"malformed: {error.msg} at column {error.colno}"
     except (ValueError, RecursionError):
         return "malformed: not readable as JSON"
-    return None if isinstance(value, dict) else "malformed: not a JSON object"
+    return value if isinstance(value, dict) else "malformed: not a JSON object"
+
+
+def why_malformed(line: bytes) -> str | None:
+    """Why a line is no record, without quoting it; None where it is one."""
+    value = _read(line)
+    if isinstance(value, str):
+        return value
+    if is_export(value):
+        return "malformed: an OTLP export among records"
+    if b"\\u" in line and _has_lone_surrogate(value):
+        return _LONE
+    attributes = value.get("attributes")
+    if attributes is None or isinstance(attributes, dict):
+        return None
+    return f"malformed: attributes are {_WORDS.get(type(attributes), 'a number')}, not an object"
+
+
+def _has_lone_surrogate(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def has_odd_attributes(path: Path) -> bool:
+    """Whether a line of a file may have attributes that are no object; a text that looks so counts, too."""
+    if path.suffix == ".parquet" or not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as held:
+        return _ODD.search(held) is not None
 
 
 def otlp_records(export: Any) -> Iterator[dict[str, Any]]:
@@ -149,15 +207,22 @@ def _plain(value: Any) -> Any:
     )
 
 
-def explain_lines(path: Path, name: str, places: Sequence[int]) -> list[SetAside]:
-    """Say of lines what is wrong with them; `places` counts from 1 and leaves blank lines out, ascending."""
+def explain_lines(path: Path, name: str, places: Sequence[int], fault: str) -> list[SetAside]:
+    """Say of lines what is wrong with them; `places` counts from 1 and leaves blank lines out, ascending.
+
+    `fault` is what the engine takes them for: malformed or no_time.
+    """
     wanted, found, place = set(places), [], 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             place += bool(line.strip())
             if line.strip() and place in wanted:
-                reason = why_malformed(line.rstrip()) or (
-                    "no_time" if b'"timestamp"' in line else "no_time: no timestamp"
-                )
-                found.append(SetAside(name, number, reason, 1))
+                found.append(SetAside(name, number, why_malformed(line.rstrip()) or _otherwise(line, fault), 1))
     return found
+
+
+def _otherwise(line: bytes, fault: str) -> str:
+    has_time = b'"timestamp"' in line
+    if fault == "no_time" or not has_time:
+        return "no_time" if has_time else "no_time: no timestamp"
+    return "malformed: not readable as a record"

@@ -1,7 +1,7 @@
 """Arrivals: the raw files of one UTC day read once, typed, with what is wrong with them; silver is made of these."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from engage_assets.domain.summary_spec import AttributeNames, EventNames
 from engage_assets.lake import replacing, write_parquet
-from engage_assets.summaries.raw_logs import SetAside, explain_lines, flatten_otlp, is_otlp
-from engage_assets.summaries.silver_engine import batches, parquet, quoted, run, sql_text
+from engage_assets.summaries.raw_logs import SetAside, explain_lines, flatten_otlp, has_odd_attributes, is_otlp
+from engage_assets.summaries.silver_engine import batches, file_name, parquet, run, sql_text
 from engage_assets.summaries.silver_files import write_groups
 from engage_assets.summaries.silver_records import columns, ndjson, raw_relation
 
@@ -23,6 +23,12 @@ SET_ASIDE_SCHEMA: Final = {"file": pl.String, "line": pl.Int64, "reason": pl.Str
 """Columns of set_aside: the file's name, the line where one is meant, why, and how many records."""
 _LINES: Final = ("malformed", "no_time")
 """Faults that are told by line."""
+_WHERE: Final[Mapping[str, str]] = {
+    "malformed": "as_instant(at_text) IS NULL AND is_blank",
+    "malformed: attributes are no object": "is_odd",
+    "no_time": "as_instant(at_text) IS NULL AND NOT is_blank AND NOT is_odd",
+}
+"""Lines of a fault, as `sql/silver/arrivals.sql` tells it."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def _prepared(files: Sequence[Path], folder: Path) -> tuple[list[_Source], list[
 def _copy(
     connection: duckdb.DuckDBPyConnection, sources: list[_Source], out: Path, names: Names, day: date, *, key: str
 ) -> None:
-    """Write the arrivals; files without record ids are read the slower way, with all their attributes."""
+    """Write the arrivals; the slower way, with all attributes, where record ids are missing or attributes are odd."""
     with_maps = any(_lacks_ids(connection, source) for source in sources)
     for attempt in (with_maps, True):
         _define_raw(connection, sources, names, with_maps=attempt)
@@ -110,8 +116,11 @@ def _copy(
         write_groups(out, found, "snappy", key)
         if attempt:
             return
-        unknown = run(connection, f"SELECT count(*) FROM {parquet(out)} WHERE is_unidentified").fetchall()
-        if unknown == [(0,)]:
+        unknown = run(
+            connection,
+            f"SELECT DISTINCT file, event_id IS NULL FROM {parquet(out)} WHERE is_unidentified ORDER BY ALL",
+        ).fetchall()
+        if not any(has_no_id or has_odd_attributes(sources[number].path) for number, has_no_id in unknown):
             return
 
 
@@ -120,7 +129,7 @@ def _lacks_ids(connection: duckdb.DuckDBPyConnection, source: _Source) -> bool:
     if source.path.suffix == ".parquet":
         return False
     reader = (
-        f"read_json({quoted(str(source.path))}, format = 'newline_delimited', compression = 'none',"
+        f"read_json({file_name(source.path)}, format = 'newline_delimited', compression = 'none',"
         " ignore_errors = true, columns = {record_id: 'VARCHAR', body: 'VARCHAR'})"
     )
     lacking = run(
@@ -153,12 +162,13 @@ def _faults(
     connection: duckdb.DuckDBPyConnection, source: _Source, reason: str, count: int, names: Names
 ) -> list[SetAside]:
     """The faults of one file and reason, by line where that helps to find them."""
-    if reason not in _LINES or source.is_copy or source.path.suffix == ".parquet":
+    fault = reason.partition(":")[0]
+    if fault not in _LINES or source.is_copy or source.path.suffix == ".parquet":
         return [SetAside(source.name, None, reason, count)]
-    _define_raw(connection, [source], names, with_maps=False)
+    _define_raw(connection, [source], names, with_maps=True)
     numbered = (
-        "SELECT place FROM (SELECT row_number() OVER () AS place, at_text, is_blank FROM raw)"
-        f" WHERE as_instant(at_text) IS NULL AND is_blank = {reason == 'malformed'} ORDER BY place"
+        "SELECT place FROM (SELECT row_number() OVER () AS place, at_text, is_blank, is_odd FROM raw)"
+        f" WHERE {_WHERE[reason]} ORDER BY place"
     )
     places = [row[0] for row in run(connection, numbered).fetchall()]
-    return explain_lines(source.path, source.name, places)
+    return explain_lines(source.path, source.name, places, fault)

@@ -1,5 +1,6 @@
 """A service's days in the lake: arrivals, silver, atoms, quality and roll-ups, made where missing or outdated."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +11,7 @@ import polars as pl
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import CommerceAnalytics
-from engage_assets.lake import Lake
+from engage_assets.lake import Lake, replacing
 from engage_assets.summaries.atoms import (
     DAILY,
     MONTHLY,
@@ -50,13 +51,18 @@ class ServiceDays:
     def months(self) -> list[date]:
         """First days of months of which there are roll-ups that no day was built after."""
         known = self.days()
-        months = [date.fromisoformat(f"{month}-01") for month in self.lake.partitions(self._key("month_total"))]
-        return [month for month in months if not self._is_outdated(month, known)]
+        return [month for month in self.rolled_up() if not self._is_outdated(month, known)]
+
+    def rolled_up(self) -> list[date]:
+        """First days of months of which there are roll-ups."""
+        return [date.fromisoformat(f"{month}-01") for month in self.lake.partitions(self._key("month_total"))]
 
     def _is_outdated(self, month: date, known: Sequence[date]) -> bool:
         """Whether a day was built after the roll-up, which is never made anew of fewer days than it was made of."""
         path = self.path("month_total", month.isoformat()[:7])
-        if pl.read_parquet(path, columns=["days"])["days"].sum() > sum(month <= one <= last_of(month) for one in known):
+        if pl.read_parquet(path, columns=["days"], glob=False)["days"].sum() > sum(
+            month <= one <= last_of(month) for one in known
+        ):
             return False
         made = path.stat().st_mtime_ns
         around = [one for one in known if month - SESSION_REACH <= one <= last_of(month) + SESSION_REACH]
@@ -65,14 +71,37 @@ class ServiceDays:
     def read_arrivals(self, connection: duckdb.DuckDBPyConnection, day: date) -> bool:
         """Read the raw files of an arrival day where they were not read yet or have changed; says whether it did.
 
-        Raw files may be removed once they were read.
+        Raw files may be removed once they were read, all or some. Raises EngageError where some were, and others are
+        new or have changed: what the removed ones held would be lost.
         """
         files = raw_files(self.logs, self.names.service, day)
         out = self.path("arrivals", day)
-        if not files or fingerprint(files, self.names) == fingerprint_of(out):
+        if not files or fingerprint(files, self.names) == fingerprint_of(out) or self._are_rest(files, out):
             return False
+        with replacing(_register(out)) as aside:
+            aside.write_text(json.dumps(self._states(files)), encoding="utf-8")
         read_arrivals(connection, files, out, self.path("set_aside", day), self.names, day)
         return True
+
+    def _are_rest(self, files: Sequence[Path], arrivals: Path) -> bool:
+        """Whether they are, unchanged, what was left of the files that the arrivals were read from."""
+        if not (arrivals.is_file() and _register(arrivals).is_file()):
+            return False
+        known, present = json.loads(_register(arrivals).read_text(encoding="utf-8")), self._states(files)
+        gone = sorted(known.keys() - present.keys())
+        other = [name for name, state in present.items() if known.get(name) != state]
+        if gone and other:
+            raise EngageError(
+                f"{self.logs / self.names.service}: of the files that {arrivals.stem} was read from {gone[0]} is gone,"
+                f" and {other[0]} is new or has changed; put back what was removed, or remove {arrivals} as well to"
+                " read the day from the files that are there"
+            )
+        return bool(gone)
+
+    def _states(self, files: Sequence[Path]) -> dict[str, list[int]]:
+        """Size and time of raw files by their place in the service's folder."""
+        known = {path.relative_to(self.logs / self.names.service).as_posix(): path.stat() for path in files}
+        return {name: [state.st_size, state.st_mtime_ns] for name, state in known.items()}
 
     def build(self, day: date, until: date | None = None) -> Built:
         """Make silver, atoms and quality of the business date `day` out of what has arrived, up to the UTC day `until`.
@@ -103,7 +132,8 @@ class ServiceDays:
         service, silver, set_aside = self.names.service, self.path("events", day), self.path("set_aside", day)
         built = build_silver(connection, arrivals, silver, service=service, zone=self.zone, day=day)
         build_atoms(connection, silver, {name: self.path(name, day) for name in DAILY})
-        frame = measure(connection, silver, set_aside, service=service, day=day, duplicates=built.duplicates)
+        arrived = self.path("arrivals", day)
+        frame = measure(connection, silver, set_aside, arrived, service=service, day=day, duplicates=built.duplicates)
         self.lake.write(self._key("quality"), str(day), frame)
         return built
 
@@ -142,6 +172,11 @@ class ServiceDays:
 
     def _key(self, name: str) -> tuple[str, str, str]:
         return ("services", self.names.service, name)
+
+
+def _register(arrivals: Path) -> Path:
+    """Beside arrivals: which raw files they were read from. It is written before them."""
+    return arrivals.with_suffix(".files.json")
 
 
 def service_days(lake: Lake, logs: Path, spec: CommerceAnalytics, service: str) -> ServiceDays:

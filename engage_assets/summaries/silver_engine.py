@@ -73,6 +73,11 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def file_name(path: Path) -> str:
+    """A path as a text literal that names one file, though it has letters of a pattern."""
+    return quoted(re.sub(r"[*?[]", r"[\g<0>]", str(path)))
+
+
 def parquet(*paths: Path) -> str:
     """The table function that reads Parquet files in this order."""
-    return f"read_parquet([{', '.join(quoted(str(path)) for path in paths)}])"
+    return f"read_parquet([{', '.join(map(file_name, paths))}], hive_partitioning = false)"

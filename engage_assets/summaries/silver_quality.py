@@ -22,8 +22,8 @@ QUALITY_SCHEMA: Final = {
 """One row per measure and name: `found` out of `events`, and their share (null without events).
 
 coverage: `kind.attribute`, events of the kind with the attribute filled (numbers: valid). invalid: numbers that are
-none, out of those filled. duplicates: copies left out, out of all. late: by days. set_aside: by reason, of the arrival
-day. missing: 1 where no event of the day has what a figure needs, out of the events that should.
+none, out of those filled. duplicates: copies left out, out of all. late: by days. set_aside: by reason, out of all
+records of the arrival day. missing: 1 where no event of the day has what a figure needs, out of the events that should.
 """
 _EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "session_start": (),
@@ -55,12 +55,16 @@ def measure(
     connection: duckdb.DuckDBPyConnection,
     silver: Path,
     set_aside: Path | None,
+    arrivals: Path | None = None,
     *,
     service: str,
     day: date,
     duplicates: int,
 ) -> pl.DataFrame:
-    """The quality of a day (QUALITY_SCHEMA), sorted by measure and name."""
+    """The quality of a day (QUALITY_SCHEMA), sorted by measure and name.
+
+    `arrivals` and `set_aside` are those of the arrival day `day`, where there are any.
+    """
     described = run(connection, _counting(silver)).fetchall()
     names = [column[0] for column in connection.description or ()]
     kinds = {row[0]: dict(zip(names, row, strict=True)) for row in described}
@@ -71,7 +75,9 @@ def measure(
     rows = [*_coverage(kinds), *_invalid(kinds), *_missing(kinds, events)]
     rows.append(_Row("duplicates", "all", events + duplicates, duplicates))
     rows += [_Row("late", str(days), events, count) for days, count in late]
-    rows += [_Row("set_aside", reason, events, count) for reason, count in _set_aside(set_aside)]
+    aside = _set_aside(set_aside)
+    arrived = _kept(connection, arrivals) + sum(count for _, count in aside)
+    rows += [_Row("set_aside", reason, arrived, count) for reason, count in aside]
     return _frame(rows, service, day)
 
 
@@ -113,12 +119,22 @@ def _missing(kinds: Mapping[str | None, Mapping[str, int]], events: int) -> Iter
     yield _Row("missing", "result_click_term", clicks["events"], int(without))
 
 
+def _kept(connection: duckdb.DuckDBPyConnection, arrivals: Path | None) -> int:
+    """Records of an arrival day that are events."""
+    if arrivals is None or not arrivals.is_file():
+        return 0
+    ((kept,),) = run(connection, f"SELECT count(*) FROM {parquet(arrivals)} WHERE fault IS NULL").fetchall()
+    return int(kept)
+
+
 def _set_aside(path: Path | None) -> list[tuple[str, int]]:
     """Records by reason; what is said of a single line is left out of the reason."""
     if path is None or not path.is_file():
         return []
     reason = pl.col("reason").str.split(":").list.first()
-    frame = pl.read_parquet(path).group_by(reason.alias("reason")).agg(pl.col("records").sum()).sort("reason")
+    frame = (
+        pl.read_parquet(path, glob=False).group_by(reason.alias("reason")).agg(pl.col("records").sum()).sort("reason")
+    )
     return list(frame.iter_rows())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from engage_assets.domain.summary_spec import AttributeNames, EventNames
-from engage_assets.summaries.silver_engine import identifier, parquet, quoted
+from engage_assets.summaries.silver_engine import file_name, identifier, parquet, quoted
 
 _NAMES: Final = {
     "user": "user_id",
@@ -33,7 +33,7 @@ def raw_relation(relations: list[str], events: EventNames, attributes: Attribute
     return (
         f"SELECT *, CASE event {kinds} END AS kind FROM ("
         'SELECT file, "timestamp" AS at_text, trimmed(body) AS event, trimmed(record_id) AS record_id, service_name,'
-        f" fingerprint, is_blank, {meanings} FROM ({' UNION ALL '.join(relations)}))"
+        f" fingerprint, is_blank, is_odd, is_hollow, {meanings} FROM ({' UNION ALL '.join(relations)}))"
     )
 
 
@@ -50,7 +50,7 @@ def ndjson(path: Path, number: int, attributes: AttributeNames, *, with_maps: bo
     held = "JSON" if with_maps else f"STRUCT({', '.join(f'{identifier(name)} VARCHAR' for name in attributes.all)})"
     resource = "JSON" if with_maps else 'STRUCT("service.name" VARCHAR)'
     reader = (
-        f"read_json({quoted(str(path))}, format = 'newline_delimited', compression = 'none', ignore_errors = true,"
+        f"read_json({file_name(path)}, format = 'newline_delimited', compression = 'none', ignore_errors = true,"
         " columns = {"
         f"timestamp: 'VARCHAR', body: 'VARCHAR', record_id: 'VARCHAR', attributes: {quoted(held)},"
         f" resource: {quoted(resource)}"
@@ -73,23 +73,29 @@ def _as_json(name: str, found: str | None) -> str:
     if found is None:
         return "CAST(NULL AS JSON)"
     if found in ("VARCHAR", "JSON"):
-        return f'TRY_CAST("{name}" AS JSON)'
+        return f"""coalesce(TRY_CAST("{name}" AS JSON), to_json(nullif("{name}", '')))"""
     return f'to_json("{name}")'
 
 
 def _records(reader: str, number: int, attributes: AttributeNames, *, is_json: bool) -> str:
-    """The columns of a record out of a reader."""
+    """The columns of a record out of a reader.
+
+    `is_odd`: its attributes are no object; where they were not read as JSON, `is_hollow` says that they may be none.
+    """
     blank = " AND ".join(f'"{name}" IS NULL' for name in ("timestamp", "body", "record_id", "attributes", "resource"))
     values, service, known = "attributes", 'resource."service.name"', "CAST(NULL AS VARCHAR)"
+    filled = ", ".join(f"attributes.{identifier(name)}" for name in attributes.all)
+    odd, hollow = "false", f"attributes IS NOT NULL AND coalesce({filled}) IS NULL"
     if is_json:
         shape = json.dumps(dict.fromkeys(attributes.all, "VARCHAR"))
         values = f"from_json(attributes, {quoted(shape)})"
         service = """json_extract_string(resource, '$."service.name"')"""
         whole = f'fingerprint(as_instant("timestamp"), body, {_entries("attributes")}, {_entries("resource")})'
+        odd, hollow = "coalesce(json_type(attributes) NOT IN ('OBJECT', 'NULL'), false)", "false"
         known = f"CASE WHEN trimmed(record_id) IS NULL THEN {whole} END"
     return (
         f'SELECT {number} AS file, "timestamp", body, record_id, {values} AS attributes, {service} AS service_name,'
-        f" {known} AS fingerprint, {blank} AS is_blank FROM {reader}"
+        f" {known} AS fingerprint, {blank} AS is_blank, {odd} AS is_odd, {hollow} AS is_hollow FROM {reader}"
     )
 
 

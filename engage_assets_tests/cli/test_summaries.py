@@ -36,7 +36,7 @@ def engage(home, monkeypatch):
 
 def test_a_day_by_hand_and_what_there_is_then(engage, home):
     shown = engage("summaries", "run", SHOP, "2026-10-30")
-    assert "2026-10-30: 14 events, 0 duplicates left out" in shown
+    assert "2026-10-30: 16 events, 0 duplicates left out" in shown
     assert shown.count("_summary ") == 16
     assert f"dashboard: {home}/lake/commerce_dashboard/2026-10-30.html" in shown
 
@@ -50,7 +50,7 @@ def test_a_day_by_hand_and_what_there_is_then(engage, home):
     assert "32 tables, 32 missing" in shown
 
     table = "theshop_brand_commerce_product_ranking_summary"
-    assert "14" in engage("sql", "SELECT count(*) AS n FROM services.theshop_brand_events")
+    assert "16" in engage("sql", "SELECT count(*) AS n FROM services.theshop_brand_events")
     assert "p1" in engage("sql", f"SELECT productid, calculation_date FROM {table}")
     assert "1 row" in engage("sql", f"SELECT DISTINCT calculation_date FROM history.{table}")
     assert "lake.services" not in engage("sql", "SHOW ALL TABLES", "--limit", "1000")
@@ -79,6 +79,7 @@ def test_a_table_that_cannot_be_made_is_named(engage, home):
         (("summaries", "run", "x'; DROP TABLE y; --", "2026-10-30"), 'no service is called "x\'; DROP TABLE y; --"'),
         (("summaries", "run", "../theshop-brand", "2026-10-30"), "no service is called '../theshop-brand'"),
         (("summaries", "run", SHOP, "2026-09-01"), "the logs of theshop-brand begin with 2026-10-30"),
+        (("summaries", "run", SHOP, "2052-10-28"), "2052-10-28 has not begun in Asia/Seoul"),
         (("summaries", "run", "theshop-pharmacy", "2026-10-30"), "there are no logs"),
         (("sql", "DROP VIEW theshop_brand_dau_summary"), "only SELECT"),
         (("sql", "SELECT * FROM read_parquet('/etc/passwd')"), "it may read tables only"),

@@ -20,6 +20,7 @@ LATER = date(2026, 11, 6)
 """A day on which October is final."""
 VISIT = (
     ("commerce.session.start", {}),
+    ("commerce.product.view", {}),
     ("commerce.search", {"query": "수분 크림", "resultCount": "3"}),
     ("commerce.search.result_click", {"query": "수분 크림", "productId": "p1"}),
     (

@@ -1,10 +1,11 @@
 """Summaries through Dagster in this process: a day of both services, late events, failures, checks, schedules."""
 
 import gc
+import itertools
 import shutil
 import tempfile
 import threading
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +18,7 @@ from engage_assets.defs.summary_columns import ROLL_UP_COLUMNS, SHEETS
 from engage_assets.defs.summary_desk import FAMILIES, Made, NotMade, read_whole
 from engage_assets.defs.summary_quality import judged
 from engage_assets.defs.summary_sheets import ROLL_UPS
+from engage_assets.defs.summary_state import table_states
 from engage_assets.defs.summary_times import begins_at, cron, expected_day, final_day
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import DOCUMENTED
@@ -242,6 +244,93 @@ def test_monitoring_tells_what_is_missing(works):
     assert (mau["last_date"], mau["is_missing"], mau["last_run"]) == (None, True, None)
 
 
+def test_a_date_between_two_is_told_when_it_is_missing(works):
+    """Though it is not the newest: once, on the day after."""
+    for desk in map(works.desk, (SHOP, PHARMACY)):
+        for table, day in itertools.product(TABLES, (SECOND, LATER)):
+            desk.lake.write(("summaries", desk.table_name(table)), str(day), pl.DataFrame({"one": [1]}))
+    works.desk().path("dau", SECOND).unlink()  # the others of its family begin with SECOND
+    works.clock.time = instant("2026-11-07 06:00")
+    run = works.run("summaries_close", LATER)
+    words = failed_checks(run)["every_table_is_there"].description
+    assert "theshop_brand_mau_summary: 5 dates, the newest 2026-11-05" in words
+    states = {row["table_name"]: row for row in read_whole(works.home.lake / "summaries/monitoring.parquet").to_dicts()}
+    assert (states["theshop_brand_dau_summary"]["gaps"], states["theshop_brand_mau_summary"]["gaps"]) == (6, 5)
+    assert not any(row["is_missing"] for row in states.values())
+    assert list(works.alerts.raised) == ["summaries:gaps:2026-11-05"]
+
+
+def test_a_day_that_has_not_begun_is_not_the_newest(works):
+    for day in (SECOND, date(2052, 10, 28)):
+        works.desk().prepare(day)
+        list(works.desk().make("behaviour", day, {"dau"}))
+    view = summary_catalog(works.spec, works.home, works.clock.time).views["theshop_brand_dau_summary"]
+    assert str(SECOND) in view
+    assert "2052" not in view
+    states = table_states(works.spec, works.home, works.clock.time)
+    assert states.filter(table_name="theshop_brand_dau_summary")["last_date"].to_list() == [SECOND]
+
+
+@pytest.mark.parametrize("name", ["events", "user_day", "quality"])
+def test_a_file_of_a_day_that_was_removed_is_made_again(works, name):
+    before = works.made()
+    works.desk().days.path(name, FIRST).unlink()
+    assert list(works.desk().prepare(SECOND).days) == [FIRST]
+    assert works.made() == before
+
+
+def test_a_part_that_was_removed_takes_nothing_with_it(tmp_path):
+    works = Works(tmp_path)
+    folder = works.home.logs / SHOP / str(FIRST)
+    folder.mkdir(parents=True)
+    for number, user in enumerate(("u1", "u2")):
+        works.log(SHOP, FIRST, (user, f"{FIRST} 09:00"))
+        (works.home.logs / SHOP / f"{FIRST}.ndjson").rename(folder / f"{number}.ndjson")
+
+    def users():
+        return set(read_whole(works.desk().days.path("events", FIRST))["user_id"])
+
+    works.desk().prepare(FIRST)
+    (folder / "0.ndjson").unlink()
+    assert not works.desk().prepare(FIRST).days
+    works.log(SHOP, FIRST, ("u3", f"{FIRST} 10:00"))
+    with pytest.raises(EngageError, match=r"0\.ndjson.* is gone, and 2026-10-30\.ndjson is new or has changed"):
+        works.desk().prepare(FIRST)
+    assert users() == {"u1", "u2"}
+    works.desk().days.path("arrivals", FIRST).unlink()
+    works.desk().prepare(FIRST)
+    assert users() == {"u2", "u3"}
+
+
+def test_history_that_was_removed_keeps_its_roll_ups(tmp_path):
+    """Days before November go: neither October nor days that lived on them are made anew of what is left."""
+    works, november = Works(tmp_path), date(2026, 11, 1)
+    for number in range(8):
+        day = FIRST + timedelta(days=number)
+        early = (("u99", f"{day - timedelta(days=1)} 23:00"),)
+        works.log(SHOP, day, (f"u{number}", f"{day} 09:00"), *early)
+    works.desk().prepare(LATER)
+    before, days = works.made(), works.desk().days
+    assert any("month_total/2026-10" in path for path in before)
+    for name in (*SHEETS, "arrivals", "set_aside", "made_of"):
+        for path in days.path(name, FIRST).parent.glob("20*"):
+            if path.name < str(november):
+                path.unlink()
+    for path in (works.home.logs / SHOP).glob("2026-10-*"):
+        path.unlink()
+
+    assert not works.desk().prepare(LATER).days
+    assert not works.desk().prepare(LATER, anew=True).months
+    kept = works.made()
+    assert kept == {path: digest for path, digest in before.items() if path in kept}
+    assert {path for path in before if "month_" in path} <= kept.keys()
+    assert not works.desk().prepare(november).days
+    with pytest.raises(EngageError, match=r"2026-10-31 cannot be made any more: logs before 2026-11-01 were removed"):
+        works.desk().prepare(SECOND)
+    works.log(SHOP, LATER, ("late", f"{LATER - timedelta(days=1)} 23:30"))
+    assert set(works.desk().prepare(LATER).days) == {LATER - timedelta(days=number) for number in range(3)}
+
+
 def test_schedules_wait_until_the_day_is_over(tmp_path):
     works = Works(tmp_path, a_spec("Asia/Seoul"))
     crons = {one.name: one.cron_schedule for one in works.definitions.get_repository_def().schedule_defs}
@@ -266,7 +355,7 @@ def test_schedules_wait_until_the_day_is_over(tmp_path):
 def test_a_day_is_asked_for_when_it_is_over_and_when_it_is_final(works):
     tick = datetime(2026, 11, 3, 2, tzinfo=UTC)
     assert works.tick("theshop_brand_behaviour_schedule", tick) == [("2026-11-02", "2026-11-02")]
-    list(works.desk().make("behaviour", SECOND))
+    list(works.desk().make("behaviour", SECOND, {"event_distribution"}))  # any table of the family
     assert works.tick("theshop_brand_behaviour_schedule", tick) == [
         ("2026-11-02", "2026-11-02"),
         ("2026-10-31:final", "2026-10-31"),
@@ -299,7 +388,9 @@ def test_readers_find_whole_tables_while_they_are_made_again(works):
             try:
                 with (
                     tempfile.TemporaryDirectory() as spill,
-                    asked(summary_catalog(works.spec, works.home), query, Path(spill), threads=1) as answer,
+                    asked(
+                        summary_catalog(works.spec, works.home, works.clock.time), query, Path(spill), threads=1
+                    ) as answer,
                 ):
                     asks.append([row for batch in answer.rows() for row in batch.to_pylist()])
             except FilesGone:
@@ -319,6 +410,18 @@ def test_readers_find_whole_tables_while_they_are_made_again(works):
     assert {tuple(days) for days in found} == {(20,), (90,)}
     assert asks
     assert all(rows in ([{"n": n, "a": n, "b": n}] for n in (20, 90)) for rows in asks)
+
+
+def test_no_more_services_ask_at_once_than_may(works):
+    limited = Works(works.home.root, a_spec(maxConcurrentQueries=1))
+    making = limited.desk().make("behaviour", SECOND)
+    next(making)
+    other = threading.Thread(target=limited.desk(PHARMACY).prepare, args=(SECOND,))
+    other.start()
+    other.join(timeout=0.3)
+    assert other.is_alive()
+    making.close()
+    other.join()
 
 
 def test_no_table_is_half_of_a_day_when_its_process_dies(works):

@@ -73,7 +73,7 @@ def silver(days: ServiceDays, day: date = DAY) -> list[Row]:
 
 def rows(days: ServiceDays, name: str, day: date = DAY, *by: str) -> list[Row]:
     """What lies in the lake; in its order, or by columns."""
-    frame = pl.read_parquet(days.path(name, day))
+    frame = pl.read_parquet(days.path(name, day), glob=False)
     return (frame.sort(by, nulls_last=False, maintain_order=True) if by else frame).to_dicts()
 
 

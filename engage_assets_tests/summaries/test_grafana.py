@@ -344,6 +344,22 @@ def test_tables_are_behind_when_the_next_day_should_be_there(database, now, behi
     assert answer(database, frozen).fetchall() == [(behind, 0)]
 
 
+def test_tables_without_a_row_are_far_behind(database):
+    (query,) = (
+        one for one in SHOWN if one.place.endswith("service: Days behind and empty tables") and "commerce" in one.sql
+    )
+    tables = tables_read(parsed(query.sql))
+    database.execute("BEGIN")
+    try:
+        for name in tables:
+            database.execute(f"DELETE FROM {name}")
+        ((behind, empty),) = answer(database, query).fetchall()
+    finally:
+        database.execute("ROLLBACK")
+    assert empty == len(tables)
+    assert behind > 20_000
+
+
 def test_tables_are_due_when_every_service_is_done():
     from dashboards.queries import due_after
 

@@ -171,6 +171,14 @@ def test_the_first_content_may_lie_on_the_day_before(tmp_path):
     assert column(silver(days, BEFORE), "event_id") == ["r1"]
 
 
+def test_a_record_id_two_days_later_is_a_copy(tmp_path):
+    for shift, at in enumerate(("00:00", "12:00", "23:59")):
+        write_logs(tmp_path, [log("view", f"{DAY + timedelta(days=2 * shift)} {at}", "r1")])
+    days = shop(tmp_path)
+    found = {shift: column(silver(days, DAY + timedelta(days=shift)), "event_id") for shift in (4, 2, 0)}
+    assert found == {0: ["r1"], 2: [], 4: []}
+
+
 def test_without_record_id_equal_records_are_one_whatever_the_order_of_attributes(tmp_path):
     record = log("view", userKey="u", color="red")
     turned = {**record, "attributes": dict(reversed(record["attributes"].items()))}

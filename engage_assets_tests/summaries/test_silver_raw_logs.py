@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 from engage_assets.domain.errors import EngageError
 from engage_assets.summaries.raw_logs import raw_files
 from engage_assets_tests.summaries.silver_world import (
+    BEFORE,
     DAY,
     NEXT,
     SHOP,
@@ -52,8 +54,93 @@ def test_lines_that_are_no_records_are_named_and_counted(tmp_path):
         (9, "malformed: Extra data"),
     ]
     assert {file for file, *_ in set_aside(days)} == {f"{DAY}.ndjson"}
-    found = {row["name"]: row["found"] for row in rows(days, "quality") if row["measure"] == "set_aside"}
-    assert found == {"malformed": 5, "no_time": 2}
+    found = {row["name"]: row for row in rows(days, "quality") if row["measure"] == "set_aside"}
+    assert {name: (row["found"], row["events"]) for name, row in found.items()} == {
+        "malformed": (5, 9),
+        "no_time": (2, 9),
+    }
+
+
+def test_a_file_without_any_readable_record_is_set_aside_whole(tmp_path):
+    write_logs(tmp_path, [log("view", f"{BEFORE} 12:00")])
+    write_lines(tmp_path, DAY, ["not JSON"] * 3)
+    days = shop(tmp_path)
+    assert silver(days) == []
+    found = [row for row in rows(days, "quality") if row["measure"] == "set_aside"]
+    assert [(row["name"], row["events"], row["found"], row["share"]) for row in found] == [("malformed", 3, 3, 1.0)]
+
+
+def test_the_word_of_an_export_among_texts_is_text(tmp_path):
+    texts = ["a", "resourceLogs", '{"resourceLogs": []}']
+    write_logs(tmp_path, [log("search", f"12:0{n}", query=text) for n, text in enumerate(texts)])
+    days = shop(tmp_path)
+    assert column(silver(days), "search_term") == ["a", "resourcelogs", '{"resourcelogs": []}']
+    assert set_aside(days) == []
+
+
+def test_exports_and_records_in_one_file_are_both_read(tmp_path):
+    lines = [json.dumps(otlp(otlp_record())), json.dumps(log("view", "13:00", "r2")), '{"resourceSpans": []}']
+    write_lines(tmp_path, DAY, lines)
+    days = shop(tmp_path)
+    assert column(silver(days), "event_id") == ["r1", "r2"]
+    assert set_aside(days) == [(f"{DAY}.ndjson", 3, "malformed: no resourceLogs", 1)]
+    write_lines(tmp_path, DAY, reversed(lines[:2]))
+    assert column(silver(days), "event_id") == ["r2"]
+    assert set_aside(days) == [(f"{DAY}.ndjson", 2, "malformed: an OTLP export among records", 1)]
+
+
+def test_a_lone_surrogate_is_set_aside_and_stops_nothing(tmp_path):
+    odd = log("view", "12:01", "r2", color="\ud83d")
+    write_lines(tmp_path, DAY, [json.dumps(log("view", record_id="r0")), json.dumps(odd)])
+    fine, wrong = otlp_record(timeUnixNano="1761998400000000000"), otlp_record(body={"stringValue": "\udc00"})
+    write_lines(tmp_path, NEXT, [json.dumps(otlp(fine, wrong))])
+    days = shop(tmp_path)
+    assert column(silver(days), "event_id") == ["r0"]
+    assert set_aside(days) == [(f"{DAY}.ndjson", 2, "malformed: lone surrogate", 1)]
+    assert column(silver(days, NEXT), "event_id") == ["r1"]
+    assert set_aside(days, NEXT) == [(f"{NEXT}.ndjson", 1, "malformed: lone surrogate", 1)]
+
+
+@pytest.mark.parametrize("first_id", ["r1", None])
+def test_attributes_that_are_no_object_are_malformed(tmp_path, first_id):
+    plain = [log("view", f"12:0{n}", first_id and f"{first_id}-{n}") for n in range(3)]
+    odd = [{**log("view", "13:00", f"odd{n}"), "attributes": value} for n, value in enumerate(("text", [1], 7, True))]
+    none = [{**log("view", f"14:0{n}", f"none{n}"), "attributes": value} for n, value in enumerate((None, {}))]
+    write_logs(tmp_path, [*plain, *odd, *none])
+    days = shop(tmp_path)
+    assert len(silver(days)) == 5
+    words = ("text", "a list", "a number", "a truth value")
+    assert [(line, reason) for _, line, reason, _ in set_aside(days)] == [
+        (line, f"malformed: attributes are {what}, not an object") for line, what in enumerate(words, 4)
+    ]
+
+
+def test_attributes_of_a_parquet_file_that_are_no_object_are_malformed(tmp_path):
+    folder = tmp_path / "logs" / SHOP / str(DAY)
+    folder.mkdir(parents=True)
+    for number, attributes in enumerate(
+        ("[{'key': 'userKey', 'value': 'u'}]", "'nope'", "NULL", "MAP {'userKey': 'u'}")
+    ):
+        query = f"SELECT '2025-10-31T12:00:00Z' AS timestamp, 'x' AS body, {attributes} AS attributes"
+        duckdb.sql(query).write_parquet(str(folder / f"{number}.parquet"))
+    days = shop(tmp_path)
+    assert column(silver(days), "user_id") == [None, "u"]
+    reason = "malformed: attributes are no object"
+    assert set_aside(days) == [("0.parquet", None, reason, 1), ("1.parquet", None, reason, 1)]
+
+
+def test_a_home_may_have_letters_of_patterns_in_its_name(tmp_path):
+    for name in ("h*[1]?", "hx11", "hx1a"):
+        folder = tmp_path / name
+        write_logs(folder, [log("view", "12:00", name)])
+        write_logs(folder, [log("view", f"{NEXT} 12:00", name)])
+        (folder / "logs" / SHOP / f"{DAY}").mkdir()
+        duckdb.sql("SELECT '2025-10-31T12:00:00Z' AS timestamp, 'x' AS body").write_parquet(
+            str(Path(folder, "logs", SHOP, f"{DAY}", "a.parquet"))
+        )
+    days = shop(tmp_path / "h*[1]?")
+    assert len(silver(days)) == 2
+    assert "h*[1]?" in column(silver(days), "event_id")
 
 
 def test_reasons_do_not_quote_the_line(tmp_path):
@@ -156,6 +243,15 @@ def test_a_folder_may_hold_several_files_and_a_strange_one_is_an_error(tmp_path)
     (folder / "part.csv").touch()
     with pytest.raises(EngageError, match=r"part.csv: a log file ends in .ndjson, .json, .parquet"):
         raw_files(tmp_path / "logs", SHOP, DAY)
+
+
+@pytest.mark.parametrize("name", [f"{DAY}.ndjson.gz", f"{DAY}.csv", f"{DAY}.tmp", f"{DAY}-2.ndjson"])
+def test_a_strange_file_beside_the_days_is_an_error(tmp_path, name):
+    write_logs(tmp_path, [log("view")])
+    (tmp_path / "logs" / SHOP / name).touch()
+    with pytest.raises(EngageError, match=rf"{name}: .*{DAY}.ndjson"):
+        raw_files(tmp_path / "logs", SHOP, DAY)
+    assert raw_files(tmp_path / "logs", SHOP, NEXT) == []
 
 
 def test_ids_may_be_missing_in_the_midst_of_a_file_and_an_attribute_may_stand_twice(tmp_path):

@@ -8,6 +8,7 @@ named AS (
     *,
     CASE
       WHEN event_time IS NULL AND is_blank THEN 'malformed'
+      WHEN is_odd THEN 'malformed: attributes are no object'
       WHEN event_time IS NULL THEN 'no_time'
       WHEN service_name <> $service AND trimmed(service_name) <> $service THEN 'other_service'
       WHEN utc_date < $arrival - 2 THEN 'too_late'
@@ -30,7 +31,7 @@ templated AS (
 SELECT
   file,
   fault,
-  record_id IS NULL AND fault IS NULL AS is_unidentified,
+  (record_id IS NULL OR is_hollow) AND fault IS NULL AS is_unidentified,
   CAST($arrival - utc_date AS INTEGER) AS days_late,
   coalesce(record_id, fingerprint) AS event_id,
   event_time,

@@ -1,8 +1,9 @@
--- The day's events and those of the 24 hours before, each once. Parameters: start, until (both UTC). Relation: arrived.
+-- The day's events and those of the 24 hours before, each once; of copies up to 48 hours before the day the first stays.
+-- Parameters: start, until (both UTC). Relation: arrived.
 CREATE OR REPLACE TEMP TABLE repeated AS
 SELECT hash(event_id) AS key
 FROM arrived
-WHERE event_time >= $start - INTERVAL 24 HOURS AND event_time < $until
+WHERE event_time >= $start - INTERVAL 48 HOURS AND event_time < $until
 GROUP BY key
 HAVING count(*) > 1;
 
@@ -10,7 +11,7 @@ HAVING count(*) > 1;
 CREATE OR REPLACE TEMP TABLE first_of_repeated AS
 SELECT *
 FROM arrived
-WHERE event_time >= $start - INTERVAL 24 HOURS AND event_time < $until AND hash(event_id) IN (SELECT key FROM repeated)
+WHERE event_time >= $start - INTERVAL 48 HOURS AND event_time < $until AND hash(event_id) IN (SELECT key FROM repeated)
 QUALIFY row_number() OVER (
   PARTITION BY event_id
   ORDER BY
