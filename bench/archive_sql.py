@@ -218,6 +218,7 @@ def with_engage(folder: Path) -> Any:
     home.mkdir(exist_ok=True)
     for name, place in (("archive", "archive"), ("archive-mirror", "mirror")):
         link = home / name
+        (folder / place).mkdir(exist_ok=True)
         if not link.is_symlink():
             link.symlink_to((folder / place).absolute())
     command = [sys.executable, "-m", "engage_assets.cli", "sql", QUESTION, "--output", str(home / "answer.csv")]

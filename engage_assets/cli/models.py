@@ -2,14 +2,16 @@
 
 import getpass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from engage_assets.cli.desk import launcher, plain_errors
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.program import Program, ScoringModel
-from engage_assets.scoring import registry
-from engage_assets.scoring.registry import Registered
+
+if TYPE_CHECKING:
+    from engage_assets.scoring.registry import Registered
 
 
 @click.group()
@@ -21,6 +23,8 @@ def models() -> None:
 @click.argument("program_id")
 def list_versions(program_id: str) -> None:
     """List the versions of a program's models; `*` is in use."""
+    from engage_assets.scoring import registry  # noqa: PLC0415 - slow to load, and other commands need none
+
     with plain_errors():
         desk = launcher()
         program = desk.program(program_id)
@@ -31,7 +35,7 @@ def list_versions(program_id: str) -> None:
                 click.echo(_line(one))
 
 
-def _line(one: Registered) -> str:
+def _line(one: "Registered") -> str:
     figures = one.metrics
     judged = "not judged" if one.verdict is None else "passed" if one.verdict.deploy else "did not pass"
     return (
@@ -45,6 +49,8 @@ def _line(one: Registered) -> str:
 @click.argument("version")
 def show(program_id: str, version: str) -> None:
     """Show what is known of a version: where it comes from, its figures, its verdict."""
+    from engage_assets.scoring import registry  # noqa: PLC0415 - slow to load, and other commands need none
+
     with plain_errors():
         desk = launcher()
         one = _found(desk.home.models / program_id, desk.program(program_id), version)
@@ -68,6 +74,8 @@ def show(program_id: str, version: str) -> None:
 @click.option("--why", default="a person's decision", show_default=True, help="Kept beside the act.")
 def promote(program_id: str, version: str, why: str) -> None:
     """Put a version into use, whatever its verdict."""
+    from engage_assets.scoring import registry  # noqa: PLC0415 - slow to load, and other commands need none
+
     with plain_errors():
         desk = launcher()
         folder = desk.home.models / program_id
@@ -82,6 +90,8 @@ def promote(program_id: str, version: str, why: str) -> None:
 @click.option("--why", default="rolled back", show_default=True, help="Kept beside the act.")
 def rollback(program_id: str, model_id: str | None, why: str) -> None:
     """Put the version before the present one into use again."""
+    from engage_assets.scoring import registry  # noqa: PLC0415 - slow to load, and other commands need none
+
     with plain_errors():
         desk = launcher()
         model = _chosen(desk.program(program_id), model_id)
@@ -101,6 +111,8 @@ def _chosen(program: Program, model_id: str | None) -> ScoringModel:
 
 def _found(folder: Path, program: Program, version: str) -> Registered:
     """A version by its id, or by as much of it as is unique. Raises EngageError naming those that there are."""
+    from engage_assets.scoring import registry  # noqa: PLC0415 - slow to load, and other commands need none
+
     there = [one for model in program.scoring_models for one in registry.versions(folder, model.model_id)]
     found = [one for one in there if one.version.startswith(version)]
     if len(found) != 1:

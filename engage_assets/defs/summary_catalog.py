@@ -7,10 +7,10 @@ from pathlib import Path
 from engage_assets.connectors.adhoc import Catalog
 from engage_assets.defs.summary_columns import SHEETS
 from engage_assets.defs.summary_desk import FOLDER, ServiceDesk, desks
-from engage_assets.defs.summary_sheets import ROLL_UPS
 from engage_assets.domain.summary_spec import CommerceAnalytics
 from engage_assets.home import Home
 from engage_assets.lake import Lake
+from engage_assets.summaries.atoms import MONTHLY
 from engage_assets.summaries.tables import TABLES
 
 FOLDERS = ("services", FOLDER)
@@ -39,7 +39,7 @@ def _relations(desk: ServiceDesk, now: datetime) -> Iterator[tuple[str, list[Pat
         begun = [day for day in dates if desk.has_begun(day, now)]
         yield desk.table_name(table), [desk.path(table, day) for day in (begun or dates)[-1:]]
         yield f"history.{desk.table_name(table)}", [desk.path(table, day) for day in dates]
-    for name in (*SHEETS, *ROLL_UPS):
+    for name in (*SHEETS, *MONTHLY):
         partitions = desk.lake.partitions(("services", desk.service.service, name))
         yield f"services.{desk.service.table_prefix}_{name}", [desk.days.path(name, one) for one in partitions]
 
