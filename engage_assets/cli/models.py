@@ -109,7 +109,7 @@ def _chosen(program: Program, model_id: str | None) -> ScoringModel:
     return found[0]
 
 
-def _found(folder: Path, program: Program, version: str) -> Registered:
+def _found(folder: Path, program: Program, version: str) -> "Registered":
     """A version by its id, or by as much of it as is unique. Raises EngageError naming those that there are."""
     from engage_assets.scoring import registry  # noqa: PLC0415 - slow to load, and other commands need none
 
