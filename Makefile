@@ -93,11 +93,11 @@ vendor: ## bundle ECharts for the commerce dashboard anew out of its npm package
 	@bash engage_assets/summaries/vendor/build.sh .parts/vendor $(ECHARTS_VERSION) $(ESBUILD_VERSION)
 
 .PHONY: bench
-bench: .venv/.installed ## figures against rivals, as ratios of one run (about 15 minutes; .bench/ holds its data)
+bench: .venv/.installed ## figures against rivals, as ratios of one run (half an hour; .bench/ holds its data; bench/run.py PART runs a part)
 	@$(BIN)/python bench/run.py
 
 .PHONY: soak
-soak: .venv/.installed soak-parts ## the long crash test: 50,000 messages, 200 kills (about 10 minutes)
+soak: .venv/.installed soak-parts ## the long tests: crashes of deliveries and of the archive, the gate, random histories (about half an hour)
 	@$(BIN)/pytest -m soak -s
 
 .PHONY: serve
