@@ -73,6 +73,11 @@ def open_root(text: str, *, is_private: bool = False) -> Root:
     return S3Root(open_client("s3", S3_ATTEMPTS), bucket, f"{prefix}/" if prefix else "")
 
 
+def has_scheme(text: str) -> bool:
+    """Whether a source or root is none of folders: `kinesis:`, `dynamodb:`, `s3:`."""
+    return _SCHEME.match(text) is not None
+
+
 def _parts(text: str) -> tuple[str, str]:
     """The scheme (empty for a folder) and the rest."""
     if not text.strip():

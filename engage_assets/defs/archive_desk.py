@@ -1,6 +1,5 @@
 """The demand archive of a deployment, opened: spec and home → source, roots, state. Knows nothing of Dagster."""
 
-import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from engage_assets.archive.belonging import own
 from engage_assets.archive.erasures import read_erasures
 from engage_assets.archive.handle import Archive
-from engage_assets.archive.opening import open_root, open_source
+from engage_assets.archive.opening import has_scheme, open_root, open_source
 from engage_assets.archive.ports import Retained, Root, Source
 from engage_assets.archive.state import State
 from engage_assets.domain.archive_spec import DemandArchive
@@ -57,7 +56,7 @@ class ArchiveDesk:
     @property
     def has_source(self) -> bool:
         """Whether there is something to read from; of a stream nothing is asked."""
-        return _has_scheme(self.source_text) or Path(self.source_text).is_dir()
+        return has_scheme(self.source_text) or Path(self.source_text).is_dir()
 
     @property
     def has_state(self) -> bool:
@@ -135,11 +134,7 @@ class ArchiveDesk:
 
     def _place(self, text: str) -> str:
         """A folder is the home's unless it is absolute; what has a scheme stays as it is."""
-        return text if _has_scheme(text) else str(self.home.root / text)
-
-
-def _has_scheme(text: str) -> bool:
-    return re.match(r"[a-z][a-z0-9]+:", text) is not None
+        return text if has_scheme(text) else str(self.home.root / text)
 
 
 def read_desk(environment: Mapping[str, str], **changes: str | int | None) -> ArchiveDesk:
@@ -151,7 +146,7 @@ def read_desk(environment: Mapping[str, str], **changes: str | int | None) -> Ar
     folder = Path(environment.get("ENGAGE_PROGRAMS") or "programs")
     spec = read_archive(folder) or DemandArchive()
     said = {
-        name: str(Path(value).absolute()) if isinstance(value, str) and not _has_scheme(value) else value
+        name: str(Path(value).absolute()) if isinstance(value, str) and not has_scheme(value) else value
         for name, value in changes.items()
         if value is not None
     }

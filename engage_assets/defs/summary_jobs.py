@@ -8,11 +8,12 @@ import dagster as dg
 
 from engage_assets.defs.summary_columns import SHEETS
 from engage_assets.defs.summary_desk import FAMILIES, ServiceDesk
-from engage_assets.defs.summary_sheets import ROLL_UPS, day_key, table_key
+from engage_assets.defs.summary_sheets import day_key, table_key
 from engage_assets.defs.summary_times import allowed, begins_at, cron, due_day, final_day, utc
 from engage_assets.defs.summary_watch import DASHBOARD, MONITORING
 from engage_assets.domain.summary_spec import DOCUMENTED, CommerceAnalytics, Family, Service
 from engage_assets.home import Home
+from engage_assets.summaries.atoms import MONTHLY
 
 CLOSE: Final = "summaries_close"
 AssetJob = Any
@@ -27,7 +28,7 @@ def job_name(service: Service, family: Family) -> str:
 def family_job(service: Service, family: Family) -> AssetJob:
     """Silver, atoms and roll-ups, then the family's tables: a failure of one family leaves the other alone."""
     keys = [
-        *(day_key(service, name) for name in (*SHEETS, *ROLL_UPS)),
+        *(day_key(service, name) for name in (*SHEETS, *MONTHLY)),
         *(table_key(service, name) for name in DOCUMENTED[family]),
     ]
     return dg.define_asset_job(

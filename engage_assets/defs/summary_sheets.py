@@ -18,7 +18,6 @@ _ROLL_UP_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "month_total": ("session_day", "user_day"),
 }
 """Roll-ups, and the atoms that they add up."""
-ROLL_UPS: Final = tuple(_ROLL_UP_OF)
 _LOOKED_UP: Final = {"user_first_seen": "month_user", "order_first_seen": "month_order"}
 """Relations that are made of a roll-up as a table is made."""
 _PARTS: Final[Mapping[str, Sequence[str]]] = {

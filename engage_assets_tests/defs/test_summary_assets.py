@@ -17,11 +17,11 @@ from engage_assets.defs.summary_catalog import summary_catalog
 from engage_assets.defs.summary_columns import ROLL_UP_COLUMNS, SHEETS
 from engage_assets.defs.summary_desk import FAMILIES, Made, NotMade, read_whole
 from engage_assets.defs.summary_quality import judged
-from engage_assets.defs.summary_sheets import ROLL_UPS
 from engage_assets.defs.summary_state import table_states
 from engage_assets.defs.summary_times import begins_at, cron, expected_day, final_day
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import DOCUMENTED
+from engage_assets.summaries.atoms import MONTHLY
 from engage_assets.summaries.tables import TABLES
 from engage_assets_tests.builders import instant
 from engage_assets_tests.defs.homes import digests
@@ -70,7 +70,7 @@ def judge(works, day):
 def test_every_asset_says_what_it_is(works):
     specs = {spec.key.to_user_string(): spec for spec in works.definitions.resolve_all_asset_specs()}
     tables = [f"{table.family}/theshop_brand/{name}" for name, table in TABLES.items()]
-    days = [f"services/theshop_brand/{name}" for name in ("logs", *SHEETS, *ROLL_UPS)]
+    days = [f"services/theshop_brand/{name}" for name in ("logs", *SHEETS, *MONTHLY)]
     shared = ["commerce_dashboard", "summaries/monitoring"]
     assert len(tables) == 16
     assert set(specs) == {*(k.replace("brand", s) for k in tables + days for s in ("brand", "pharmacy")), *shared}
