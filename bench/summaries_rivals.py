@@ -139,7 +139,8 @@ def maps(files: list[Path]) -> str:
     reader = (
         f'SELECT 0 AS file, {day} AS arrival, "timestamp" AS instant, CAST(NULL AS VARCHAR) AS "timestamp", body,'
         f" record_id, {{{fields}}} AS attributes, resource['service.name'] AS service_name,"
-        f" CAST(NULL AS VARCHAR) AS fingerprint, false AS is_blank FROM read_parquet([{paths}], filename = true)"
+        " CAST(NULL AS VARCHAR) AS fingerprint, false AS is_blank, false AS is_odd, false AS is_hollow"
+        f" FROM read_parquet([{paths}], filename = true)"
     )
     return raw_relation([reader], EventNames(), names).replace("fingerprint,", "fingerprint, arrival, instant,", 1)
 

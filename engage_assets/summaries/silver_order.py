@@ -81,12 +81,10 @@ def in_order(
 
 def _sorted(found: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Batches as one run of rows in order."""
-    table = pa.Table.from_batches(found).combine_chunks()
+    table = pa.Table.from_batches(found)
     if not table.num_rows:
         yield pa.RecordBatch.from_pylist([], schema=table.schema)
         return
-    (whole,) = table.to_batches()
     keys = [(name, "ascending", "at_start") for name in ORDER]
-    places = pc.sort_indices(whole.select(ORDER), sort_keys=keys)
-    for first in range(0, whole.num_rows, ROW_GROUP):
-        yield whole.take(places.slice(first, ROW_GROUP))
+    places = pc.sort_indices(table.select(ORDER).combine_chunks(), sort_keys=keys)
+    yield from table.take(places).combine_chunks().to_batches(ROW_GROUP)

@@ -1,6 +1,7 @@
 """SQL that reads raw files into one relation: texts by meaning, aliases resolved, whatever the file's form."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,19 +27,31 @@ MAP: Final = "MAP(VARCHAR, VARCHAR)"
 def raw_relation(relations: list[str], events: EventNames, attributes: AttributeNames) -> str:
     """A query of the relation that `sql/silver/arrivals.sql` reads, out of those of `ndjson` or `columns`."""
     kinds = " ".join(f"WHEN {quoted(name)} THEN {quoted(kind)}" for kind, name in events.kinds)
+    places = _places(attributes)
     meanings = ", ".join(
-        f"{_first_filled(getattr(attributes, meaning))} AS {_NAMES.get(meaning, meaning)}"
+        f"{_first_filled([places[name] for name in getattr(attributes, meaning)])} AS {_NAMES.get(meaning, meaning)}"
         for meaning in type(attributes).model_fields
     )
     return (
         f"SELECT *, CASE event {kinds} END AS kind FROM ("
         'SELECT file, "timestamp" AS at_text, trimmed(body) AS event, trimmed(record_id) AS record_id, service_name,'
-        f" fingerprint, is_blank, is_odd, is_hollow, {meanings} FROM ({' UNION ALL '.join(relations)}))"
+        f" fingerprint, is_blank, is_odd, is_hollow, {meanings} FROM ({_spread(relations, attributes)}))"
     )
 
 
-def _first_filled(names: tuple[str, ...]) -> str:
-    filled = [f"trimmed(attributes.{identifier(name)})" for name in names]
+def _spread(relations: list[str], attributes: AttributeNames) -> str:
+    """Each attribute as a column, so that no expression takes it out of the record again."""
+    taken = ", ".join(f"attributes.{identifier(name)} AS {column}" for name, column in _places(attributes).items())
+    return f"SELECT * EXCLUDE (attributes), {taken} FROM ({' UNION ALL '.join(relations)})"
+
+
+def _places(attributes: AttributeNames) -> dict[str, str]:
+    """By attribute the name of its column."""
+    return {name: f"attribute_{number}" for number, name in enumerate(attributes.all)}
+
+
+def _first_filled(places: Sequence[str]) -> str:
+    filled = [f"trimmed({place})" for place in places]
     return filled[0] if len(filled) == 1 else f"coalesce({', '.join(filled)})"
 
 

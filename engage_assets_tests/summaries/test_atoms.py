@@ -3,6 +3,7 @@
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 import duckdb
@@ -10,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engage_assets.summaries.atoms import DAILY, is_month_final, last_of, parts
+from engage_assets.summaries.atoms import DAILY, MONTHLY, is_month_final, last_of, parts
 from engage_assets_tests.summaries.events import SERVICES, random_world
 from engage_assets_tests.summaries.raw_logs import write_raw_logs
 from engage_assets_tests.summaries.silver_world import BEFORE, DAY, NEXT, log, made, rows, shop, write_logs
 
-DAYS = 4
+DAYS, MANY = 4, 90
 """Days that are built in several orders; events are up to two days late."""
 
 
@@ -215,13 +216,22 @@ def test_days_built_in_random_orders_have_the_same_bytes(seed, shuffled):
         _require_same_bytes(Path(folder), seed, shuffled)
 
 
-def _require_same_bytes(folder, seed, shuffled):
-    world = random_world(seed, 150, [DAY, DAY + timedelta(days=2)])
-    records = [record for record in world if record["service"] == SERVICES[0]]
+@pytest.mark.soak
+def test_ninety_days_built_in_a_random_order_have_the_same_bytes(tmp_path):
+    """With events that are late, and roll-ups of the months in between."""
+    order = list(range(MANY))
+    Random(90).shuffle(order)
+    _require_same_bytes(tmp_path, 90, order, [DAY + timedelta(days=number) for number in range(MANY - 2)], events=900)
+
+
+def _require_same_bytes(folder, seed, shuffled, on=(DAY, DAY + timedelta(days=2)), events=150):
+    records = [record for record in random_world(seed, events, list(on)) if record["service"] == SERVICES[0]]
+    assert any(record["arrival"] > date.fromisoformat(record["timestamp"][:10]) for record in records)
     found = []
-    for name, order in (("in order", range(DAYS)), ("shuffled", shuffled)):
+    for name, order in (("in order", range(len(shuffled))), ("shuffled", shuffled)):
         write_raw_logs(folder / name / "logs", records)
-        found.append(_built(folder / name, order, step_by_step=name == "in order"))
+        as_they_come = name == "in order" and len(shuffled) < MANY  # else it takes minutes
+        found.append(_built(folder / name, order, step_by_step=as_they_come))
     assert found[0] == found[1]
 
 
@@ -236,11 +246,14 @@ def _built(root, order, *, step_by_step):
                 days.build(late, until=day)
         else:
             days.build(day)
-    for number in range(DAYS) if step_by_step else ():
+    for number in sorted(order) if step_by_step else ():
         days.build(DAY + timedelta(days=number))
-    names = ("events", "quality", *DAILY)
-    return {
+    days.roll_up(last := DAY + timedelta(days=max(order)))
+    found = {
         (name, number): days.path(name, DAY + timedelta(days=number)).read_bytes()
-        for name in names
-        for number in range(DAYS)
+        for name in ("events", "quality", *DAILY)
+        for number in order
     }
+    months = [month.isoformat()[:7] for month in days.months()]
+    assert len(months) == sum(is_month_final(month, last) for month in {one.replace(day=1) for one in days.days()})
+    return found | {(name, month): days.path(name, month).read_bytes() for name in MONTHLY for month in months}

@@ -1,16 +1,17 @@
 -- The day's events. Parameters: service, day, start, until. Relation: near.
-WITH searches AS (
-  SELECT session_id, event_time, max(search_term) AS term
-  FROM near
-  WHERE event_time >= $start - INTERVAL 30 MINUTES AND event_time < $until
-    AND kind = 'search' AND session_id IS NOT NULL AND search_term IS NOT NULL
-  GROUP BY session_id, event_time
-),
-clicks AS (
+WITH clicks AS (
   SELECT session_id, event_time, event_id
   FROM near
   WHERE event_time >= $start AND event_time < $until
     AND kind = 'result_click' AND session_id IS NOT NULL AND search_term IS NULL
+),
+searches AS (
+  SELECT session_id, event_time, max(search_term) AS term
+  FROM near
+  WHERE event_time >= $start - INTERVAL 30 MINUTES AND event_time < $until
+    AND kind = 'search' AND session_id IS NOT NULL AND search_term IS NOT NULL
+    AND session_id IN (SELECT session_id FROM clicks)
+  GROUP BY session_id, event_time
 ),
 searched AS (
   SELECT clicks.event_id, searches.term
@@ -18,17 +19,18 @@ searched AS (
   ASOF JOIN searches ON clicks.session_id = searches.session_id AND clicks.event_time > searches.event_time
   WHERE clicks.event_time - searches.event_time <= INTERVAL 30 MINUTES
 ),
+changes AS (
+  SELECT session_id, event_time, event_id
+  FROM near
+  WHERE event_time >= $start AND event_time < $until AND is_path_only AND session_id IS NOT NULL
+),
 pages AS (
   SELECT session_id, event_time, max(to_path) AS path
   FROM near
   WHERE event_time >= $start - INTERVAL 24 HOURS AND event_time < $until
     AND kind = 'page_change' AND session_id IS NOT NULL AND to_path IS NOT NULL
+    AND session_id IN (SELECT session_id FROM changes)
   GROUP BY session_id, event_time
-),
-changes AS (
-  SELECT session_id, event_time, event_id
-  FROM near
-  WHERE event_time >= $start AND event_time < $until AND is_path_only AND session_id IS NOT NULL
 ),
 left_pages AS (
   SELECT changes.event_id, pages.path
