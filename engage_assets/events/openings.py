@@ -1,0 +1,56 @@
+"""Which events take registrations at an instant, and who has their seats by then."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import polars as pl
+
+from engage_assets.domain.events import EVENTS, Event
+from engage_assets.domain.program import EventConfig
+from engage_assets.domain.registrations import SEATED
+
+
+def openings(events: Iterable[Event], taken: Mapping[str, int], config: EventConfig, instant: datetime) -> pl.DataFrame:
+    """`event_id`, `name`, `starts_at` and `is_open`: takes place, has a seat left, and its deadline lies ahead.
+
+    `taken`: seats by event, those that nobody has left out.
+    """
+
+    def is_open(event: Event) -> bool:
+        seats = event.seats(config.capacity_limit)
+        has_seat = seats is None or taken.get(event.event_id, 0) < seats
+        return not event.is_cancelled and has_seat and instant < event.deadline(config.registration_deadline_days)
+
+    rows = [(event.event_id, event.name, event.starts_at, is_open(event)) for event in events]
+    names = ("event_id", "name", "starts_at")
+    return pl.DataFrame(
+        rows, schema={**{name: EVENTS.schema[name] for name in names}, "is_open": pl.Boolean()}, orient="row"
+    )
+
+
+def seats_taken(
+    events: Iterable[str],
+    registrations: pl.LazyFrame | None,
+    elsewhere: pl.LazyFrame | None,
+    program: str,
+    instant: datetime,
+) -> dict[str, int]:
+    """Seats that customers have at `instant`, by event: of REGISTRATIONS_LOG and of PAST_REGISTRATIONS, united.
+
+    What happened at an unknown time counts as long ago.
+    """
+    wanted, keys = list(events), ["event_id", "customer_id"]
+    people = []
+    if registrations is not None:
+        own = registrations.filter(
+            pl.col("program") == program, pl.col("event_id").is_in(wanted), pl.col("at") <= instant
+        )
+        stands = own.group_by(keys).agg(pl.col("status").sort_by("sequence").last())
+        people.append(stands.filter(pl.col("status").is_in(sorted(SEATED))).select(keys))
+    if elsewhere is not None:
+        earlier = (pl.col("registered_at") <= instant).fill_null(value=True)
+        people.append(elsewhere.filter(pl.col("event_id").is_in(wanted), earlier).select(keys))
+    if not people:
+        return {}
+    counted = pl.concat(people).drop_nulls().unique().group_by("event_id").len().collect()
+    return {event: int(count) for event, count in counted.iter_rows()}

@@ -1,0 +1,164 @@
+"""How an event's book is read from the operational database, locked, and written back."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from engage_assets.domain.registrations import SEATED, Act, Fit, Registration
+from engage_assets.domain.responses import Response
+from engage_assets.ledger import answers, tables
+from engage_assets.ledger.engines import among, as_list, insert_new
+from engage_assets.ledger.event_book import Book
+from engage_assets.ledger.outbox import put
+
+FIELDS: Final = tuple(Registration.__dataclass_fields__)
+SUBJECT_TYPE: Final = "event"
+_CHANGING: Final = (
+    *("status", "ticket", "registered_at", "changed_at", "sequence", "channel", "send_id", "marketplace"),
+    "watch_minutes",
+)
+
+Key = tuple[str, str]
+"""Program and event."""
+
+
+def registration_id(program: str, event_id: str, customer_id: str) -> str:
+    """What makes two registrations the same: that of the customer's answer about the event."""
+    return answers.response_id(program, customer_id, SUBJECT_TYPE, event_id)
+
+
+def load_books(connection: Connection, acts: Sequence[Act]) -> dict[Key, Book]:
+    """The books of the events that acts are about, locked in the order of their keys."""
+    asking: dict[Key, set[str]] = defaultdict(set)
+    lists: dict[Key, set[frozenset[str]]] = defaultdict(set)
+    for act in acts:
+        key = (act.seats.program, act.seats.event_id)
+        asking[key] |= set() if isinstance(act, Fit) else {act.customer_id}
+        lists[key].add(act.seats.elsewhere)
+    books = {key: load_book(connection, *key, asking[key]) for key in sorted(asking)}
+    for key, book in books.items():
+        book.overlaps = {one: seated_among(connection, key, one) for one in lists[key] if one}
+    return books
+
+
+def load_book(connection: Connection, program: str, event_id: str, customers: Collection[str]) -> Book:
+    """The book of one event, locked until the end of the transaction, with the registrations of some customers."""
+    table = tables.event_seats
+    mine = {"program": program, "event_id": event_id}
+    connection.execute(insert_new(connection, table), {**mine, "taken": 0, "last_ticket": 0})
+    where = (table.c.program == program) & (table.c.event_id == event_id)
+    row = connection.execute(select(table.c.taken, table.c.last_ticket).where(where).with_for_update()).one()
+    known = _of(connection, program, event_id, customers)
+    return Book(
+        program, event_id, row.taken, row.last_ticket, known=known, waiting=_line(connection, (program, event_id))
+    )
+
+
+def write_books(connection: Connection, books: Iterable[Book], at: datetime) -> None:
+    """Keep what changed: registrations, their log, seats, first answers, and what others must learn of it."""
+    for book in books:
+        if not book.changes:
+            continue
+        table = tables.event_seats
+        where = (table.c.program == book.program) & (table.c.event_id == book.event_id)
+        counted = {"taken": book.taken, "last_ticket": book.last_ticket}
+        connection.execute(update(table).where(where).values(**counted))
+        _write_rows(connection, book)
+        _write_changes(connection, book.changes, at)
+        _tell(connection, book.changes, at)
+
+
+def _write_rows(connection: Connection, book: Book) -> None:
+    changed = {one.customer_id: one for one in book.changes}  # the last state of each stands
+    first = {one.customer_id for one in book.changes if one.sequence == 0}
+    new = [_row(one) for customer, one in sorted(changed.items()) if customer in first]
+    if new:
+        connection.execute(insert(tables.registrations), new)
+    old = [{f"new_{name}": getattr(one, name) for name in _CHANGING} | {"key": _key(one)}
+           for customer, one in sorted(changed.items()) if customer not in first]  # fmt: skip
+    if old:
+        table = tables.registrations
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _CHANGING}
+        connection.execute(update(table).where(table.c.registration_id == bindparam("key")).values(**values), old)
+
+
+def _write_changes(connection: Connection, changes: Sequence[Registration], at: datetime) -> None:
+    names = ("sequence", "status", "channel", "send_id", "watch_minutes")
+    rows = [
+        {**{name: getattr(one, name) for name in names}, "registration_id": _key(one), "at": one.changed_at,
+         "received_at": at}
+        for one in changes
+    ]  # fmt: skip
+    connection.execute(insert(tables.registration_changes), rows)
+
+
+def _tell(connection: Connection, changes: Sequence[Registration], at: datetime) -> None:
+    answers.add(connection, [_answer(one) for one in changes if one.sequence == 0], at)
+    put(connection, "candidate_status", [_said(one) for one in changes], at)
+    people = [one for one in changes if one.status in ("registered", "wait_listed", "cancelled")]
+    put(connection, "notice", [_said(one) | {"sequence": str(one.sequence)} for one in people], at)
+
+
+def _said(one: Registration) -> dict[str, str]:
+    return {
+        "program": one.program,
+        "customer_id": one.customer_id,
+        "marketplace": one.marketplace,
+        "subject_type": SUBJECT_TYPE,
+        "subject_id": one.event_id,
+        "status": one.status,
+        "at": one.changed_at.isoformat(),
+    }
+
+
+def _answer(one: Registration) -> Response:
+    return Response(
+        program=one.program,
+        customer_id=one.customer_id,
+        marketplace=one.marketplace,
+        subject_type=SUBJECT_TYPE,
+        subject_id=one.event_id,
+        rating=None,
+        at=one.registered_at,
+        send_id=one.send_id,
+        channel=one.channel,
+    )
+
+
+def _of(connection: Connection, program: str, event_id: str, customers: Collection[str]) -> dict[str, Registration]:
+    table = tables.registrations.c
+    keys = as_list([registration_id(program, event_id, customer) for customer in sorted(customers)])
+    query = select(*(table[name] for name in FIELDS)).where(among(connection.dialect.name, table.registration_id))
+    return {one.customer_id: one for one in (Registration(*row) for row in connection.execute(query, {"keys": keys}))}
+
+
+def _line(connection: Connection, key: Key) -> Callable[[int], list[Registration]]:
+    table = tables.registrations.c
+
+    def waiting(count: int) -> list[Registration]:
+        theirs = (table.program == key[0]) & (table.event_id == key[1]) & (table.status == "wait_listed")
+        query = select(*(table[name] for name in FIELDS)).where(theirs).order_by(table.ticket).limit(count)
+        return [Registration(*row) for row in connection.execute(query)]
+
+    return waiting
+
+
+def seated_among(connection: Connection, key: Key, customers: Collection[str]) -> int:
+    """How many of some customers have a seat here."""
+    if not customers:
+        return 0
+    table = tables.registrations.c
+    theirs = (table.program == key[0]) & (table.event_id == key[1]) & table.status.in_(sorted(SEATED))
+    query = select(func.count()).where(theirs, among(connection.dialect.name, table.customer_id))
+    return int(connection.execute(query, {"keys": as_list(sorted(customers))}).scalar_one())
+
+
+def _key(one: Registration) -> str:
+    return registration_id(one.program, one.event_id, one.customer_id)
+
+
+def _row(one: Registration) -> Mapping[str, Any]:
+    return {**{name: getattr(one, name) for name in FIELDS}, "registration_id": _key(one)}
