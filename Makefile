@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 UV_VERSION := 0.13.9
 KINESALITE_VERSION := 3.3.3
 TRINO_PARSER_VERSION := 4.5.1
+ICAL_VERSION := 2.2.1
 ECHARTS_VERSION := 6.1.0
 ESBUILD_VERSION := 0.28.2
 BIN := .venv/bin
@@ -52,6 +53,11 @@ parts: ## system parts that some tests need, where they can be installed (root a
 	  echo "installing kinesalite $(KINESALITE_VERSION) into .parts"; \
 	  npm install --prefix .parts --ignore-scripts --no-audit --no-fund --no-save --loglevel=error kinesalite@$(KINESALITE_VERSION) >/dev/null \
 	    || echo "kinesalite was not installed; its tests are skipped"; \
+	fi
+	@if [ ! -d .parts/calendar/node_modules/ical.js ] && command -v npm >/dev/null; then \
+	  echo "installing ical.js $(ICAL_VERSION) into .parts/calendar"; \
+	  npm install --prefix .parts/calendar --ignore-scripts --no-audit --no-fund --no-save --loglevel=error ical.js@$(ICAL_VERSION) >/dev/null \
+	    || echo "ical.js was not installed; its test is skipped"; \
 	fi
 	@if [ ! -d .parts/trino/node_modules/dt-sql-parser ] && command -v npm >/dev/null; then \
 	  echo "installing dt-sql-parser $(TRINO_PARSER_VERSION) into .parts/trino"; \

@@ -1,7 +1,8 @@
 """The whole partition, raw to rendered campaigns: through Dagster, or the same functions called directly.
 
-usage: python bench/partition.py direct|dagster|model HOME PARTITION
-HOME is a folder of bench/generate.py. `model` trains the model that the other two score with.
+usage: python bench/partition.py direct|dagster|model HOME PARTITION [PROGRAM]
+HOME is a folder of bench/generate.py, or of bench/generate_music.py with PROGRAM music-feedback. `model` trains the
+models that the other two score with.
 """
 
 import os
@@ -15,15 +16,13 @@ from pathlib import Path
 import measure
 import polars as pl
 
-PROGRAM = "product-reviews"
-
 
 def peak() -> int:
     """Peak memory so far, MiB."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def direct(home: Path, partition: date) -> None:
+def direct(home: Path, partition: date, program_id: str) -> None:
     """Every stage as a plain call, with the same files written."""
     from engage_assets.connectors.duckdb import DuckDBConnector
     from engage_assets.connectors.warehouse import Warehouse
@@ -38,7 +37,7 @@ def direct(home: Path, partition: date) -> None:
     from engage_assets.stores.sqlite import SqliteCandidateStore
 
     place, day, folder = Home(home), partition.isoformat(), load_folder(Path("programs"))
-    program = folder.programs[PROGRAM]
+    program = folder.programs[program_id]
     warehouse, lake, seconds, peaks = Warehouse(place.warehouse), Lake(place.lake), {}, {}
     batch = Batch(program, partition, folder.marketplaces, warehouse)
     began = time.perf_counter()
@@ -57,7 +56,7 @@ def direct(home: Path, partition: date) -> None:
     ledger.send_events(batch.instant, batch.instant)
     batch.check()
     connector = DuckDBConnector(warehouse)
-    raw = write("raw_deliveries", connector.read(program, partition))
+    raw = write(batch.source.raw_asset, connector.read(program, partition))
     connector.unread(program, partition)
     done("raw")
     with lake.open((program.key, "candidates"), day) as kept, lake.open((program.key, "set_aside"), day) as refused:
@@ -99,57 +98,74 @@ def direct(home: Path, partition: date) -> None:
     measure.report(stages=seconds, peaks_mib=peaks, messages=campaigns.select(pl.len()).collect().item())
 
 
-def dagster(home: Path, partition: date) -> None:
+def dagster(home: Path, partition: date, program_id: str) -> None:
     """The batch job of the partition, in one run."""
     from engage_assets.defs.launch import Launcher
 
     launcher = Launcher(
         {**os.environ, "ENGAGE_HOME": str(home), "ENGAGE_NOW": f"{partition}T23:59:00", "DAGSTER_HOME": ""}
     )
-    program = launcher.program(PROGRAM)
+    program = launcher.program(program_id)
     instant = program.cadence.batch_instant(partition)
     launcher = Launcher({**launcher.environment, "ENGAGE_NOW": instant.isoformat()})
     launcher.run_partition(program, partition, jobs=["batch"])
     measure.report(messages=launcher.lake.rows((program.key, "email_campaigns"), partition.isoformat()))
 
 
-def model(home: Path, partition: date) -> None:
-    """Train the program's model on the day's own orders, with a label that follows the features and chance.
+def model(home: Path, partition: date, program_id: str) -> None:
+    """Train the program's models on the day's own records, with labels that follow the features and chance.
 
-    The benchmark's world has one day of deliveries and no past to learn from; what is timed is scoring.
+    The benchmark's world has no past to learn from; what is timed is scoring.
     """
-    import numpy as np
-
     from engage_assets.connectors.warehouse import Warehouse
+    from engage_assets.defs import scoring_stages, training_stages
     from engage_assets.defs.batch import Batch
     from engage_assets.home import Home
     from engage_assets.programs import load_folder
     from engage_assets.scoring import registry, training
+    from engage_assets.scoring.combined import save_combination
     from engage_assets.scoring.evaluation import Verdict
 
     place, folder = Home(home), load_folder(Path("programs"))
-    program = folder.programs[PROGRAM]
+    program = folder.programs[program_id]
     batch = Batch(program, partition, folder.marketplaces, Warehouse(place.warehouse))
-    raw = batch.warehouse.scan(batch.source.table, program.connector.config.database, required=True)
-    assert raw is not None
-    people = raw.select("customer_id", subject_id="product_id").drop_nulls().unique().sort("customer_id", "subject_id")
-    entities = (
-        people.head(40_000)
-        .with_row_index("n")
-        .with_columns(as_of=pl.lit(batch.instant).cast(pl.Datetime("us")) - pl.duration(minutes=pl.col("n")))
+    entities = some_records(batch)
+    versions, given = [], []
+    for number, spec in enumerate(program.scoring_models):
+        rows = batch.features.join_in_turn(entities, list(spec.features)).sort("n")
+        given.append(labelled(rows, spec.features, number))
+        trained = training.train(spec, given[-1], as_of=partition)
+        verdict = Verdict(deploy=True, metric=spec.metric, reasons=("the benchmark's own label",), figures={})
+        registry.register(place.models / program.program_id, trained, verdict, who="benchmark", at=batch.instant)
+        versions.append(trained.version)
+    if len(versions) > 1:
+        members = scoring_stages.members_of(place.models, program)
+        save_combination(training_stages.combine(batch, members, given), place.models / program.program_id)
+    measure.report(version=", ".join(versions))
+
+
+def some_records(batch):
+    """40,000 pairs of the day's records, the first ones by key, a minute apart."""
+    source = batch.source
+    raw = batch.warehouse.scan(source.table, batch.program.connector.config.database, required=True)
+    at, end = pl.col(source.day).cast(pl.Date), pl.lit(batch.instant).cast(pl.Datetime("us"))
+    pairs = raw.filter(at == batch.partition).select(customer_id=source.customer, subject_id=source.subject)
+    chosen = pairs.drop_nulls().unique().sort("customer_id", "subject_id").head(40_000).with_row_index("n")
+    return chosen.with_columns(as_of=end - pl.duration(minutes=pl.col("n"))).collect()
+
+
+def labelled(rows: pl.DataFrame, features, seed: int) -> pl.DataFrame:
+    """The rows with a label that leans on how large their features are."""
+    import numpy as np
+
+    ranks = [rows[name].rank().fill_null(rows.height / 2).to_numpy() / rows.height for name in features]
+    pull = 3 * np.mean(ranks, axis=0) - 3
+    return rows.with_columns(
+        label=pl.Series(np.random.default_rng(seed + 1).random(rows.height) < 1 / (1 + np.exp(-pull)))
     )
-    spec = program.scoring_models[0]
-    rows = batch.features.join(entities, spec.features).sort("n").collect()
-    rng = np.random.default_rng(1)
-    pull = rows["engagement_score"].fill_null(0).to_numpy() * 3 + rows["trust_score"].fill_null(0.5).to_numpy() - 3
-    rows = rows.with_columns(label=pl.Series(rng.random(rows.height) < 1 / (1 + np.exp(-pull))))
-    trained = training.train(spec, rows, as_of=partition)
-    verdict = Verdict(deploy=True, metric=spec.metric, reasons=("the benchmark's own label",), figures={})
-    registry.register(place.models / program.program_id, trained, verdict, who="benchmark", at=batch.instant)
-    measure.report(version=trained.version)
 
 
-def clean(home: Path) -> None:
+def clean(home: Path, program_id: str) -> None:
     """Remove what an earlier run of the partition wrote, so that each run does the same work.
 
     Dagster's own records stay: an instance is set up once, not once a day.
@@ -163,11 +179,12 @@ def clean(home: Path) -> None:
         "ledger.db-shm",
     ):
         (home / name).unlink(missing_ok=True)
-    shutil.rmtree(home / "lake" / "product_reviews", ignore_errors=True)
+    shutil.rmtree(home / "lake" / program_id.replace("-", "_"), ignore_errors=True)
 
 
 if __name__ == "__main__":
     way, where, when = sys.argv[1], Path(sys.argv[2]).absolute(), date.fromisoformat(sys.argv[3])
+    which = sys.argv[4] if len(sys.argv) > 4 else "product-reviews"
     if way != "model":
-        clean(where)
-    {"direct": direct, "dagster": dagster, "model": model}[way](where, when)
+        clean(where, which)
+    {"direct": direct, "dagster": dagster, "model": model}[way](where, when, which)

@@ -1,6 +1,6 @@
 """The benchmark: figures against rivals, as ratios of one run. `make bench` calls it; the docs hold its tables.
 
-usage: python bench/run.py [batch|learning|archive|summaries|delivery …], default: all parts.
+usage: python bench/run.py [batch|music|learning|archive|summaries|delivery …], default: all parts.
 
 Each figure is the median of three fresh processes (one at 5,000,000 deliveries). CPU is user plus system time of the
 process, imports included. Data lie in .bench/ and are made once (bench/generate.py).
@@ -50,18 +50,11 @@ def median(runs: list[dict[str, Any]], key: str) -> float:
     return statistics.median(one[key] for one in runs)
 
 
-def equal(one: Path, other: Path) -> bool:
+def equal(one: Path, other: Path, filters: tuple[str, ...] = ("trust", "eligibility", "frequency_cap")) -> bool:
     """Whether two results hold the same rows."""
     import polars as pl
 
-    columns = [
-        "record_id",
-        "reason",
-        "refused_by_trust",
-        "refused_by_eligibility",
-        "refused_by_frequency_cap",
-        "quota_left",
-    ]
+    columns = ["record_id", "reason", *(f"refused_by_{name}" for name in filters), "quota_left"]
     frames = [pl.read_parquet(path).select(columns).sort("record_id") for path in (one, other)]
     return frames[0].equals(frames[1])
 
@@ -116,6 +109,33 @@ def large(home: Path, small: Path) -> list[str]:
         (home / "models").symlink_to(small / "models")
     runs = run("partition.py", "dagster", str(home), PARTITION, repeats=1)
     return [row("whole partition of 5,000,000 deliveries, one run through Dagster", runs)]
+
+
+def music_home() -> Path:
+    """The benchmark's home of the music program, made if it is not there."""
+    done = subprocess.run(
+        [sys.executable, "bench/generate_music.py", ".bench"],
+        cwd=ROOT, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    return (ROOT / done.stdout.strip().splitlines()[-1]).absolute()
+
+
+def music_filters(home: Path, out: Path) -> list[str]:
+    """The filter stage of the music program against hand-written Polars."""
+    places = [str(home / "warehouse"), str(home / "lake" / "ledger" / "send_events"), PARTITION]
+    ours, polars, raw = (str(out / f"{name}.parquet") for name in ("ours", "polars", "raw"))
+    run("filter_ours.py", "music", places[0], raw, PARTITION, repeats=1)
+    found = {
+        "ours": run("filter_ours.py", *places, ours, raw, "music-feedback"),
+        "polars": run("music_filter_polars.py", *places, polars, raw),
+    }
+    filters = ("trust", "eligibility", "engagement", "frequency_cap")
+    assert equal(Path(ours), Path(polars), filters), "our filter stage and the hand-written Polars script differ"
+    ratio = median(found["ours"], "cpu_seconds") / median(found["polars"], "cpu_seconds")
+    return [
+        row("filter stage, ours", found["ours"]),
+        row("filter stage, hand-written Polars", found["polars"], f"ours ÷ this = {ratio:.2f}, target 1.3"),
+    ]
 
 
 def one(script: str, *arguments: str) -> dict[str, Any]:
@@ -198,6 +218,14 @@ def serving(folder: Path, rows: int) -> list[str]:
         line(f"first minute, {at}", f"most {first['max']} ms", "50", f"P99 {first['p99']}"),
         line("best 50,000 streamed: NDJSON, Arrow", f"{ndjson:.2f} s, {arrow:.2f} s", "1.2, 0.8", ""),
     ]
+
+
+def asking(folder: Path) -> list[str]:
+    """Questions by voice and their answers, with a writer beside."""
+    found = one("voice.py", str(folder))
+    prompt, answer = found["prompt"], found["answer"]
+    beside = f"prompts P50 {prompt['p50']}, P99 {prompt['p99']}; answers P50 {answer['p50']}, P99 {answer['p99']}"
+    return [line("voice: prompts and answers, 200/s", f"P99 {found['all']['p99']} ms", "10", beside)]
 
 
 def told(script: str, *arguments: str) -> list[dict[str, Any]]:
@@ -334,6 +362,24 @@ def batch(folder: Path) -> list[str]:  # noqa: ARG001 - parts are called alike
     ]
 
 
+def music(folder: Path) -> list[str]:  # noqa: ARG001 - parts are called alike
+    """The batch of the music program, whole, and its filters."""
+    home = music_home()
+    out = home / "results"
+    out.mkdir(exist_ok=True)
+    place = (str(home), PARTITION, "music-feedback")
+    run("partition.py", "model", *place, repeats=1)
+    run("partition.py", "dagster", *place, repeats=1)  # sets up Dagster's database
+    return [
+        "| 2,000,000 plays of 1 M listeners, 20 M earlier, 10 M feedbacks | CPU s | wall s | peak MiB | ratio |",
+        "|---|---:|---:|---:|---|",
+        *music_filters(home, out),
+        row(
+            "whole partition, one run through Dagster", run("partition.py", "dagster", *place), "under 45 s, 1,536 MiB"
+        ),
+    ]
+
+
 def learning(folder: Path) -> list[str]:
     """Features and models."""
     return [heading("features and models"), *models(folder)]
@@ -354,7 +400,7 @@ def delivering(folder: Path) -> list[str]:
     lines = [heading("delivery and serving"), *sending(), *stores(folder)]
     for rows in (200_000, 10_000_000):
         lines += serving(folder, rows)
-    return lines
+    return lines + asking(folder)
 
 
 def heading(name: str) -> str:
@@ -362,7 +408,14 @@ def heading(name: str) -> str:
     return f"| {name} | figure | target | beside it |\n|---|---|---|---|"
 
 
-PARTS = {"batch": batch, "learning": learning, "archive": archiving, "summaries": summarising, "delivery": delivering}
+PARTS = {
+    "batch": batch,
+    "music": music,
+    "learning": learning,
+    "archive": archiving,
+    "summaries": summarising,
+    "delivery": delivering,
+}
 
 
 def main() -> None:

@@ -141,9 +141,11 @@ def forget(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def process(*arguments: object, niceness: int = 0, **more: Any) -> Iterator[subprocess.Popen[str]]:
-    """This script in a process of its own, ended at the end."""
-    command = ["nice", "-n", str(niceness), sys.executable, __file__, *map(str, arguments)]
+def process(
+    *arguments: object, niceness: int = 0, script: str = __file__, **more: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """A script (this one) in a process of its own, ended at the end."""
+    command = ["nice", "-n", str(niceness), sys.executable, script, *map(str, arguments)]
     started = subprocess.Popen(command, text=True, **more)
     try:
         yield started

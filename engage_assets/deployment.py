@@ -17,9 +17,12 @@ from engage_assets.home import Home
 from engage_assets.lake import Lake
 from engage_assets.ledger.contacts import SqlContacts
 from engage_assets.ledger.database import Database
+from engage_assets.ledger.dietary import SqlDietaryPreferences
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.operations import SqlOperations
 from engage_assets.ledger.outbox import SqlOutbox
+from engage_assets.ledger.prompts import LATE_CHECKPOINT, SqlPrompts
+from engage_assets.ledger.registrations import SqlRegistrations
 from engage_assets.signing_keys import read_signer
 from engage_assets.stores.opening import open_store
 from engage_assets.stores.score_cache import SqliteScoreCache
@@ -30,6 +33,8 @@ def _local(home: Home, environment: Mapping[str, str]) -> dict[str, Any]:
     """Everything in one folder, but for what a URL in the environment names."""
     warehouse = Warehouse(home.warehouse)
     database = Database(environment.get("ENGAGE_LEDGER_URL") or home.ledger_url, Random())  # noqa: S311 – spreads retries
+    # Whom a person waits for carries the database's log over to its file late, so that others do it.
+    prompt = Database(database.url, Random(), checkpoint_pages=LATE_CHECKPOINT)  # noqa: S311 – as above
     store = open_store(environment.get("ENGAGE_STORE_URL") or f"sqlite:///{home.candidates}")
     return {
         "home": home,
@@ -44,6 +49,9 @@ def _local(home: Home, environment: Mapping[str, str]) -> dict[str, Any]:
         "contacts": SqlContacts(database),
         "operations": SqlOperations(database),
         "outbox": SqlOutbox(database),
+        "prompts": SqlPrompts(prompt),
+        "registrations": SqlRegistrations(prompt),
+        "dietary": SqlDietaryPreferences(prompt),
         "sender": _sender(home, environment),
         "links": _links(home, environment),
         "watermark": Watermark(home.watermark),

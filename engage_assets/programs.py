@@ -1,5 +1,6 @@
 """The program folder: YAML files → typed programs and what goes with them. Errors name file, line and key."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model, field_vali
 
 from engage_assets.domain.archive_spec import DemandArchive
 from engage_assets.domain.cadence import read_aws_cron
+from engage_assets.domain.channel_specs import name_places
 from engage_assets.domain.errors import ProgramFileError
 from engage_assets.domain.feature_views import FeatureView, FeatureViews
 from engage_assets.domain.filter_specs import FILTER_IDS
@@ -29,7 +31,7 @@ SINGLES: Final[Mapping[str, tuple[str, type[Spec]]]] = {
 }
 """Files that are no programs, known by their top-level key, one of each kind in a folder: the field of ProgramFolder
 that holds the section below the key, and its model."""
-_DOCUMENTED_VIEWS: Final = Path(__file__).parent / "features" / "documented.yaml"
+_DOCUMENTED_VIEWS: Final = sorted((Path(__file__).parent / "features").glob("documented*.yaml"))
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
 """Keys and list places from the top of a file to a value."""
@@ -175,8 +177,8 @@ def read_marketplaces(path: Path) -> Mapping[str, Marketplace]:
 
 @cache
 def documented_views() -> Mapping[str, FeatureView]:
-    """The views of the documented features, which come with the package, by name."""
-    return {view.view: view for view in _read(_DOCUMENTED_VIEWS, FeatureViews).views}
+    """The views of the documented features of all sources, which come with the package, by name."""
+    return {view.view: view for path in _DOCUMENTED_VIEWS for view in _read(path, FeatureViews).views}
 
 
 def read_views(path: Path) -> Mapping[str, FeatureView]:
@@ -197,7 +199,8 @@ def read_program(
 ) -> Program:
     """One program file; with `marketplaces`, its codes must be among them, with `abilities`, it must be within them.
 
-    Its feature views are `views` (those of its folder; default: the documented ones), its own laid over them.
+    Its feature views are `views` (those of its folder; default: the documented ones) that serve its source table, its
+    own laid over them.
     Raises ProgramFileError whose args are all faults of the file, each `file:line: key: what is wrong`.
     """
     shared = documented_views() if views is None else views
@@ -210,7 +213,8 @@ def read_program(
             yield from check_supported(value, _with_features(abilities, value, shared))
 
     program = _read(path, Program, beyond)
-    laid_over = {**shared, **{view.view: view for view in program.feature_views}}
+    served = {view.view: view for view in shared.values() if view.serves(program.source_table)}
+    laid_over = {**served, **{view.view: view for view in program.feature_views}}
     return program.model_copy(update={"feature_views": tuple(laid_over.values())})
 
 
@@ -222,24 +226,31 @@ def _unknown_marketplaces(value: Any, marketplaces: Mapping[str, Marketplace]) -
 
 
 def _features_elsewhere(value: Any, key: str, shared: Mapping[str, FeatureView]) -> Iterator[Finding]:
-    """Features of the views at `key` that a view of `shared` holds too, which none of them replaces."""
-    views = dict(_texts(value, key, None, "view"))
-    own = set(views.values())
-    holders = {one.name: view.view for view in shared.values() if view.view not in own for one in view.features}
+    """Features of the views at `key` that a view of `shared` holds too, which none of them replaces.
+
+    A view of other sources is no matter: no program has both.
+    """
+    own = {name for _, name in _texts(value, key, None, "view")}
+    served = {table for _, table in _source_tables(value)}  # empty in features.yaml, which has no program's source
+    sources = list(_texts(value, key, None, "sources", None))
     for location, name in _texts(value, key, None, "features", None, "name"):
-        view = views.get((*location[:2], "view"), "")
-        if holders.get(name, view) != view:
-            yield location, f"view {holders[name]} has a feature {name!r} too; rename one, or replace that view"
+        tables = served or {table for place, table in sources if place[1] == location[1]}
+        for view in shared.values():
+            meets = not tables or any(map(view.serves, tables))
+            if meets and view.view not in own and name in (one.name for one in view.features):
+                yield location, f"view {view.view} has a feature {name!r} too; rename one, or replace that view"
 
 
 def _with_features(abilities: Abilities, value: Any, shared: Mapping[str, FeatureView]) -> Abilities:
-    """The abilities with the features of shared views and of the program's own."""
+    """The abilities with the features of the program's own views and of shared ones that serve its source table."""
     if abilities.features is None:
         return abilities
+    tables = [table for _, table in _source_tables(value)]
     documented = {one.name for view in documented_views().values() for one in view.features}
     own_views = {name for _, name in _texts(value, "featureViews", None, "view")}
     own = {name for _, name in _texts(value, "featureViews", None, "features", None, "name")}
-    names = {one.name for view in shared.values() if view.view not in own_views for one in view.features}
+    served = [view for view in shared.values() if view.view not in own_views and any(map(view.serves, tables))]
+    names = {one.name for view in served for one in view.features}
     return replace(abilities, features=own | names - (documented - set(abilities.features)))
 
 
@@ -260,12 +271,27 @@ def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
         if name not in abilities.templates:
             known = ", ".join(sorted(abilities.templates))
             yield location, f"no template is called {name!r} (there are: {known})"
+    yield from _unknown_places(value)
     yield from _unknown_features(value, abilities.features)
     for location, expression in _texts(value, "batchSchedule"):
         with suppress(ValueError):
             period = read_aws_cron(expression).period
             if period not in abilities.periods:
                 yield location, f"this version runs no {period} batches (known: {', '.join(sorted(abilities.periods))})"
+
+
+def _unknown_places(value: Any) -> Iterator[Finding]:
+    """What stands in braces in a spoken question and no name would take the place of."""
+    known = {place for _, table in _source_tables(value) if table in SOURCES for place in _places_of(table)}
+    config = ("channels", None, "config")
+    for location, text in (*_texts(value, *config, "prompt"), *_texts(value, *config, "prompts", "*")):
+        for found in re.findall(r"\{([^{}]*)\}", text) if known else ():
+            if found not in known:
+                yield location, f"{{{found}}} stands for nothing (known: {', '.join(sorted(known))})"
+
+
+def _places_of(table: str) -> frozenset[str]:
+    return name_places(SOURCES[table].subject_type)
 
 
 def _unknown_features(value: Any, known: Collection[str] | None) -> Iterator[Finding]:
@@ -285,7 +311,7 @@ def _source_tables(value: Any) -> Iterator[tuple[Location, str]]:
 
 
 def _texts(value: Any, *path: str | None) -> Iterator[tuple[Location, str]]:
-    """The texts at `path`, where None stands for every item of a list; other values are passed over."""
+    """The texts at `path`, where None stands for every item of a list and `*` for every key; others are passed over."""
     if not path:
         if isinstance(value, str):
             yield (), value
@@ -294,6 +320,8 @@ def _texts(value: Any, *path: str | None) -> Iterator[tuple[Location, str]]:
     items: Iterable[tuple[int | str, Any]] = ()
     if step is None and isinstance(value, list):
         items = enumerate(value)
+    elif step == "*" and isinstance(value, dict):
+        items = value.items()
     elif step is not None and isinstance(value, dict) and step in value:
         items = [(step, value[step])]
     for key, child in items:

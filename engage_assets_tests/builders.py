@@ -69,7 +69,8 @@ def instant(text: str) -> datetime:
 def a_program(**changes: Any) -> Program:
     """The product-reviews program; `changes` replace top-level keys of the file, in camelCase."""
     program = Program.model_validate(deepcopy(PRODUCT_REVIEWS) | changes)
-    views = {**documented_views(), **{view.view: view for view in program.feature_views}}
+    served = {view.view: view for view in documented_views().values() if view.serves(program.source_table)}
+    views = {**served, **{view.view: view for view in program.feature_views}}
     return program.model_copy(update={"feature_views": tuple(views.values())})
 
 

@@ -20,7 +20,8 @@ from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import feature_stages, list_stages, scoring_stages, stages
 from engage_assets.defs.batch import Batch, customer_ranges
 from engage_assets.domain.reasons import REASONS
-from engage_assets.domain.tables import DECISIONS, INPUT_TABLES, OPT_OUT_LOG, SENDS_LOG
+from engage_assets.domain.sources import INPUT_TABLES
+from engage_assets.domain.tables import DECISIONS, OPT_OUT_LOG, SENDS_LOG
 from engage_assets.sample.world import REVIEWS_DATABASE, WorldSummary
 from engage_assets_tests.builders import PRODUCT_REVIEWS, a_program
 from engage_assets_tests.sample import rules

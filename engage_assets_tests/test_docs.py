@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import narwhals as nw
+import polars as pl
 import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -17,18 +18,20 @@ from engage_assets.cli import main
 from engage_assets.defs.abilities import abilities
 from engage_assets.defs.delivery_checks import NAMES
 from engage_assets.defs.sheets import program_sheets
-from engage_assets.domain import archive_spec, channel_specs, feature_views, filter_specs, program, summary_spec
+from engage_assets.domain import (
+    archive_spec,
+    channel_specs,
+    feature_views,
+    filter_specs,
+    playlist_spec,
+    playlist_tables,
+    program,
+    summary_spec,
+)
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.reasons import EXPLANATIONS, REASONS, SEND_REASONS
-from engage_assets.domain.tables import (
-    DECISIONS,
-    INPUT_TABLES,
-    OPT_OUT_LOG,
-    RESPONSES_LOG,
-    SENDS_LOG,
-    SOURCE_TYPES,
-    empty_frame,
-)
+from engage_assets.domain.sources import INPUT_TABLES
+from engage_assets.domain.tables import DECISIONS, OPT_OUT_LOG, RESPONSES_LOG, SENDS_LOG, SOURCE_TYPES, empty_frame
 from engage_assets.features.store import needs
 from engage_assets.filters import FILTERS
 from engage_assets.ledger.states import MOVES
@@ -39,6 +42,8 @@ from engage_assets.serving.access import SCOPES
 from engage_assets.serving.app import create_app
 from engage_assets.serving.machines import RULES
 from engage_assets_tests.builders import a_program
+from engage_assets_tests.filters.listening import MUSIC
+from engage_assets_tests.outcomes.listening import CAME, measured
 from engage_assets_tests.serving.fakes import some_services
 
 ROOT = Path(__file__).parent.parent
@@ -62,8 +67,10 @@ SECTIONS: dict[str, list[type[BaseModel]]] = {
     "`config` of `push`": [channel_specs.PushConfig],
     "`config` of `voice`": [channel_specs.VoiceConfig],
     "`quietHours`": [program.QuietHours],
+    "`playlists`": [playlist_spec.Playlists],
     "`eventConfig`": [program.EventConfig],
     "`eventConfig.reminderSchedule[]`": [program.ReminderRule],
+    "`feedback`": [program.FeedbackPage],
     "`cost`": [program.Cost],
     "`marketplaces.<code>`": [Marketplace],
     "`demandArchive`": [archive_spec.DemandArchive],
@@ -183,9 +190,18 @@ def _parameters(page: str, name: str) -> str:
     return section(page, f"`parameters` of `{name}`")
 
 
-def test_every_feature_is_documented_with_what_it_needs():
-    documented = rows(section(read("docs/program-files.md"), "Features"))
-    known = {feature.name: (view, feature) for view in documented_views().values() for feature in view.features}
+@pytest.mark.parametrize(
+    ("heading", "sources"),
+    [
+        ("Features", [(), ("deliveries",)]),
+        ("Features of programs about tracks", [("track_plays",)]),
+        ("Features of programs about events", [("customer_profiles",)]),
+    ],
+)
+def test_every_feature_is_documented_with_what_it_needs(heading, sources):
+    documented = rows(section(read("docs/program-files.md"), heading))
+    views = [view for view in documented_views().values() if view.sources in sources]
+    known = {feature.name: (view, feature) for view in views for feature in view.features}
     assert documented.keys() == known.keys()
     for name, cells in documented.items():
         assert set(re.findall(r"`([\w.]+)`", cells[2])) == needs(*known[name])
@@ -204,6 +220,8 @@ def _lake() -> Iterator[tuple[str, list[str]]]:
     for name, sheet in program_sheets(a_program()).items():
         if sheet.columns:
             yield name, [column.name for column in sheet.columns]
+    for playlist_table in playlist_tables.TABLES:
+        yield playlist_table.name, playlist_table.names
     for table in (SENDS_LOG, RESPONSES_LOG, OPT_OUT_LOG):
         yield f"ledger/{table.name}", table.names
 
@@ -227,11 +245,14 @@ def test_every_reason_of_sends_is_documented():
 
 
 def test_every_metric_is_documented():
-    program = a_program()
-    counted = nw.from_native(empty_frame(DECISIONS).lazy())
-    day = date(2026, 11, 20)
-    figures = measure(counted, program=program, partition=day, as_of=day, sends=None, batch=None)
-    assert rows(section(read("docs/tables.md"), "Metrics")).keys() == set(figures["metric"])
+    figures = [measured(CAME), *(_measured_nothing(one) for one in (a_program(), MUSIC))]
+    names = {name for frame in figures for name in frame["metric"]}
+    assert rows(section(read("docs/tables.md"), "Metrics")).keys() == names
+
+
+def _measured_nothing(one: program.Program) -> pl.DataFrame:
+    counted, day = nw.from_native(empty_frame(DECISIONS).lazy()), date(2026, 11, 20)
+    return measure(counted, program=one, partition=day, as_of=day, sends=None, batch=None)
 
 
 def test_every_table_of_the_operational_database_is_documented():
@@ -258,6 +279,13 @@ def test_every_environment_variable_is_documented():
     assert documented == used | {"DAGSTER_HOME"}
     for page in PAGES:
         assert set(re.findall(r"ENGAGE_[A-Z_]+", page.read_text(encoding="utf-8"))) <= documented, page.name
+
+
+def test_every_reason_of_playlists_is_documented():
+    page = read("docs/playlists.md")
+    said = {code: cells[0] for code, cells in rows(section(page, "Changes")).items()}
+    assert said == playlist_tables.CHANGE_REASONS
+    assert list(rows(section(page, "Whose answers count"))) == list(playlist_tables.VOID_REASONS)
 
 
 def test_every_route_is_documented(tmp_path):

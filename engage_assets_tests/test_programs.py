@@ -1,6 +1,7 @@
 """Program files: the documented blocks load, and every fault of a file is told at once, with its place."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,12 +99,46 @@ def test_what_the_documented_blocks_leave_open_has_the_documented_defaults():
     assert (program.scope, program.cost) == ("product-reviews", None)
 
 
-def test_our_file_is_the_documented_block_and_added_keys():
-    stated, ours = yaml.safe_load(BLOCK), yaml.safe_load(OURS.read_text(encoding="utf-8"))
+ADDED = {
+    "product-reviews": ({"owners", "deadline", "scoringBatchSize", "scoreCacheTTLDays", "cost"}, {"limit": 50000}),
+    "music-feedback": (
+        {
+            "owners",
+            "deadline",
+            "scoringBatchSize",
+            "scoreCacheTTLDays",
+            "cost",
+            "exportSchedule",
+            "retrainingSchedule",
+            "feedback",
+            "playlists",
+        },
+        {"minScore": 0.6, "limit": 100000, "perTrackLimit": 10000},
+    ),
+    "event-invitations": (
+        {
+            "owners",
+            "deadline",
+            "scoringBatchSize",
+            "scoreCacheTTLDays",
+            "cost",
+            "exportSchedule",
+            "retrainingSchedule",
+        },
+        {"minScore": 0.5, "limit": 50000},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_our_file_is_the_documented_block_and_added_keys(name):
+    stated = yaml.safe_load((DOCUMENTED / f"{name}.yaml").read_text(encoding="utf-8"))
+    ours = yaml.safe_load((ROOT / "programs" / f"{name}.yaml").read_text(encoding="utf-8"))
+    keys, of_email = ADDED[name]
     assert not _changed(stated, ours)
-    assert ours.keys() - stated.keys() == {"owners", "deadline", "scoringBatchSize", "scoreCacheTTLDays", "cost"}
+    assert ours.keys() - stated.keys() == keys
     added = {key: ours["channels"][0][key] for key in ours["channels"][0].keys() - stated["channels"][0].keys()}
-    assert added == {"minScore": 0.7, "limit": 50000}
+    assert added == {"minScore": 0.7, **of_email}
 
 
 def _changed(stated, found, place=""):
@@ -120,7 +155,7 @@ def _changed(stated, found, place=""):
 
 def test_our_folder_is_within_this_versions_abilities():
     folder = load_programs(ROOT / "programs")
-    assert list(folder.programs) == ["product-reviews"]
+    assert sorted(folder.programs) == ["event-invitations", "music-feedback", "product-reviews"]
     assert sorted(folder.marketplaces) == ["AU", "BR", "DE", "FR", "IN", "JP", "UK", "US"]
 
 
@@ -297,42 +332,47 @@ def test_folder_without_marketplaces_says_so_and_still_reads_the_programs(tmp_pa
 
 # --- what this version cannot carry out -----------------------------------------------------------
 
-RECORDS = "this version cannot decide about its records (known: deliveries)"
-FILTERS = "this version cannot evaluate it (known: eligibility, frequency-cap, trust)"
-TEMPLATES = "(there are: review-request-v3)"
-BEYOND = {
-    "music-feedback": [
-        f":12: dataConnectors.0.config.table: source table 'track_plays': {RECORDS}",
-        f":35: filterChain.2.filterId: filter 'engagement': {FILTERS}",
-        f":51: channels.0.config.templateId: no template is called 'track-feedback-v2' {TEMPLATES}",
-    ],
-    "event-invitations": [
-        f":13: dataConnectors.0.config.query: source table 'customer_profiles': {RECORDS}",
+RECORDS = "this version cannot decide about its records (known: customer_profiles, deliveries, track_plays)"
+FILTERS = "this version cannot evaluate it (known: trust)"
+TEMPLATES = "(there are: event-invitation-v3, review-request-v3, track-feedback-v2)"
+BEYOND = [
+    f":13: dataConnectors.0.config.query: source table 'account_profiles': {RECORDS}",
+    f":58: channels.0.config.templateId: no template is called 'event-invitation-v9' {TEMPLATES}",
+]
+
+
+@pytest.fixture
+def beyond(tmp_path):
+    """A folder with a program that asks for more than there is."""
+    text = (DOCUMENTED / "event-invitations.yaml").read_text(encoding="utf-8")
+    changed = text.replace("FROM customer_profiles", "FROM account_profiles").replace("invitation-v3", "invitation-v9")
+    (tmp_path / "event-invitations.yaml").write_text(changed, encoding="utf-8")
+    (tmp_path / "marketplaces.yaml").write_bytes((ROOT / "programs/marketplaces.yaml").read_bytes())
+    return tmp_path
+
+
+def test_a_program_beyond_this_version_is_refused_when_it_is_loaded(beyond):
+    assert faults_of(beyond / "event-invitations.yaml", None, abilities()) == BEYOND
+    less = replace(abilities(), filters={"trust"}, periods=["daily"])
+    assert faults_of(DOCUMENTED / "event-invitations.yaml", None, less) == [
+        f":32: filterChain.1.filterId: filter 'eligibility': {FILTERS}",
         f":35: filterChain.2.filterId: filter 'interest-match': {FILTERS}",
         f":40: filterChain.3.filterId: filter 'geographic': {FILTERS}",
-        f":58: channels.0.config.templateId: no template is called 'event-invitation-v3' {TEMPLATES}",
+        f":46: filterChain.4.filterId: filter 'frequency-cap': {FILTERS}",
         ":89: batchSchedule: this version runs no weekly batches (known: daily)",
-    ],
-}
+    ]
 
 
-@pytest.mark.parametrize("name", BEYOND)
-def test_a_program_beyond_this_version_is_refused_when_it_is_loaded(name):
-    assert faults_of(DOCUMENTED / f"{name}.yaml", None, abilities()) == BEYOND[name]
-
-
-def test_validate_refuses_what_the_definitions_refuse(tmp_path, monkeypatch):
-    monkeypatch.setenv("ENGAGE_PROGRAMS", str(tmp_path))
-    for path in [ROOT / "programs/marketplaces.yaml", DOCUMENTED / "music-feedback.yaml"]:
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+def test_validate_refuses_what_the_definitions_refuse(beyond, monkeypatch):
+    monkeypatch.setenv("ENGAGE_PROGRAMS", str(beyond))
     with pytest.raises(ProgramFileError) as error:
-        load_programs(tmp_path)
-    wanted = [f"{tmp_path}/music-feedback.yaml{fault}" for fault in BEYOND["music-feedback"]]
+        load_programs(beyond)
+    wanted = [f"{beyond}/event-invitations.yaml{fault}" for fault in BEYOND]
     assert list(error.value.args) == wanted
     folder = CliRunner().invoke(main, ["programs", "validate"])
     assert folder.exit_code == 1
     assert folder.output.splitlines() == [f"error: {fault}" for fault in wanted]
-    file = CliRunner().invoke(main, ["programs", "validate", str(tmp_path / "music-feedback.yaml")])
+    file = CliRunner().invoke(main, ["programs", "validate", str(beyond / "event-invitations.yaml")])
     assert file.exit_code == 0, "as its author wrote it the file is right"
     assert file.output.splitlines()[1:] == [f"  {fault}" for fault in wanted]
 

@@ -38,7 +38,8 @@ from pathlib import Path
 import polars as pl
 
 from engage_assets.domain.errors import WarehouseError
-from engage_assets.domain.tables import CUSTOMERS, DELIVERIES, ORDER_ITEMS, ORDERS, PRODUCTS, REVIEWS, Table
+from engage_assets.domain.purchases import DELIVERIES, ORDER_ITEMS, ORDERS, PRODUCTS, REVIEWS
+from engage_assets.domain.tables import CUSTOMERS, Table
 
 SOURCE_ZONE = "America/Sao_Paulo"
 SOURCE_TIME = "%Y-%m-%d %H:%M:%S"

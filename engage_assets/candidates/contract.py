@@ -9,18 +9,13 @@ from typing import Final
 
 import narwhals as nw
 
+from engage_assets.candidates.subjects import described_by
 from engage_assets.domain.cadence import FIRST_DAY
-from engage_assets.domain.facts import Frame, as_planned, stated_once
+from engage_assets.domain.facts import INK, Frame, as_planned, stated_once
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
 from engage_assets.domain.slots import known_zones
-from engage_assets.domain.sources import Source
-
-LARGEST: Final = 1.7976931348623157e308
-"""The largest finite number; what is above it is infinite."""
-
-_INK: Final = r"[^\s\p{Z}\x0B\x85]"
-r"""A character that is not white space. Engines differ in what `\S` means beyond ASCII; they agree on this."""
+from engage_assets.domain.source import Source
 
 _CUSTOMER_FACTS: Final = {
     "time_zone": "time_zone",
@@ -33,20 +28,6 @@ _CUSTOMER_FACTS: Final = {
 """What a candidate keeps of its customer, and the column that states it. Never the address itself."""
 
 
-def _values_of_deliveries() -> nw.Expr:
-    return (nw.col("order_value") < 0) | (nw.col("order_value") > LARGEST)
-
-
-def _not_completed() -> nw.Expr:
-    return (nw.col("status") != "COMPLETED").fill_null(True)
-
-
-OWN_RULES: Final[Mapping[str, Mapping[str, Callable[[], nw.Expr]]]] = {
-    "deliveries": {"VALUE_INVALID": _values_of_deliveries, "NOT_DELIVERED": _not_completed},
-}
-"""Rules that hold for one source's table only, true where they refuse; by reason."""
-
-
 def check_contract(
     records: Frame,
     customers: Frame,
@@ -55,13 +36,14 @@ def check_contract(
     program: Program,
     marketplaces: Mapping[str, Marketplace],
     partition: date,
+    subjects: Frame | None = None,
     settle: Callable[[Frame], Frame] = as_planned,
 ) -> Frame:
     """The records with `reason` (null: the contract is kept) and the candidate's columns.
 
-    `records` have `source.raw_columns`; `customers` the declared columns of that table that are there.
-    Columns: `source.candidate_columns` and `reason`, one row per record. `settle` is applied to the batch's
-    customers (see filters.facts.Asking).
+    `records` have `source.raw_columns`; `customers` and `subjects` the declared columns of these tables that are
+    there. Columns: `source.candidate_columns` and `reason`, one row per record. `settle` is applied to the batch's
+    customers and subjects (see filters.asking.Asking).
     """
     instant = program.cadence.batch_instant(partition)
     joined = records.join(
@@ -70,7 +52,8 @@ def check_contract(
         right_on="_customer",
         how="left",
     )
-    judged = joined.with_columns(_reason(source, program, instant).alias("reason"))
+    described = described_by(joined, subjects, source, settle)
+    judged = described.with_columns(_reason(source, program, instant).alias("reason"))
     return _unified(judged, source, program, marketplaces, instant)
 
 
@@ -92,20 +75,23 @@ def _fact(name: str, column: str, is_present: bool) -> nw.Expr:  # noqa: FBT001 
     if not is_present:
         return nw.lit(None).cast(nw.String if is_text else nw.Boolean).alias(name)
     if name.endswith("_known"):
-        return nw.col(column).str.contains(_INK).fill_null(False).alias(name)
+        return nw.col(column).str.contains(INK).fill_null(False).alias(name)
     return nw.col(column).alias(name)
 
 
 def _reason(source: Source, program: Program, instant: datetime) -> nw.Expr:
     """The first rule that refuses; null where none does."""
-    keys = [column.name for column in source.table.columns if column.required and column.kind == "key"]
-    day, event = nw.col(source.day), nw.col(source.event)
-    implausible_event = (event < datetime.combine(FIRST_DAY, datetime.min.time())) | (event > instant)
-    own = OWN_RULES[source.table.name]
-    rules = {
-        "KEY_MISSING": nw.any_horizontal(*(_is_blank(key) for key in keys), ignore_nulls=False),
-        "DATE_INVALID": (day < FIRST_DAY).fill_null(True) | (day > instant.date()) | implausible_event.fill_null(False),
-        **{code: rule().fill_null(False) for code, rule in own.items()},
+    keys = [column.name for column in source.columns if column.required and column.kind == "key"]
+    rules = {"KEY_MISSING": nw.any_horizontal(*(_is_blank(key) for key in keys), ignore_nulls=False)}
+    if source.day is not None:
+        day, event = nw.col(source.day).cast(nw.Date), nw.col(source.event)
+        implausible_event = (event < datetime.combine(FIRST_DAY, datetime.min.time())) | (event > instant)
+        implausible = (day < FIRST_DAY).fill_null(True) | (day > instant.date())
+        rules["DATE_INVALID"] = implausible | implausible_event.fill_null(False)
+    for code, rule in source.own_rules.items():
+        refuses = rule(instant).fill_null(False)
+        rules[code] = rules[code] | refuses if code in rules else refuses
+    rules |= {
         "UNKNOWN_CUSTOMER": nw.col("_is_known").is_null(),
         "UNKNOWN_MARKETPLACE": ~nw.col("marketplace").is_in(list(program.marketplaces)).fill_null(False),
     }
@@ -116,7 +102,7 @@ def _reason(source: Source, program: Program, instant: datetime) -> nw.Expr:
 
 
 def _is_blank(key: str) -> nw.Expr:
-    return ~nw.col(key).str.contains(_INK).fill_null(False)
+    return ~nw.col(key).str.contains(INK).fill_null(False)
 
 
 def _unified(
@@ -124,8 +110,10 @@ def _unified(
 ) -> Frame:
     """The candidate model: customer, context, subject, attributes, metadata."""
     zone = nw.when(nw.col("time_zone").is_in(sorted(known_zones()))).then(nw.col("time_zone"))
-    locale = nw.when(nw.col("locale").str.contains(_INK)).then(nw.col("locale"))
-    event = nw.coalesce(nw.col(source.event), nw.col(source.day).cast(nw.Datetime("us")))
+    locale = nw.when(nw.col("locale").str.contains(INK)).then(nw.col("locale"))
+    event = nw.col(source.event)
+    if source.day is not None:
+        event = nw.coalesce(event, nw.col(source.day).cast(nw.Datetime("us")))
     built = {
         "customer_id": nw.col(source.customer),
         "subject_type": nw.lit(source.subject_type),

@@ -1,16 +1,22 @@
 """E-mail: a list becomes campaigns, rendered with the person's name, address and links left open.
 
 A template is a folder under `templates/`: `message.html.j2` and `message.txt.j2` lay it out, and one
-file per language (`de.j2`) holds its words. Merge fields (`%%greeting%%`, `%%review_url%%`) and what depends on a
-service (`%%links%%` … `%%no_links%%` … `%%end%%`) are filled at the send, by `channels.message`.
+file per language (`de.j2`) holds its words. They are given the `name` of what is asked about, its `maker`, and each
+of the source's segments by its column's name; of what begins at an instant the `date` (ISO), `time` (HH:MM) and `zone`
+where the recipient lives; empty where they are not known. Merge fields (`%%greeting%%`,
+`%%answer_url%%`) and what depends on a service (`%%links%%` … `%%no_links%%` … `%%end%%`) are filled at the send, by
+`channels.message`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from jinja2 import FileSystemLoader, StrictUndefined, Template
@@ -22,6 +28,8 @@ from engage_assets.domain.errors import EngageError
 from engage_assets.domain.keys import send_id
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
+from engage_assets.domain.source import UNKNOWN
+from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
 
 FALLBACK_LANGUAGE: Final = "en"
@@ -38,7 +46,7 @@ class _Edition:
     """A template in one language, compiled."""
 
     language: str
-    question: Callable[[str], str]
+    question: Callable[..., str]
     greeting_named: str
     greeting_plain: str
     text: Template
@@ -115,13 +123,14 @@ class _Letterhead:
     sender_name: str
     postal_address: str
 
-    def render(self, name: str) -> tuple[str, str, str]:
-        """The subject line, the text part and the HTML part about the subject `name`; empty: it has none."""
-        subject = self.edition.question(_shortened(name))
+    def render(self, about: Mapping[str, str]) -> tuple[str, str, str]:
+        """The subject line, the text part and the HTML part; `about`: name, maker and segments, empty: not known."""
+        dated = {"date": about["date"]} if "date" in about else {}
+        subject = self.edition.question(_shortened(about["name"]), **dated)
         values = {
+            **about,
             "language": self.edition.language,
             "subject": subject,
-            "product": name,
             "sender_name": self.sender_name,
             "postal_address": self.postal_address,
         }
@@ -150,8 +159,9 @@ def render(
 ) -> pl.DataFrame:
     """The messages of a list, one per row and in its order.
 
-    `listed` has LIST_COLUMNS and `subject_name` (null or blank: the template speaks of a recent purchase);
-    the result has EMAIL_CAMPAIGNS's schema. The name, address and links of the person stay open.
+    `listed` has LIST_COLUMNS, `subject_name` (null or blank: the template speaks of it in general) and, where the
+    source names makers, `subject_maker`; the result has EMAIL_CAMPAIGNS's schema. The name, address and links of the
+    person stay open.
     Raises EngageError for an unknown template or a marketplace that marketplaces.yaml lacks.
     """
     check_template(program, channel)
@@ -163,17 +173,55 @@ def render(
         )
     letterheads: dict[tuple[str, str | None], _Letterhead] = {}
     made: list[tuple[str | None, ...]] = []
-    columns = ("marketplace", "locale", "campaign_id", "customer_id", "subject_id", "subject_name", "slot_at")
-    for code, locale, campaign, customer, subject_id, subject_name, slot_at in listed.select(columns).iter_rows():
+    keys = ("marketplace", "locale", "campaign_id", "customer_id", "subject_id", "slot_at")
+    told = zip(listed.select(keys).iter_rows(), _told(listed, program), strict=True)
+    for (code, locale, campaign, customer, subject_id, slot_at), about in told:
         if (code, locale) not in letterheads:
             language = language_of(template_id, locale, marketplaces[code])
             letterheads[code, locale] = _letterhead(template_id, language, marketplaces[code])
         head = letterheads[code, locale]
         send = send_id(program.program_id, campaign, customer, subject_id, channel.channel_id, slot_at)
-        name, edition = one_line(subject_name), head.edition
-        greetings = (edition.greeting_named, edition.greeting_plain)
-        made.append((send, name or None, edition.language, *head.render(name), *greetings))
-    names = ("send_id", "subject_name", "locale", "subject", "text", "html", "greeting_named", "greeting_plain")
-    schema = dict.fromkeys(names, pl.String())
+        edition, greetings = head.edition, (head.edition.greeting_named, head.edition.greeting_plain)
+        named = (about["name"] or None, about["maker"] or None)
+        made.append((send, *named, edition.language, *head.render(about), *greetings))
+    texts = ("subject", "text", "html", "greeting_named", "greeting_plain")
+    schema = dict.fromkeys(("send_id", "subject_name", "subject_maker", "locale", *texts), pl.String())
     messages = pl.DataFrame(made, schema=schema, orient="row")
     return listed.with_columns(*messages, template_id=pl.lit(template_id)).select(EMAIL_CAMPAIGNS.names)
+
+
+def _told(listed: pl.DataFrame, program: Program) -> Iterator[dict[str, str]]:
+    """Of each row what a template may tell: `name`, `maker`, and the source's segments by their columns' names."""
+    segments = SOURCES[program.source_table].segments
+    # Lists that were made before there were segments have none.
+    lists = pl.col("segments") if "segments" in listed.columns else pl.lit(None, dtype=pl.List(pl.String))
+    told = listed.select(
+        pl.col("subject_name").alias("name"),
+        (pl.col("subject_maker") if "subject_maker" in listed.columns else pl.lit(None, dtype=pl.String)).alias(
+            "maker"
+        ),
+        *(
+            lists.list.get(place, null_on_oob=True).replace(UNKNOWN, None).alias(name)
+            for place, name in enumerate(segments)
+        ),
+    )
+    names, starts = told.columns, _starts(listed, program)
+    for values in told.iter_rows():
+        told_of = {name: one_line(value) if value else "" for name, value in zip(names, values, strict=True)}
+        yield told_of | (_when(*next(starts)) if starts else {})
+
+
+def _starts(listed: pl.DataFrame, program: Program) -> Iterator[tuple[datetime | None, str]] | None:
+    """Of each row when its subject begins, and the recipient's zone; None where subjects begin at no instant."""
+    if SOURCES[program.source_table].subjects.starts is None:
+        return None
+    known = "subject_starts_at" in listed.columns
+    return zip(listed["subject_starts_at"] if known else repeat(None), listed["time_zone"], strict=False)
+
+
+def _when(at: datetime | None, zone: str) -> dict[str, str]:
+    """When it begins on the clocks of `zone`."""
+    if at is None:
+        return {"date": "", "time": "", "zone": ""}
+    local = at.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+    return {"date": f"{local:%Y-%m-%d}", "time": f"{local:%H:%M}", "zone": zone}

@@ -19,7 +19,7 @@ class SendLinks:
     """Where the message of one send leads."""
 
     review: str
-    """Counts the click, then leads to the page."""
+    """Counts the click, then leads to the form of the program's source."""
     preferences: str
     """The page on which a person chooses what to receive."""
     unsubscribe: str
@@ -53,9 +53,9 @@ class Links:
             hidden=f"{self._base}/h/{click}",
         )
 
-    def page(self, send_id: str, slot_at: datetime) -> str:
-        """The page on which the person answers: where the review link leads in the end."""
-        return f"{self._base}/review/{self._signer.sign('answer', send_id, slot_at + LIFETIME)}"
+    def page(self, send_id: str, slot_at: datetime, form: str = "review") -> str:
+        """The page on which the person answers: where the link to the form leads in the end."""
+        return f"{self._base}/{form}/{self._signer.sign('answer', send_id, slot_at + LIFETIME)}"
 
 
 def untracked(base_url: str) -> SendLinks:

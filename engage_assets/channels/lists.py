@@ -1,28 +1,24 @@
-"""A day's lists: who is on a channel's list, in which place, and why the others are not.
+"""A day's lists: who may stand on a channel's list, what becomes of who is listed, and why the others are not.
 
-What every row needs is judged on any engine; the list is then filled in one pass over the rows that may
-stand on it, in a total order (docs/decisions.md, 12): the one step that does not run on every engine. A share of the
-places may go by lot before that (docs/program-files.md, explorationShare).
+What every row needs is judged on any engine; `filling` then fills the lists.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
 import narwhals as nw
 import polars as pl
 
-from engage_assets.channels.exploration import Exploration
 from engage_assets.domain.channel_specs import EmailChannel, ListSection
 from engage_assets.domain.facts import Frame
-from engage_assets.domain.keys import campaign_id
-from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.keys import campaign_id, segment
 from engage_assets.domain.program import Program
 from engage_assets.domain.reasons import LISTED, REASONS
 from engage_assets.domain.slots import next_slot
-from engage_assets.domain.tables import LIST_COLUMNS, LIST_VERDICTS
+from engage_assets.domain.source import UNKNOWN
+from engage_assets.domain.sources import SOURCES
+from engage_assets.domain.tables import LIST_COLUMNS
 
 _RANKED: Final = ["record_id", "customer_id", "subject_id", "event_at", "score", "quota_left"]
 
@@ -42,107 +38,6 @@ def judge_for_list(scored: Frame, channel: ListSection) -> Frame:
     return scored.filter(~nw.col("score").is_null()).select(*_RANKED, reason.alias("reason"))
 
 
-def fill(judged: pl.DataFrame, channel: ListSection, exploration: Exploration | None = None) -> pl.DataFrame:
-    """LIST_VERDICTS of one channel: every judged row with its reason and, where listed, its rank.
-
-    First the places of `exploration` are drawn among all eligible rows, also those below the minimum score; a drawn
-    row that a quota or the subject's limit refuses leaves its place to the next lot. Then the others at or above the
-    minimum fill the list in the total order: score descending, newest event, subject, customer. Each customer keeps
-    the best of what is left of the quota; once the list is full every row that is left is `BELOW_LIMIT`. Quota,
-    subject's limit and limit hold for both together. Rows that were drawn rank last, in the order of their lots.
-    """
-    taken = _Taken()
-    drawn = _draw(judged, channel, exploration, taken)
-    rest = judged.join(drawn, on="record_id", how="anti") if drawn.height else judged
-    chosen = _placed(_in_rank_order(rest), channel, taken, channel.limit)
-    others = rest.filter(pl.col("reason").is_not_null()).select(
-        "record_id", "customer_id", "reason", rank=pl.lit(None, dtype=pl.Int64)
-    )
-    last = chosen.height - chosen["rank"].null_count()
-    verdicts = pl.concat(
-        [
-            chosen.with_columns(is_exploration=False),
-            drawn.with_columns(pl.col("rank") + last, is_exploration=True),
-            others.with_columns(is_exploration=False),
-        ]
-    ).with_columns(channel=pl.lit(channel.channel_id))
-    return verdicts.select(LIST_VERDICTS.names).sort("customer_id", "record_id")
-
-
-def _in_rank_order(judged: pl.DataFrame) -> pl.DataFrame:
-    """The rows that may stand on the list by their score, best first."""
-    return judged.filter(pl.col("reason").is_null()).sort(
-        "score", "event_at", "subject_id", "customer_id", descending=[True, True, False, False], nulls_last=True
-    )
-
-
-@dataclass
-class _Taken:
-    """Places of a list that are taken so far: of the whole, by customer and by subject."""
-
-    places: int = 0
-    by_customer: Counter[str] = field(default_factory=Counter)
-    by_subject: Counter[str] = field(default_factory=Counter)
-
-
-def _draw(judged: pl.DataFrame, channel: ListSection, exploration: Exploration | None, taken: _Taken) -> pl.DataFrame:
-    """The rows that are listed by lot, ranked from 1 in the order of their lots; takes their places."""
-    if exploration is None or not exploration.share:
-        return _placed(judged.clear(), channel, taken, channel.limit)
-    by_score_alone = _placed(_in_rank_order(judged), channel, _Taken(), channel.limit)
-    eligible = judged.filter(pl.col("reason").is_null() | (pl.col("reason") == "BELOW_MIN_SCORE"))
-    listed = by_score_alone.height - by_score_alone["rank"].null_count()
-    places = exploration.places(listed=listed, eligible=eligible.height, limit=channel.limit)
-    return _placed(exploration.in_drawn_order(eligible), channel, taken, places).drop_nulls("rank")
-
-
-def _placed(rows: pl.DataFrame, channel: ListSection, taken: _Taken, limit: int | None) -> pl.DataFrame:
-    """Each row with its reason, and its rank from 1 where it is listed, in the order of `rows`."""
-    reasons, ranks = _fill(
-        rows["customer_id"].to_list(),
-        rows["subject_id"].to_list(),
-        rows["quota_left"].to_list(),
-        limit,
-        channel.per_track_limit,
-        taken,
-    )
-    return rows.select("record_id", "customer_id").with_columns(
-        reason=pl.Series(reasons, dtype=pl.String), rank=pl.Series(ranks, dtype=pl.Int64)
-    )
-
-
-def _fill(
-    customers: Sequence[str],
-    subjects: Sequence[str],
-    quotas: Sequence[int | None],
-    limit: int | None,
-    per_subject: int | None,
-    taken: _Taken,
-) -> tuple[list[str], list[int | None]]:
-    """Reason and rank of each row in the order of the list; `limit` counts the places that are taken already."""
-    reasons: list[str] = []
-    ranks: list[int | None] = []
-    before = places = taken.places
-    by_customer, by_subject = taken.by_customer, taken.by_subject
-    for customer, subject, quota in zip(customers, subjects, quotas, strict=True):
-        if limit is not None and places >= limit:
-            reasons.append("BELOW_LIMIT")
-        elif quota is not None and by_customer[customer] >= quota:
-            reasons.append("FREQUENCY_CAP")
-        elif per_subject is not None and by_subject[subject] >= per_subject:
-            reasons.append("TRACK_CAP")
-        else:
-            places += 1
-            by_customer[customer] += 1
-            by_subject[subject] += 1
-            reasons.append(LISTED)
-            ranks.append(places - before)
-            continue
-        ranks.append(None)
-    taken.places = places
-    return reasons, ranks
-
-
 def email_list(
     scored: pl.LazyFrame,
     verdicts: pl.DataFrame,
@@ -150,12 +45,11 @@ def email_list(
     program: Program,
     channel: EmailChannel,
     partition: date,
-    marketplaces: Mapping[str, Marketplace],
 ) -> pl.DataFrame:
-    """LIST_COLUMNS of the listed rows, by rank: a campaign per marketplace, each recipient's own slot.
+    """LIST_COLUMNS of the listed rows, by rank: a campaign per marketplace and segment, each recipient's own slot.
 
-    The slot is the channel's send time where the recipient lives, at the first such instant strictly after
-    batch instant + deadline (docs/decisions.md, 4).
+    The segments are the columns that the program's source names. The slot is the channel's send time where the
+    recipient lives, at the first such instant strictly after batch instant + deadline (docs/decisions.md, 4).
     """
     after = program.cadence.batch_instant(partition) + program.deadline
     listed = verdicts.lazy().filter(pl.col("reason") == LISTED, pl.col("channel") == channel.channel_id)
@@ -165,14 +59,26 @@ def email_list(
         [channel.config.timezone] * rows.height if channel.config.timezone != "local" else rows["time_zone"].to_list()
     )
     slots = {zone: next_slot(zone, channel.config.send_time, after) for zone in set(zones)}
-    campaigns = {code: campaign_id(program.program_id, channel.channel_id, partition, code) for code in marketplaces}
-    built = rows.with_columns(
-        campaign_id=pl.col("marketplace").replace_strict(campaigns, return_dtype=pl.String),
+    built = _in_campaigns(rows, program, channel, partition).with_columns(
         template_id=pl.lit(channel.config.template_id),
         slot_local=pl.Series([slots[zone][0] for zone in zones], dtype=pl.Datetime("us")),
         slot_at=pl.Series([slots[zone][1] for zone in zones], dtype=pl.Datetime("us")),
     )
     return built.select(column.name for column in LIST_COLUMNS)
+
+
+def _in_campaigns(rows: pl.DataFrame, program: Program, channel: EmailChannel, partition: date) -> pl.DataFrame:
+    """The rows, in their order, with `segments` and `campaign_id`."""
+    names = SOURCES[program.source_table].segments
+    values = rows.select("marketplace", *(pl.col(name).fill_null(UNKNOWN) for name in names))
+    ids = {
+        key: campaign_id(program.program_id, channel.channel_id, partition, key[0], *map(segment, key[1:]))
+        for key in values.unique().iter_rows()
+    }
+    return rows.with_columns(
+        segments=pl.concat_list(pl.col(name).fill_null(UNKNOWN) for name in names) if names else None,
+        campaign_id=pl.Series([ids[key] for key in values.iter_rows()], dtype=pl.String),
+    ).cast({"segments": pl.List(pl.String)})
 
 
 def explored(listed: pl.LazyFrame) -> pl.LazyFrame:

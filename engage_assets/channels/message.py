@@ -2,7 +2,7 @@
 
 import re
 from binascii import b2a_base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -17,9 +17,11 @@ from engage_assets.channels.merge import NAME, merged, one_line
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.sends import Letter
+from engage_assets.domain.sources import SOURCES
 
 _SEND_ID = re.compile(r"[0-9a-f]{32}")
 _BASE64_LINE: Final = 76  # RFC 2045 6.8
+_FORMS: Final = {source.subject_type: source.form for source in SOURCES.values()}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,17 @@ class _Letterhead:
     from_lines: str
     stop_address: str
     """mailto of the reply-to mailbox, up to the send id: it names the send, not the person."""
-    review_url: str
+    site: str
+    """The marketplace's site, where the button leads without a service."""
+
+
+@dataclass(frozen=True)
+class CalendarPart:
+    """A calendar file that goes with a letter."""
+
+    content: bytes
+    content_type: str
+    """`text/calendar` with the method of the file (RFC 6047 2.4)."""
 
 
 class Letterpress:
@@ -46,12 +58,15 @@ class Letterpress:
         self._links = links
         self._heads: dict[str, _Letterhead] = {}
 
-    def letter(self, row: Mapping[str, Any], *, name: str | None, address: str) -> Letter:
+    def letter(
+        self, row: Mapping[str, Any], *, name: str | None, address: str, calendar: CalendarPart | None = None
+    ) -> Letter:
         """The letter of one row, for one person.
 
         Equal input gives equal bytes (CRLF line ends, 7-bit). A null or blank `name` takes the plain greeting.
         Auto-Submitted keeps holiday notices away from the reply-to mailbox, where people ask for no more mail
-        (RFC 3834); X-Campaign-ID lets a bounce be counted for its campaign.
+        (RFC 3834); X-Campaign-ID lets a bounce be counted for its campaign. A calendar file stands among the
+        alternatives, where mail programs look for it, and as an attachment for all others.
 
         Raises EngageError where an address is none, a header would hold a line break, or a part has a merge field
         that is not known; the error names the customer's and the send's keys, never the address or the name.
@@ -75,8 +90,7 @@ class Letterpress:
         content = (
             f"{''.join(top)}{_stop_lines(head, send, links, whose)}"
             "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-            f'Content-Type: multipart/alternative; boundary="=_{send}"\r\n\r\n'
-            f"--=_{send}\r\n{_part('plain', text)}--=_{send}\r\n{_part('html', html)}--=_{send}--\r\n"
+            f"{_body(send, text, html, calendar)}"
         )
         return Letter(send, campaign, head.sender, recipient, content.encode("ascii"))
 
@@ -85,7 +99,7 @@ class Letterpress:
         values = {"greeting": _greeting(row, name)}
         if links:
             values |= {
-                "review_url": links.review,
+                "answer_url": links.review,
                 "preferences_url": links.preferences,
                 "pixel_url": links.pixel,
                 "hidden_url": links.hidden,
@@ -93,9 +107,11 @@ class Letterpress:
         else:
             head = self._head(row["marketplace"])
             values |= {
-                "review_url": head.review_url + quote(row["subject_id"], safe=""),
+                "answer_url": f"{head.site}/{_FORMS[row['subject_type']]}/{quote(row['subject_id'], safe='')}",
                 "stop_url": head.stop_address + row["send_id"],
             }
+        # The name that the field had at first: templates may hold it.
+        values["review_url"] = values["answer_url"]
         marked = {field: escape(value) for field, value in values.items()}
         whose, is_linked = _whose(row), links is not None
         return (
@@ -120,7 +136,7 @@ def _letterhead(code: str, marketplace: Marketplace) -> _Letterhead:
         from_lines=mailbox_header("From", marketplace.sender_name, sender, f"{whose}: senderName")
         + header("Reply-To", reply_to, whose),
         stop_address=f"mailto:{quote(marketplace.reply_to, safe='@')}?subject=unsubscribe%20",
-        review_url=f"{marketplace.site_url.rstrip('/')}/review/",
+        site=marketplace.site_url.rstrip("/"),
     )
 
 
@@ -145,11 +161,36 @@ def _greeting(row: Mapping[str, Any], name: str | None) -> str:
 
 def _part(kind: str, content: str) -> str:
     """A text part in base64: the same for every language, and no relay has a reason to rewrite it."""
-    line = b2a_base64(content.replace("\n", "\r\n").encode(), newline=False).decode("ascii")
+    head = f'Content-Type: text/{kind}; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    return head + _lines(content.replace("\n", "\r\n").encode())
+
+
+def _lines(content: bytes) -> str:
+    """Base64 in lines, each with its end."""
+    line = b2a_base64(content, newline=False).decode("ascii")
     lines = [line[start : start + _BASE64_LINE] for start in range(0, len(line), _BASE64_LINE)]
-    return f'Content-Type: text/{kind}; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n' + "\r\n".join(
-        [*lines, ""]
-    )
+    return "\r\n".join([*lines, ""])
+
+
+def _body(send: str, text: str, html: str, calendar: CalendarPart | None) -> str:
+    """Content-Type and parts of a letter."""
+    among = _calendar_part(calendar) if calendar else ""
+    parts = [_part("plain", text), _part("html", html), *([among] if among else [])]
+    alternatives = _multipart("alternative", f"=_{send}", parts)
+    if calendar is None:
+        return alternatives
+    attached = among.replace("\r\n", '\r\nContent-Disposition: attachment; filename="event.ics"\r\n', 1)
+    return _multipart("mixed", f"=_m{send}", [alternatives, attached])
+
+
+def _multipart(kind: str, boundary: str, parts: Sequence[str]) -> str:
+    inside = "".join(f"--{boundary}\r\n{part}" for part in parts)
+    return f'Content-Type: multipart/{kind}; boundary="{boundary}"\r\n\r\n{inside}--{boundary}--\r\n'
+
+
+def _calendar_part(calendar: CalendarPart) -> str:
+    head = f"Content-Type: {calendar.content_type}\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    return head + _lines(calendar.content)
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,8 @@
 """Messages as a person looks at them before they are sent: one page, with nobody's name and no tracking."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import takewhile
 from typing import Any, Final
 
 import polars as pl
@@ -12,6 +13,8 @@ from engage_assets.domain.marketplaces import Marketplace
 
 STAND_IN: Final = "Alex Example"
 """Whom a preview greets."""
+_FEW: Final = 6
+"""Campaigns that the page's title names."""
 
 _PAGE: Final = """<!doctype html>
 <html lang="en">
@@ -21,10 +24,13 @@ _PAGE: Final = """<!doctype html>
 <title>{title}</title>
 <style>
 body {{ margin: 0 auto; max-width: 72rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; color: #1f2933; }}
-article {{ margin: 2rem 0; padding: 1rem; border: 1px solid #d2d6dc; border-radius: .5rem; }}
-h1 {{ overflow-wrap: anywhere; }}
-h2 {{ margin: 0 0 .5rem; font-size: 1.25rem; }}
-dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; overflow-wrap: anywhere; }}
+article {{ margin: 1rem 0 2rem; padding: 1rem; border: 1px solid #d2d6dc; border-radius: .5rem; }}
+h1, h2, h3, li {{ overflow-wrap: anywhere; }}
+h2 {{ margin: 2rem 0 .5rem; font-size: 1.25rem; }}
+h3 {{ margin: 0 0 .5rem; font-size: 1.125rem; }}
+nav ul {{ columns: 12rem; padding-left: 1.25rem; }}
+a {{ color: #1d4ed8; }}
+dl {{ display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25rem 1rem; overflow-wrap: anywhere; }}
 dt {{ color: #4b5563; }}
 dd {{ margin: 0; }}
 iframe {{ width: 100%; height: 46rem; border: 1px solid #d2d6dc; }}
@@ -35,17 +41,22 @@ pre {{ padding: 1rem; background: #f3f4f6; white-space: pre-wrap; overflow-wrap:
 <main>
 <h1>{title}</h1>
 <p>Names are a stand-in, links lead nowhere, nothing is tracked.</p>
-{articles}
+{campaigns}
 </main>
 </body>
 </html>
 """
+_CAMPAIGN: Final = """<section aria-labelledby="campaign-{number}">
+<h2 id="campaign-{number}">{campaign}</h2>
+{articles}
+</section>
+"""
 _ARTICLE: Final = """<article lang="{locale}">
-<h2>{subject}</h2>
+<h3>{subject}</h3>
 <dl lang="en">
 {facts}
 </dl>
-<iframe sandbox title="{subject}" srcdoc="{html}"></iframe>
+<iframe sandbox loading="lazy" title="{subject}" srcdoc="{html}"></iframe>
 <details lang="en"><summary>Plain text</summary><pre lang="{locale}">{text}</pre></details>
 </article>
 """
@@ -57,10 +68,41 @@ def preview(rows: pl.DataFrame, *, marketplaces: Mapping[str, Marketplace], base
     With `base_url` they look as with a service, else as without. Raises EngageError as the letters' builder does.
     """
     press = Letterpress(marketplaces)
-    articles = [_article(press, row, marketplaces[row["marketplace"]], base_url) for row in rows.iter_rows(named=True)]
-    campaigns = sorted(set(rows["campaign_id"].to_list()))
-    title = f"Preview of {', '.join(campaigns) or 'no campaign'}"
-    return _PAGE.format(title=escape(title), articles="\n".join(articles))
+    articles: dict[str, list[str]] = {}
+    for row in rows.iter_rows(named=True):
+        article = _article(press, row, marketplaces[row["marketplace"]], base_url)
+        articles.setdefault(row["campaign_id"], []).append(article)
+    campaigns = [
+        _CAMPAIGN.format(number=number, campaign=escape(campaign), articles="\n".join(articles[campaign]))
+        for number, campaign in enumerate(sorted(articles), start=1)
+    ]
+    title = f"Preview of {_named(sorted(articles))}"
+    return _PAGE.format(title=escape(title), campaigns=_contents(sorted(articles)) + "\n".join(campaigns))
+
+
+def _named(campaigns: Sequence[str]) -> str:
+    """The campaigns by name where they are few, else their number and how their ids begin."""
+    if len(campaigns) <= _FEW:
+        return ", ".join(campaigns) or "no campaign"
+    return f"{len(campaigns)} campaigns of {_beginning(campaigns).removesuffix(':')}"
+
+
+def _beginning(campaigns: Sequence[str]) -> str:
+    """The parts that all ids have in common."""
+    parts = zip(*(campaign.split(":") for campaign in campaigns), strict=False)
+    return "".join(f"{part[0]}:" for part in takewhile(lambda part: len(set(part)) == 1, parts))
+
+
+def _contents(campaigns: Sequence[str]) -> str:
+    """Where to find each campaign on the page, without what all ids begin with; nothing where there is but one."""
+    if len(campaigns) <= 1:
+        return ""
+    beginning = _beginning(campaigns)
+    entries = (
+        f'<li><a href="#campaign-{number}">{escape(campaign.removeprefix(beginning))}</a></li>'
+        for number, campaign in enumerate(campaigns, start=1)
+    )
+    return f'<nav aria-label="Campaigns">\n<ul>\n{chr(10).join(entries)}\n</ul>\n</nav>\n'
 
 
 def _article(press: Letterpress, row: Mapping[str, Any], marketplace: Marketplace, base_url: str | None) -> str:

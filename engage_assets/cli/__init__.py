@@ -5,7 +5,8 @@ import click
 from engage_assets.cli.archive import archive
 from engage_assets.cli.archive_upkeep import erase
 from engage_assets.cli.batch import backfill, run, sample, show, train, why
-from engage_assets.cli.demo import demo, simulate_responses
+from engage_assets.cli.demo import demo
+from engage_assets.cli.events import events
 from engage_assets.cli.explain import explain
 from engage_assets.cli.models import models
 from engage_assets.cli.operate import (
@@ -20,8 +21,10 @@ from engage_assets.cli.operate import (
     stop,
     suppress,
 )
+from engage_assets.cli.playlists import playlists
 from engage_assets.cli.program_files import programs
 from engage_assets.cli.service import doctor, keys, serve
+from engage_assets.cli.simulate import simulate_responses
 from engage_assets.cli.sql import sql
 from engage_assets.cli.summaries import summaries
 
@@ -35,6 +38,6 @@ def main() -> None:
 for command in (
     programs, sample, train, models, run, backfill, deliver, show, why, explain, preview, approve, stop, resume, sends,
     opt_out, suppress, ledger, audit, serve, keys, doctor, demo, simulate_responses,
-    archive, erase, sql, summaries,
+    archive, erase, sql, summaries, playlists, events,
 ):  # fmt: skip
     main.add_command(command)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 @click.option("--days", default=30, show_default=True, help="Partitions.")
 @click.option("--customers", default=4000, show_default=True, help="People in the world.")
 @click.option("--products", default=300, show_default=True, help="Products in the catalogue.")
+@click.option(
+    "--tracks", type=int, help="Tracks in the music catalogue; default: three new ones a day, and older ones."
+)
 def sample(**options: Any) -> None:
     """Write a synthetic warehouse into ENGAGE_HOME."""
     with plain_errors():
@@ -29,10 +32,10 @@ def sample(**options: Any) -> None:
 
 def write_sample(desk: "Launcher", **options: Any) -> None:
     """Write the world, and say how many rows."""
-    from engage_assets.sample.world import generate  # noqa: PLC0415 - as in launcher
+    from engage_assets.sample.music_world import generate_both  # noqa: PLC0415 - as in launcher
 
-    summary = generate(desk.home.warehouse, marketplaces=desk.folder.marketplaces, **options)
-    for table, rows in summary.rows.items():
+    summaries = generate_both(desk.home.warehouse, marketplaces=desk.folder.marketplaces, **options)
+    for table, rows in {table: rows for summary in summaries for table, rows in summary.rows.items()}.items():
         click.echo(f"  {table:<28}{rows:>10,} rows")
     click.echo(f"  in {desk.home.warehouse}")
 
@@ -61,7 +64,7 @@ def train_model(desk: "Launcher", program_id: str, as_of: date | None) -> None:
         click.echo(
             f"  {model.model_id}: version {made['version'].value} as of {made['as_of'].value}, learned from"
             f" {made['examples'].value:,} examples ({made['label'].value}); on {made['rows'].value:,} later ones, of"
-            f" which {made['base_rate'].value:.1%} answered: ROC AUC {made['roc_auc'].value:.3f} (0.5 is chance),"
+            f" which {made['base_rate'].value:.1%} are positive: ROC AUC {made['roc_auc'].value:.3f} (0.5 is chance),"
             f" calibration error {made['calibration_error'].value:.3f}"
         )
         word = "put into use" if verdict["put_into_use"].value else "kept, but not in use"
@@ -165,8 +168,8 @@ def _days(first: datetime, last: datetime) -> list[date]:
     return [first.date() + timedelta(days=step) for step in range((last - first).days + 1)]
 
 
-def show_partition(desk: "Launcher", program_id: str, partition: date) -> None:
-    """Print a partition's funnel, its campaigns, and where its files lie."""
+def show_partition(desk: "Launcher", program_id: str, partition: date, *, campaigns_shown: int | None = None) -> None:
+    """Print a partition's funnel, its campaigns (all, or the first few), and where its files lie."""
     from engage_assets.outcomes.words import contribution, funnel  # noqa: PLC0415 - as in launcher
 
     program = desk.program(program_id)
@@ -177,10 +180,14 @@ def show_partition(desk: "Launcher", program_id: str, partition: date) -> None:
         click.echo(f"\nas of {nights[-1]}\n" + contribution(pl.read_parquet(desk.lake.path(measured, nights[-1]))))
     campaigns = desk.lake.scan((program.key, "email_list"), partition.isoformat()).collect()
     click.echo(f"\ncampaigns{'' if campaigns.height else ': none'}")
-    for campaign in sorted(campaigns["campaign_id"].unique()):
+    names = sorted(campaigns["campaign_id"].unique())
+    width = max(map(len, names), default=0) + 2
+    for campaign in names[:campaigns_shown]:
         slots = campaigns.filter(campaign_id=campaign)["slot_at"].sort().to_list()
         due = " to ".join(dict.fromkeys(f"{slot:%m-%d %H:%M}" for slot in (slots[0], slots[-1])))
-        click.echo(f"  {campaign:<42}{len(slots):>6} recipients, due {due} UTC")
+        click.echo(f"  {campaign:<{width}}{len(slots):>6} recipients, due {due} UTC")
+    if names[campaigns_shown:]:
+        click.echo(f"  … and {len(names[campaigns_shown:])} more: engage show {program_id} --date {partition}")
     click.echo("\nfiles")
     for path in sorted((desk.home.lake / program.key).rglob(f"*{partition}*")):
         for found in sorted(path.glob("*")) if path.is_dir() else [path]:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import polars as pl
 
 from engage_assets.cli.desk import launcher, plain_errors
 from engage_assets.domain.errors import EngageError
+from engage_assets.domain.sources import SOURCES
 
 if TYPE_CHECKING:
     from engage_assets.defs.launch import Launcher
@@ -46,7 +48,13 @@ def explanations_of(desk: "Launcher", row: Mapping[str, Any]) -> list["Explanati
     names = ("customer_id", "marketplace", "subject_type", "subject_id", "model_version", "score")
     partition = row["partition_date"].isoformat()
     scored = desk.lake.scan((program.key, "scored_candidates"), partition)
-    found = scored.filter(**{name: row[name] for name in names}).collect()
+    features = [name for model in program.scoring_models for name in model.features]
+    stored = SOURCES[program.source_table].feature_columns(dict.fromkeys(features))
+    found = (
+        scored.filter(**{name: row[name] for name in names})
+        .with_columns(pl.col(column).alias(name) for name, column in stored.items())
+        .collect()
+    )
     if found.height != 1:
         raise EngageError(
             f"scored_candidates of {partition} has {found.height} rows with this candidate's score, not 1: it was made"

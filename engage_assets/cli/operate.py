@@ -12,7 +12,7 @@ import polars as pl
 from engage_assets.cli.desk import DAY, launcher, operator, plain_errors
 from engage_assets.domain.channel_specs import CHANNEL_TYPES
 from engage_assets.domain.errors import EngageError
-from engage_assets.domain.keys import partition_of
+from engage_assets.domain.keys import is_part_of, partition_of
 
 if TYPE_CHECKING:
     from engage_assets.defs.launch import Launcher
@@ -31,23 +31,30 @@ def deliver_now(desk: "Launcher", program_id: str, *, confirm: bool) -> None:
     """Run the delivery job here and say what it did."""
     from engage_assets.defs.launch import progress  # noqa: PLC0415 - as in launcher
 
-    program = desk.program(program_id)
     now = desk.clock.now()
     declared = " (declared clock)" if desk.clock.is_declared else ""
     with progress(f"delivery at {now:%Y-%m-%d %H:%M} UTC{declared}"):
-        result = desk.run(f"{program.key}_delivery", tags={"engage/deliver": "confirmed"} if confirm else {})
-    events = result.get_asset_materialization_events()
-    for event in events:
-        click.echo(f"  {event.materialization.partition}: {event.materialization.description}")
-    if not events:
-        click.echo("  nothing was due")
+        told = delivered(desk, program_id, confirm=confirm)
+    for line in told or ["nothing was due"]:
+        click.echo(f"  {line}")
+
+
+def delivered(desk: "Launcher", program_id: str, *, confirm: bool) -> list[str]:
+    """Run the delivery job here: what it did, by partition."""
+    tags = {"engage/deliver": "confirmed"} if confirm else {}
+    result = desk.run(f"{desk.program(program_id).key}_delivery", tags=tags)
+    events = [event.materialization for event in result.get_asset_materialization_events()]
+    return [f"{event.partition}: {event.description}" for event in events]
 
 
 @click.command()
 @click.argument("target")
 @click.option("--reason", default="stopped by hand", show_default=True, help="Shown wherever the stop is.")
 def stop(target: str, reason: str) -> None:
-    """Stop a program, or pause a campaign, now: a running delivery ends within one batch, at most 10 s."""
+    """Stop a program, or pause a campaign, now: a running delivery ends within one batch, at most 10 s.
+
+    How a campaign's id begins stands for all that begin so. `engage resume` takes the same TARGET.
+    """
     with plain_errors():
         desk = launcher()
         if ":" not in target:
@@ -75,6 +82,7 @@ def resume(target: str) -> None:
 def approve(target: str, day: datetime | None) -> None:
     """Approve the audience of a campaign, or of all campaigns of a program's partition (TARGET: either's id).
 
+    How a campaign's id begins stands for all that begin so: `program:email:2026-11-20:US`, a marketplace's genres.
     The approval is bound to the audience: it is void when more than 20 % of it change.
     """
     with plain_errors():
@@ -83,6 +91,18 @@ def approve(target: str, day: datetime | None) -> None:
 
 def approve_campaigns(desk: "Launcher", target: str, day: date | None) -> None:
     """Approve, and say what was approved."""
+    for campaign, recipients, digest in _approved(desk, target, day):
+        click.echo(f"  approved: {campaign}, {recipients} recipients, audience {digest[:12]}")
+
+
+def approve_quietly(desk: "Launcher", target: str, day: date) -> None:
+    """Approve, and say how many campaigns and recipients."""
+    sizes = [recipients for _, recipients, _ in _approved(desk, target, day)]
+    click.echo(f"  approved: {len(sizes)} campaigns of {target}, {sum(sizes)} recipients")
+
+
+def _approved(desk: "Launcher", target: str, day: date | None) -> Iterator[tuple[str, int, str]]:
+    """Approve campaigns: the id, recipients and digest of each."""
     from engage_assets.defs.delivery_checks import audience_of  # noqa: PLC0415 - as in launcher
     from engage_assets.domain.operations import Approval  # noqa: PLC0415 - as in launcher
 
@@ -90,7 +110,7 @@ def approve_campaigns(desk: "Launcher", target: str, day: date | None) -> None:
         audience = audience_of(rows)
         approval = Approval(campaign, audience.digest, audience.members, operator(), desk.clock.now())
         desk.parts["operations"].approve(approval)
-        click.echo(f"  approved: {campaign}, {rows.height} recipients, audience {audience.digest[:12]}")
+        yield campaign, rows.height, audience.digest
 
 
 @click.command()
@@ -128,9 +148,10 @@ def _campaigns(desk: "Launcher", target: str, day: date | None) -> Iterator[tupl
     if partition not in partitions:
         raise EngageError(f"{program.program_id} has no campaigns of {partition}; the newest are of {partitions[-1]}")
     messages = desk.lake.scan(key, partition).collect()
-    found = messages if ":" not in target else messages.filter(pl.col("campaign_id") == target)
+    campaigns = messages["campaign_id"].unique().sort().to_list()
+    found = messages.filter(pl.col("campaign_id").is_in([one for one in campaigns if is_part_of(one, target)]))
     if found.is_empty():
-        known = ", ".join(sorted(messages["campaign_id"].unique())) or "none"
+        known = ", ".join(campaigns) or "none"
         raise EngageError(f"there is no campaign {target} with recipients; of {partition} there are: {known}")
     for (campaign,), rows in found.sort("campaign_id", "slot_at", "send_id").group_by(
         "campaign_id", maintain_order=True

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,9 @@ from engage_assets.cli.desk import launcher, operator, plain_errors
 from engage_assets.cli.explain import explanations_of
 
 if TYPE_CHECKING:
-    from engage_assets.serving.services import Services
+    from engage_assets.domain.program import Program
+    from engage_assets.domain.tokens import Signer
+    from engage_assets.serving.services import AlexaSkill, Services
 
 SECRETS = {"ses": "ENGAGE_WEBHOOK_SECRET_SES", "generic": "ENGAGE_WEBHOOK_SECRET_GENERIC"}
 """Where the secret of each form of provider events stands."""
@@ -20,26 +23,52 @@ SECRETS = {"ses": "ENGAGE_WEBHOOK_SECRET_SES", "generic": "ENGAGE_WEBHOOK_SECRET
 
 def build_services(environment: Mapping[str, str]) -> "Services":
     """What the service works with, as an environment names it."""
+    from engage_assets.connectors.subject_names import SubjectNames  # noqa: PLC0415 - as in launcher
     from engage_assets.defs.launch import Launcher  # noqa: PLC0415 - as in launcher
+    from engage_assets.serving.registration_events import EventServices, WarehouseFacts  # noqa: PLC0415 - as in launcher
     from engage_assets.serving.services import Services  # noqa: PLC0415 - as in launcher
     from engage_assets.signing_keys import read_signer  # noqa: PLC0415 - as in launcher
 
     desk = Launcher(environment)
     parts = desk.parts
+    signer = read_signer(desk.home.signing_keys, environment)
     return Services(
         programs=desk.folder.programs,
         marketplaces=desk.folder.marketplaces,
         store=parts["store"],
         writer=parts["store"],
         contacts=parts["contacts"],
-        signer=read_signer(desk.home.signing_keys, environment),
+        signer=signer,
         clock=parts["clock"],
         photos=desk.home.photos,
         webhook_secrets={form: environment[name].encode() for form, name in SECRETS.items() if environment.get(name)},
         store_is_remote=environment.get("ENGAGE_STORE_URL", "").startswith("postgresql"),
         explain=partial(explanations_of, desk),
         instance=f"{os.uname().nodename}-{os.getpid()}",
+        prompts=parts["prompts"],
+        subject_name=SubjectNames(parts["warehouse"], _asking_by_voice(desk.folder.programs.values())),
+        alexa=_alexa_skill(environment, signer),
+        events=EventServices(parts["registrations"], parts["dietary"], WarehouseFacts(parts["warehouse"])),
     )
+
+
+def _asking_by_voice(programs: "Iterable[Program]") -> "list[Program]":
+    return [one for one in programs if any(channel.type == "voice" for channel in one.enabled_channels)]
+
+
+def _alexa_skill(environment: Mapping[str, str], signer: "Signer") -> "AlexaSkill | None":
+    """The Alexa skill that the environment names; None without one."""
+    from engage_assets.serving.services import AlexaSkill  # noqa: PLC0415 - as in launcher
+    from engage_assets.serving.voice_certificates import WebCertificates, trusted_roots  # noqa: PLC0415 - as in launcher
+    from engage_assets.voice.alexa_signature import Verifier  # noqa: PLC0415 - as in launcher
+    from engage_assets.voice.links import SignedLinks  # noqa: PLC0415 - as in launcher
+
+    applications = frozenset(environment.get("ENGAGE_ALEXA_APPLICATIONS", "").replace(",", " ").split())
+    if not applications:
+        return None
+    path = environment.get("ENGAGE_ALEXA_ROOTS")
+    verifier = Verifier(WebCertificates(), trusted_roots(Path(path) if path else None))
+    return AlexaSkill(applications, verifier, SignedLinks(signer))
 
 
 @click.command()
@@ -47,7 +76,7 @@ def build_services(environment: Mapping[str, str]) -> "Services":
 @click.option("--port", default=8080, show_default=True, help="Port to listen on.")
 @click.option("--workers", default=1, show_default=True, help="Processes on this machine.")
 def serve(host: str, port: int, workers: int) -> None:
-    """Run the serving service: query API, tracking, pages, provider events. Ends with Ctrl-C."""
+    """Run the serving service: query API, tracking, pages, voice, provider events. Ends with Ctrl-C."""
     with plain_errors():
         from engage_assets.dispatch.relay import Relay  # noqa: PLC0415 - as in launcher
         from engage_assets.serving.run import serve as run  # noqa: PLC0415 - as in launcher

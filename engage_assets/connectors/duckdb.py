@@ -4,7 +4,7 @@ Memory is bounded: what does not fit is sorted on disk.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,14 +16,16 @@ import polars as pl
 import pyarrow as pa
 from sqlglot import exp
 
-from engage_assets.connectors import records, sql
+from engage_assets.connectors import digests, records, sql
 from engage_assets.connectors.arrivals import arrival_window
 from engage_assets.connectors.warehouse import INSTANT, TableFiles, Warehouse
 from engage_assets.domain.cadence import FIRST_DAY
 from engage_assets.domain.errors import QueryError, WarehouseError
 from engage_assets.domain.program import Program
-from engage_assets.domain.sources import SOURCES, Source
-from engage_assets.domain.tables import INPUT_TABLES, Column, Kind, Table
+from engage_assets.domain.source import Asked, Source
+from engage_assets.domain.sources import INPUT_TABLES, SOURCES
+from engage_assets.domain.tables import Column, Kind, Table
+from engage_assets.domain.topics import plain
 
 _TYPES: dict[Kind, str] = {
     "key": "VARCHAR",
@@ -44,6 +46,7 @@ _CSV_TYPES = {
 }
 _VISIBLE = r"[^\t-\r\pZ\x{85}]"
 """RE2's way to say "no white space", as Unicode defines it."""
+_NOBODY = Asked("", ())
 _EXPLAINED = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 """Complaints about the query's text; all others may quote data."""
 
@@ -57,21 +60,23 @@ class DuckDBConnector:
     threads: int = 2
     batch_rows: int = 65_536
 
-    def read(self, program: Program, partition: date) -> Iterator[pa.RecordBatch]:
+    def read(self, program: Program, partition: date, asked: Sequence[Asked] | None = None) -> Iterator[pa.RecordBatch]:
         """The records of `partition`, sorted by customer, subject and record id, nulls first.
 
-        Columns: `Source.raw_columns`. Raises WarehouseError, QueryError.
+        Columns: `Source.raw_columns`. With `asked`, the query runs once for each subject, whose id the records get.
+        Raises WarehouseError, QueryError.
         """
         source = SOURCES[program.source_table]
         with TemporaryDirectory(prefix="engage-duckdb-") as spill, self._connect(Path(spill)) as connection:
-            query = self._bound(connection, program, source, partition)
+            tree = self._bound(connection, program, source, partition)
+            query = self._meeting(connection, tree, program, partition, asked)
             columns = self._columns(connection, query, source)
             day = _day(program, source)
+            is_late = f"coalesce({day} < DATE '{partition}' AND {day} >= DATE '{FIRST_DAY}', false)" if day else "false"
             _run(
                 connection,
-                f"CREATE TEMP TABLE records AS SELECT {columns},"
-                f" coalesce({day} < DATE '{partition}' AND {day} >= DATE '{FIRST_DAY}', false) AS is_late"
-                f" FROM ({query})",
+                f"CREATE TEMP TABLE records AS SELECT *, {_digest(source)} AS _digest FROM (SELECT {columns},"
+                f" {is_late} AS is_late FROM ({query}))",
             )
             yield from self._numbered(connection, source)
 
@@ -84,6 +89,8 @@ class DuckDBConnector:
         source = SOURCES[program.source_table]
         config = program.connector.config
         day = _day(program, source)
+        if day is None:
+            return {"without_day": 0, "too_late": 0}
         # Without an arrival, a day that is still to come is read on that day.
         invalid = f"({day} IS NULL OR {day} < DATE '{FIRST_DAY}')"
         counts = f"count(*) FILTER ({invalid}), 0"
@@ -115,12 +122,19 @@ class DuckDBConnector:
         connection.execute("SET TimeZone = 'UTC'")  # else the machine's zone decides what instants with a zone show
         return connection
 
-    def _bound(self, connection: duckdb.DuckDBPyConnection, program: Program, source: Source, partition: date) -> str:
-        """The program's query in DuckDB's dialect, bound to the partition."""
+    def _bound(
+        self, connection: duckdb.DuckDBPyConnection, program: Program, source: Source, partition: date
+    ) -> exp.Select:
+        """The program's query, bound to the partition, over views of the tables that it reads."""
         config = program.connector.config
         instant = program.cadence.batch_instant(partition)
         day = config.partition_column or source.day
         tree = sql.bind_now(sql.parse(config.query, program.connector.type), instant)
+        files = self._source_files(program, source)
+        needed = [column for column in source.table.names if column in files.types]
+        if day is None:
+            # What holds any of which words is bound per subject: only then is no `?` of it left.
+            return self._over_views(connection, sql.add_to_projection(tree, needed, source.table.name), program, source)
 
         def window(qualifier: str | None) -> exp.Expression:
             return arrival_window(
@@ -136,16 +150,54 @@ class DuckDBConnector:
         tree = sql.bind_day(
             tree, column=day, day=partition, table=name, window=window if config.arrival_column else None
         )
-        files = self._source_files(program, source)
-        needed = [column for column in source.table.names if column in files.types]
         tree = sql.add_to_projection(tree, list(dict.fromkeys([*needed, day])), name)
-        tree = sql.rename_tables(tree, lambda table: self._view_of(connection, table, program, source))
-        return tree.sql(dialect="duckdb")
+        return self._over_views(connection, tree, program, source)
+
+    def _over_views(
+        self, connection: duckdb.DuckDBPyConnection, tree: exp.Select, program: Program, source: Source
+    ) -> exp.Select:
+        return sql.rename_tables(tree, lambda table: self._view_of(connection, table, program, source))
+
+    def _meeting(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        tree: exp.Select,
+        program: Program,
+        partition: date,
+        asked: Sequence[Asked] | None,
+    ) -> str:
+        """The query in DuckDB's dialect; with `asked` the rows of each subject, one after the other."""
+        source, held = SOURCES[program.source_table], sql.held_columns(tree)
+        if asked is None:
+            if held or source.added:
+                raise QueryError(
+                    f"{program.program_id}: no subjects are given, which {source.table.name} are to meet;"
+                    " `CONTAINS ?` asks for their words"
+                )
+            return tree.sql(dialect="duckdb")
+        forms = {column: self._forms(connection, program, source, column) for column in held}
+        parts = []
+        for one in asked or (_NOBODY,):  # so that a partition without a subject has its columns
+            words = frozenset(one.words)
+            values = {column: [form for form in found if plain(form) in words] for column, found in forms.items()}
+            bound = sql.bind_all_days(sql.bind_holding(tree, values), partition).sql(dialect="duckdb")
+            parts.append(f"SELECT *, {_text(one.subject_id)} AS {_quoted(source.subject)} FROM ({bound})")
+        return " UNION ALL ".join(parts) if asked else f"{parts[0]} LIMIT 0"
+
+    def _forms(self, connection: duckdb.DuckDBPyConnection, program: Program, source: Source, column: str) -> list[str]:
+        """The different words that a column of the source table holds, as they are written there."""
+        if column not in source.table.names or source.table[column].kind != "texts":
+            lists = ", ".join(one.name for one in source.table.columns if one.kind == "texts") or "none"
+            raise QueryError(f"{column} CONTAINS ?: {source.table.name} has no list of that name (there are: {lists})")
+        view = f"{program.connector.config.database}.{source.table.name}"
+        self._view(connection, view, _contract(program, source), self._source_files(program, source))
+        rows = _run(connection, f"SELECT DISTINCT unnest({_quoted(column)}) FROM {_quoted(view)}").fetchall()
+        return sorted(row[0] for row in rows if row[0] is not None)
 
     def _source_files(self, program: Program, source: Source) -> TableFiles:
         """The source table's files. Raises WarehouseError where they lack a column that the program names."""
         config = program.connector.config
-        files = self.warehouse.checked(_contract(program, source), config.database, required=True)
+        files = self.warehouse.checked(_contract(program, source), config.place, required=True)
         assert files is not None
         for key, column in (("partitionColumn", config.partition_column), ("arrivalColumn", config.arrival_column)):
             if column and column not in files.types:
@@ -167,7 +219,11 @@ class DuckDBConnector:
         declared = INPUT_TABLES.get(name)
         schema = None if table.db or declared else config.schema_
         folders = [folder for folder in (table.db or config.database, schema) if folder]
-        found = self.warehouse.checked(declared, folders[0]) if declared else self.warehouse.find(name, *folders)
+        found = (
+            self.warehouse.checked(declared, table.db or config.place)
+            if declared
+            else self.warehouse.find(name, *folders)
+        )
         if found is None:
             raise WarehouseError(
                 f"table {'.'.join([*folders, name])}, which the query of {program.program_id} reads, is missing:"
@@ -176,7 +232,10 @@ class DuckDBConnector:
         return self._view(connection, ".".join([*folders, name]), declared, found)
 
     def _view(self, connection: duckdb.DuckDBPyConnection, name: str, declared: Table | None, files: TableFiles) -> str:
-        """A view of one table with its declared columns as their kinds; returns the view's name."""
+        """A view of one table with its declared columns as their kinds; returns the view's name.
+
+        Declared columns that the files lack are null there: a query may name them.
+        """
         columns = [column for column in (declared.columns if declared else ()) if column.name in files.types]
         event = SOURCES[declared.name].event if declared and declared.name in SOURCES else None
         casts = [
@@ -184,8 +243,14 @@ class DuckDBConnector:
             for column in columns
         ]
         replaced = f" REPLACE ({', '.join(casts)})" if casts else ""
+        there = {found.lower() for found in files.types}
+        lacking = "".join(
+            f", CAST(NULL AS {_TYPES[column.kind]}) AS {_quoted(column.name)}"
+            for column in (declared.columns if declared else ())
+            if column.name.lower() not in there
+        )
         reader = _reader(files, frozenset(column.name for column in columns))
-        _run(connection, f"CREATE OR REPLACE VIEW {_quoted(name)} AS SELECT *{replaced} FROM {reader}")
+        _run(connection, f"CREATE OR REPLACE VIEW {_quoted(name)} AS SELECT *{replaced}{lacking} FROM {reader}")
         return name
 
     def _columns(self, connection: duckdb.DuckDBPyConnection, query: str, source: Source) -> str:
@@ -198,24 +263,19 @@ class DuckDBConnector:
         return ", ".join(
             f"CAST({_quoted(column.name) if column.name in found else 'NULL'} AS {_TYPES[column.kind]})"
             f" AS {_quoted(column.name)}"
-            for column in source.table.columns
+            for column in source.columns
         )
 
     def _numbered(self, connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[pa.RecordBatch]:
         """The temporary table's rows with their record ids, sorted."""
-        key = source.record_key
-        # A key that ends like a number of ours may be the name of another's repeat.
-        odd = f'"{key}" IS NULL OR NOT regexp_matches("{key}", \'{_VISIBLE}\') OR regexp_matches("{key}", \'#[0-9]+$\')'
-        # A null among the repeated keys would make every other key's membership unknown, and lose its record.
-        several = f'SELECT "{key}" FROM records WHERE "{key}" IS NOT NULL GROUP BY 1 HAVING count(*) > 1'
-        repeated = f'"{key}" IN ({several})'
-        numbered_by_hand = f"({odd} OR {repeated})" if key else "true"
-        awkward = pl.DataFrame(connection.sql(f"SELECT * FROM records WHERE {numbered_by_hand}").to_arrow_table())
-        ids = records.number(awkward.drop("is_late").iter_rows(named=True), key)
+        name, by_hand = _naming(source)
+        awkward = pl.DataFrame(connection.sql(f"SELECT * FROM records WHERE {by_hand}").to_arrow_table())
+        rows = awkward.drop("is_late", "_digest").iter_rows(named=True)
+        ids = records.number(rows, source.record_key)
         numbered = awkward.with_columns(record_id=pl.Series(ids, dtype=pl.String))
         connection.register("numbered", numbered.to_arrow())
         names = ", ".join(f'"{column.name}"' for column in source.raw_columns)
-        plain = f'SELECT *, "{key or source.customer}" AS record_id FROM records WHERE NOT {numbered_by_hand}'
+        plain = f"SELECT *, {name} AS record_id FROM records WHERE NOT ({by_hand})"
         result = connection.sql(
             f"SELECT {names} FROM ({plain} UNION ALL BY NAME SELECT * FROM numbered)"
             f' ORDER BY "{source.customer}" NULLS FIRST, "{source.subject}" NULLS FIRST, record_id',
@@ -223,6 +283,24 @@ class DuckDBConnector:
         reader = result.to_arrow_reader(self.batch_rows)
         yield pa.RecordBatch.from_pylist([], schema=reader.schema)  # so that an empty day has its columns
         yield from cast("Iterator[pa.RecordBatch]", reader)
+
+
+def _digest(source: Source) -> str:
+    """SQL for the name of a record that has no key; null where it has to be named by hand."""
+    return digests.digest(source.columns) if source.record_key is None else "NULL"
+
+
+def _naming(source: Source) -> tuple[str, str]:
+    """SQL for the id of a record that stands alone, and for whether a record must be named among others."""
+    key = source.record_key
+    if key is None:
+        several = "SELECT hash(_digest) FROM records WHERE _digest IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+        return "_digest", f"_digest IS NULL OR hash(_digest) IN ({several})"
+    # A key that ends like a number of ours may be the name of another's repeat.
+    odd = f'"{key}" IS NULL OR NOT regexp_matches("{key}", \'{_VISIBLE}\') OR regexp_matches("{key}", \'#[0-9]+$\')'
+    # A null among the repeated keys would make every other key's membership unknown, and lose its record.
+    several = f'SELECT "{key}" FROM records WHERE "{key}" IS NOT NULL GROUP BY 1 HAVING count(*) > 1'
+    return f'"{key}"', f'{odd} OR "{key}" IN ({several})'
 
 
 def _contract(program: Program, source: Source) -> Table:
@@ -233,9 +311,10 @@ def _contract(program: Program, source: Source) -> Table:
     return replace(source.table, columns=(*source.table.columns, *added))
 
 
-def _day(program: Program, source: Source) -> str:
-    """SQL for a record's day."""
-    return f"CAST({_quoted(program.connector.config.partition_column or source.day)} AS DATE)"
+def _day(program: Program, source: Source) -> str | None:
+    """SQL for a record's day; None where records have none."""
+    column = program.connector.config.partition_column or source.day
+    return None if column is None else f"CAST({_quoted(column)} AS DATE)"
 
 
 def _as_kind(column: Column, found: pl.DataType, *, is_event: bool) -> str:

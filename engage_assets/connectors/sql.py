@@ -5,13 +5,13 @@ Values never pass through text. `CURRENT_DATE`, `NOW()` and their relatives mean
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.optimizer.scope import traverse_scope
 
@@ -59,13 +59,18 @@ _CHANCE_NAMES: Final = frozenset(
     }
 )
 _DAY_OF: Final = (exp.Paren, exp.Date, exp.TsOrDsToDate)
+HOLDS_ANY: Final = "HOLDS_ANY"
+"""The function that `column CONTAINS ?` becomes."""
 
 
 def parse(query: str, connector_type: str) -> exp.Select:
-    """One SELECT statement as a tree. Raises QueryError with the place and the remedy."""
+    """One SELECT statement as a tree. Raises QueryError with the place and the remedy.
+
+    `column CONTAINS ?`, which no dialect reads, becomes a call of HOLDS_ANY before it is parsed (`bind_holding`).
+    """
     dialect = DIALECTS[connector_type]
     try:
-        statements = sqlglot.parse(query, read=dialect)
+        statements = sqlglot.parse(_readable(query, dialect), read=dialect)
     except SqlglotError as error:
         raise QueryError(f"the query is not valid {connector_type} SQL: {_complaint(error)}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Select):
@@ -84,6 +89,51 @@ def parse(query: str, connector_type: str) -> exp.Select:
                 " to chance: add an order that is total, or remove it"
             )
     return tree
+
+
+def _readable(query: str, dialect: str) -> str:
+    """The query with `column CONTAINS ?` as `HOLDS_ANY(column, ?)`; texts and comments stay as they are."""
+    tokens = sqlglot.tokenize(query, read=dialect)
+    written = query
+    for place in range(len(tokens) - 2, 0, -1):
+        word, asked = tokens[place], tokens[place + 1]
+        named = tokens[place - 1].token_type in (TokenType.VAR, TokenType.IDENTIFIER)
+        if word.text.upper() != "CONTAINS" or asked.token_type != TokenType.PLACEHOLDER or not named:
+            continue
+        first = place - 1
+        while first > 1 and tokens[first - 1].token_type == TokenType.DOT:
+            first -= 2
+        column = query[tokens[first].start : tokens[place - 1].end + 1]
+        written = f"{written[: tokens[first].start]}{HOLDS_ANY}({column}, ?){written[asked.end + 1 :]}"
+    return written
+
+
+def held_columns(tree: exp.Select) -> list[str]:
+    """Names of the columns that the query asks whether they hold any of the words."""
+    return sorted({node.expressions[0].name.lower() for node in _holding(tree)})
+
+
+def bind_holding(tree: exp.Select, values: Mapping[str, Sequence[str]]) -> exp.Select:
+    """The query with each `HOLDS_ANY(column, ?)` asking whether the array holds any of the column's values."""
+
+    def bound(node: exp.Expression) -> exp.Expression:
+        if not _is_holding(node):
+            return node
+        column = node.expressions[0]
+        words = exp.Array(expressions=[exp.Literal.string(one) for one in values[column.name.lower()]])
+        return exp.ArrayOverlaps(this=column.copy(), expression=exp.cast(words, "VARCHAR[]", dialect="duckdb"))
+
+    bound_tree = tree.transform(bound)
+    assert isinstance(bound_tree, exp.Select)
+    return bound_tree
+
+
+def _holding(tree: exp.Select) -> list[exp.Anonymous]:
+    return [node for node in tree.find_all(exp.Anonymous) if _is_holding(node)]
+
+
+def _is_holding(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name.upper() == HOLDS_ANY
 
 
 def _complaint(error: SqlglotError) -> str:
@@ -132,6 +182,13 @@ def _shown(instant: datetime, zone: str) -> datetime:
     if zone not in known_zones() | {"UTC"}:
         raise QueryError(f"the query names the time zone {zone!r}; write an IANA zone such as Europe/Berlin")
     return instant.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+
+def bind_all_days(tree: exp.Select, day: date) -> exp.Select:
+    """Bind every `?` to `day`; all rows belong to the partition."""
+    for placeholder in list(tree.find_all(exp.Placeholder)):
+        placeholder.replace(date_literal(day))
+    return tree
 
 
 def bind_day(

@@ -74,16 +74,18 @@ class Warehouse:
     def checked(self, table: Table, database: str, *, required: bool = False) -> TableFiles | None:
         """The files of `table` if they keep its contract; None where an optional table is absent.
 
+        `database` is the folder of tables that name none, `database` or `database/schema`.
         Raises WarehouseError naming every fault: table, column, expected and found type, remedy.
         """
-        folder = table.database or database
-        files = self.find(table.name, folder, table=table)
+        folders = [table.database] if table.database else database.split("/")
+        files = self.find(table.name, *folders, table=table)
+        folder = ".".join(folders)
         if files is None:
             if not required:
                 return None
             raise WarehouseError(
                 f"table {folder}.{table.name} is missing: put {table.name}.parquet (or .csv, or a folder of them) into"
-                f" {self.root / folder}; it needs {_needed(table)}"
+                f" {self.root.joinpath(*folders)}; it needs {_needed(table)}"
             )
         faults = [fault for column in table.columns if (fault := _fault(column, files.types))]
         if faults:

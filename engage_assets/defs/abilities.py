@@ -16,7 +16,7 @@ def abilities() -> Abilities:
         filters=FILTERS.keys(),
         features=_documented_features(),
         templates=template_ids(),
-        periods=["daily"],
+        periods=["daily", "weekly"],
     )
 
 

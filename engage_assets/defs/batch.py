@@ -4,7 +4,7 @@ Everything that crosses rows is keyed by customer: a large partition is worked t
 one after the other, and memory stays bounded. Knows nothing of Dagster.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cached_property
@@ -14,13 +14,15 @@ import narwhals as nw
 import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.defs.own import OWN
 from engage_assets.domain.channel_specs import EmailChannel
 from engage_assets.domain.errors import ModelError
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
-from engage_assets.domain.sources import SOURCES, Source
-from engage_assets.domain.tables import CUSTOMERS, INPUT_TABLES, OPT_OUT_LOG, SENDS_LOG, declared
+from engage_assets.domain.source import Asked, Source
+from engage_assets.domain.sources import SOURCES, tables_of
+from engage_assets.domain.tables import CUSTOMERS, OPT_OUT_LOG, SENDS_LOG, declared
 from engage_assets.features.store import WarehouseFeatures, unavailable
 from engage_assets.filters import clauses_of, refused_by
 from engage_assets.filters import not_evaluated as clauses_not_evaluated
@@ -65,12 +67,14 @@ class Batch:
 
     @cached_property
     def tables(self) -> Mapping[str, pl.LazyFrame]:
-        """The warehouse's tables that are there, by noun. Raises WarehouseError where one breaks its contract."""
-        database = self.program.connector.config.database
+        """The warehouse's tables that are there, by noun, the source's own history among them.
+
+        Raises WarehouseError where one breaks its contract.
+        """
+        database = self.program.connector.config.place
         found = {
-            name: self.warehouse.scan(table, database, required=table is CUSTOMERS)
-            for name, table in INPUT_TABLES.items()
-            if name != self.source.table.name
+            table.name: self.warehouse.scan(table, database, required=table is CUSTOMERS)
+            for table in tables_of(self.source)
         }
         return {name: frame for name, frame in found.items() if frame is not None}
 
@@ -78,15 +82,41 @@ class Batch:
     def available(self) -> frozenset[str]:
         """`table.column` of every fact that this deployment declares; the ledger's are always there."""
         columns = {name: frame.collect_schema().names() for name, frame in self.tables.items()}
-        source = self.warehouse.checked(self.source.table, self.program.connector.config.database, required=True)
+        source = self.warehouse.checked(self.source.table, self.program.connector.config.place, required=True)
         assert source is not None
         columns[self.source.table.name] = list(source.types)
-        return declared({**columns, "send_events": SENDS_LOG.names, "given_opt_outs": OPT_OUT_LOG.names})
+        own = OWN.get(self.source.table.name)
+        made = own.columns if own and self.source.subjects.table.name in columns else frozenset()
+        return made | declared({**columns, "send_events": SENDS_LOG.names, "given_opt_outs": OPT_OUT_LOG.names})
+
+    @property
+    def asked(self) -> Sequence[Asked] | None:
+        """The subjects that every record meets; None: records name their own. Raises WarehouseError."""
+        own = OWN.get(self.source.table.name)
+        return own.asked(self) if own else None
+
+    def stated(
+        self,
+        instant: datetime,
+        registrations: pl.LazyFrame | None = None,
+        subjects: Sequence[str] | None = None,
+    ) -> Mapping[str, pl.LazyFrame]:
+        """The tables for filters as of `instant`: the warehouse's, and what the source's own stages lay over them.
+
+        `registrations`: REGISTRATIONS_LOG up to then. `subjects`: those that are meant; None: those that records meet.
+        """
+        own = OWN.get(self.source.table.name)
+        return {**self.tables, **(own.stated(self, instant, registrations, subjects) if own else {})}
 
     @cached_property
     def features(self) -> WarehouseFeatures:
         """Features of the program's views, as known at an instant."""
-        return WarehouseFeatures({view.view: view for view in self.program.feature_views}, self.tables)
+        own = self.warehouse.scan(self.source.table, self.program.connector.config.place, required=True)
+        assert own is not None
+        tables = {**self.tables, self.source.table.name: own}
+        own_stages = OWN.get(self.source.table.name)
+        makers = {name: make(self) for name, make in own_stages.makers.items()} if own_stages else {}
+        return WarehouseFeatures({view.view: view for view in self.program.feature_views}, tables, makers)
 
     @property
     def flags(self) -> list[str]:
@@ -95,7 +125,7 @@ class Batch:
 
     def check(self) -> None:
         """Stop before any work where a table, a filter or a feature cannot be had. Raises EngageError."""
-        self.warehouse.checked(self.source.table, self.program.connector.config.database, required=True)
+        self.warehouse.checked(self.source.table, self.program.connector.config.place, required=True)
         clauses_of(self.program, self.available)
         for model in self.program.scoring_models:
             lacking = unavailable(self.program.feature_views, model.features, self.available)

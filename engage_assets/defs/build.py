@@ -14,6 +14,8 @@ from engage_assets.defs.intake_assets import intake_assets
 from engage_assets.defs.jobs import asset_jobs, clean_up, opt_out_sweep, program_schedules
 from engage_assets.defs.ledger_assets import ledger_assets
 from engage_assets.defs.model_assets import model_assets
+from engage_assets.defs.playlist_assets import playlist_assets
+from engage_assets.defs.playlist_jobs import playlist_jobs
 from engage_assets.defs.report_assets import report_assets
 from engage_assets.defs.sensors import alert_sensors, responses_asset
 from engage_assets.defs.summary_build import summary_definitions
@@ -44,6 +46,7 @@ def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace
     """Assets, jobs and schedules of one program."""
     jobs = asset_jobs(program)
     deliver = delivery_job(program, marketplaces)
+    playlist_job, playlist_schedule = playlist_jobs(program)
     return dg.Definitions(
         assets=[
             *model_assets(program, marketplaces),
@@ -52,10 +55,11 @@ def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace
             *decision_assets(program, marketplaces),
             *campaign_assets(program, marketplaces),
             *report_assets(program, marketplaces),
+            *playlist_assets(program, marketplaces),
             sends_asset(program),
             responses_asset(program),
         ],
         asset_checks=[delivery_checks(program, marketplaces)],
-        jobs=[*jobs.values(), deliver],
-        schedules=program_schedules(program, jobs, deliver),
+        jobs=[*jobs.values(), deliver, *playlist_job],
+        schedules=[*program_schedules(program, jobs, deliver), *playlist_schedule],
     )

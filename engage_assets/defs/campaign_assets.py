@@ -21,7 +21,8 @@ from engage_assets.domain.tables import DECISIONS, EMAIL_CAMPAIGNS, EMAIL_LIST
 from engage_assets.lake import Lake, replacing
 
 SHOWN: Final = 3
-"""Messages of each campaign on the page that a person looks at."""
+"""Messages of each campaign on the page that a person looks at; where there are many campaigns, one."""
+MANY: Final = 20
 STAND_IN_SERVICE: Final = "https://preview.example"
 
 
@@ -51,7 +52,8 @@ def _write_preview(desk: Desk, lake: Lake, program: Program, marketplaces: Mappi
     """A page with the first messages of each campaign, beside its file: as people see them, but for their names."""
     messages = desk.read(EMAIL_CAMPAIGNS.name)
     keys = messages.select("campaign_id", "send_id").collect()
-    wanted = keys.group_by("campaign_id", maintain_order=True).head(SHOWN).lazy().select("send_id")
+    shown = 1 if keys["campaign_id"].n_unique() > MANY else SHOWN
+    wanted = keys.group_by("campaign_id", maintain_order=True).head(shown).lazy().select("send_id")
     rows = messages.join(wanted, on="send_id", how="semi", maintain_order="left").collect()
     path = lake.path((program.key, EMAIL_CAMPAIGNS.name), desk.partition.isoformat(), ".html")
     if rows.is_empty():

@@ -17,6 +17,7 @@ from engage_assets.defs.intake_assets import RETRIES
 from engage_assets.defs.score_assets import scores_asset
 from engage_assets.defs.sheets import (
     GIVEN_OPT_OUTS,
+    GIVEN_REGISTRATIONS,
     GIVEN_RESPONSES,
     SEND_EVENTS,
     asset_specs,
@@ -55,7 +56,9 @@ def _judge_candidates(program: Program, marketplaces: Mapping[str, Marketplace])
             batch = desk.batch(warehouse, marketplaces)
             sends, opt_outs = desk.history(SEND_EVENTS), desk.read_shared(GIVEN_OPT_OUTS)
             responses = desk.history(GIVEN_RESPONSES)
-            judged = stages.judge_candidates(batch, desk.read("candidates"), sends, opt_outs, responses)
+            registers = batch.source.form == "registration"
+            registrations = desk.read_shared(GIVEN_REGISTRATIONS) if registers else None
+            judged = stages.judge_candidates(batch, desk.read("candidates"), sends, opt_outs, responses, registrations)
             with desk.open("filter_verdicts") as all_candidates, desk.open("filtered_candidates") as kept:
                 for part in judged:
                     all_candidates.add(part)

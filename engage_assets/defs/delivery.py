@@ -6,7 +6,7 @@ Never part of a batch or a backfill: an op in a job of its own, run by a tick or
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from math import ceil
 from typing import Any, Final
@@ -21,11 +21,12 @@ from engage_assets.defs.delivery_checks import Checker, Finding, messages_of
 from engage_assets.defs.delivery_facts import Recipient, barred, hashes, recipients
 from engage_assets.defs.delivery_watch import Watched
 from engage_assets.domain.channel_specs import EmailChannel
+from engage_assets.domain.claim_rules import claim_rules
 from engage_assets.domain.errors import DeliveryRefused, EngageError
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import CandidateReader, Clock, Ledger, Operations, Sender
 from engage_assets.domain.program import Program
-from engage_assets.domain.sends import Cap, ClaimRules, Letter, Send, TransientRefusal
+from engage_assets.domain.sends import Letter, Send, TransientRefusal
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
 from engage_assets.lake import Lake
@@ -165,7 +166,8 @@ class Tick:
         ledger = self.postman.ledger
         new = [campaign for campaign, digest in digests.items() if not ledger.is_planned(campaign, digest)]
         names = ("campaign_id", "customer_id", "subject_id", "slot_at", "marketplace", "subject_type", "subject_name")
-        wanted = messages.filter(pl.col("campaign_id").is_in(new)).select(*names, "locale")
+        told = ("subject_maker",) if "subject_maker" in messages.collect_schema() else ()  # files of before have none
+        wanted = messages.filter(pl.col("campaign_id").is_in(new)).select(*names, *told, "locale")
         for rows in wanted.collect_batches(chunk_size=CHUNK):
             ledger.plan([self._send(row, channel) for row in rows.iter_rows(named=True)], self.now)
         for campaign in new:
@@ -206,7 +208,7 @@ class Tick:
         people = recipients(batch, rows, rehearses=not postman.sender.leaves_machine)
         now = postman.clock.now()
         reasons = barred(batch, rows, people, channel=channel, store=postman.store, lake=postman.lake, now=now)
-        rules = ClaimRules(cap=_cap(batch.program), addresses=hashes(people), barred=reasons)
+        rules = replace(claim_rules(batch.program, channel), addresses=hashes(people), barred=reasons)
         press = Letterpress(batch.marketplaces, postman.links)
         counts: Counter[str] = Counter()
         for some in rows.iter_slices(BATCH):
@@ -285,9 +287,3 @@ def _letters(
         else:
             letters.setdefault(row["slot_at"], []).append(letter)
     return letters, invalid
-
-
-def _cap(program: Program) -> Cap | None:
-    """The cap as the claim checks it."""
-    cap = program.cap
-    return Cap(cap.parameters.maximum, timedelta(days=cap.parameters.window_days)) if cap else None

@@ -1,6 +1,6 @@
 """What must hold before anything is sent: each check says what it found, and one that fails keeps a partition back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -21,6 +21,8 @@ LATEST_SEND: Final = timedelta(hours=26)
 """A list is sent at most this long, and its batch's deadline, after its batch instant."""
 _WEEKS: Final = 12
 """Earlier weeks of which the same weekday tells what is usual."""
+_TOLD: Final = 6
+"""Campaigns that a check names one by one."""
 NAMES: Final = ("volume", "lateness", "counts_close", "store_agrees", "pace", "approval")
 
 
@@ -49,16 +51,16 @@ class Checker:
         What needs a person's word (few records, few earlier days, `approval: required`) passes with an approval
         of each campaign's audience that is not void.
         """
-        unapproved = self._unapproved(messages)
+        unapproved = self._unapproved(batch, messages)
         yield self._volume(batch, unapproved)
         yield _lateness(batch, messages, now)
         yield self._closing(batch)
         yield self._agreement(batch)
         yield self._pace(messages)
         if self.program.approval == "required":
-            yield Finding("approval", not unapproved, "; ".join(unapproved) or "every campaign's audience is approved")
+            yield Finding("approval", not unapproved, unapproved or "every campaign's audience is approved")
 
-    def _volume(self, batch: Batch, unapproved: Sequence[str]) -> Finding:
+    def _volume(self, batch: Batch, unapproved: str) -> Finding:
         raw = (self.program.key, batch.source.raw_asset)
         count = self.lake.rows(raw, batch.partition.isoformat())
         earlier = [
@@ -69,7 +71,7 @@ class Checker:
         verdict = judge_volume(count, earlier, self.program.minimum_volume)
         if verdict.action != "needs_approval":
             return Finding("volume", verdict.action == "ok", verdict.why)
-        asked = f"; needs a person's approval: {'; '.join(unapproved)}" if unapproved else "; approved by a person"
+        asked = f"; needs a person's approval: {unapproved}" if unapproved else "; approved by a person"
         return Finding("volume", not unapproved, verdict.why + asked)
 
     def _closing(self, batch: Batch) -> Finding:
@@ -97,13 +99,21 @@ class Checker:
         pace = f"{self.sender.per_second:g} a second" if self.sender.per_second else "no limit"
         return Finding("pace", refusal is None, refusal or f"at most {most:,} messages a slot; transport: {pace}")
 
-    def _unapproved(self, messages: pl.DataFrame) -> list[str]:
-        """The campaigns whose present audience nobody approved, or whose approval is void."""
-        return [
+    def _unapproved(self, batch: Batch, messages: pl.DataFrame) -> str:
+        """The campaigns whose present audience nobody approved, or whose approval is void; empty: none."""
+        objections = [
             f"{campaign}: {why}"
             for (campaign,), rows in messages.sort("campaign_id").group_by("campaign_id", maintain_order=True)
             if (why := self._objection(str(campaign), audience_of(rows)))
         ]
+        if len(objections) <= _TOLD:
+            return "; ".join(objections)
+        all_of_them = f"{self.program.program_id} --date {batch.partition}"
+        return (
+            f"{len(objections)} of {messages['campaign_id'].n_unique()} campaigns are not approved, or no longer; look"
+            f" at them (`engage preview {all_of_them}`), then `engage approve {all_of_them}`; the first:"
+            f" {objections[0]}"
+        )
 
     def _objection(self, campaign: str, audience: Audience) -> str | None:
         approval = self.operations.approval(campaign)

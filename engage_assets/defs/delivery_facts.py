@@ -13,7 +13,9 @@ from engage_assets.domain.channel_specs import EmailChannel
 from engage_assets.domain.operations import address_hash
 from engage_assets.domain.ports import CandidateKey, CandidateReader
 from engage_assets.domain.statuses import ASKED_BY
-from engage_assets.filters.facts import Asking, join_facts, opted_out_of
+from engage_assets.filters import bars
+from engage_assets.filters.asking import Asking
+from engage_assets.filters.facts import join_changing, opted_out_of
 from engage_assets.lake import Lake
 
 _OF_CANDIDATE: Final = ("customer_id", "marketplace", "subject_type", "subject_id")
@@ -89,13 +91,8 @@ def _of_person(person: Recipient | None) -> str | None:
 
 def _of_facts(facts: Mapping[str, Any], channel: EmailChannel) -> str | None:
     """What the filters' facts say as of now; a fact that the deployment lacks bars nobody here, as in the chain."""
-    if facts.get("was_returned"):
-        return "RETURNED"
-    if facts.get("was_answered"):
-        return "ALREADY_ANSWERED"
-    if "is_reviewable" in facts and not facts["is_reviewable"]:
-        return "SUBJECT_CLOSED"
-    return "OPTED_OUT" if facts.get(opted_out_of(channel.type)) else None
+    reason: str | None = facts["reason"]
+    return reason or ("OPTED_OUT" if facts.get(opted_out_of(channel.type)) else None)
 
 
 def _of_candidate(status: str | None, channel: EmailChannel) -> str | None:
@@ -120,6 +117,8 @@ def _facts_now(batch: Batch, rows: pl.DataFrame, lake: Lake, now: datetime) -> p
         carried = pl.scan_parquet(path).select("record_id", *batch.source.carried)
         keys = keys.join(carried, on="record_id", how="left")
     given = keys.collect().lazy()
-    tables = {name: as_frame(frame) for name, frame in batch.tables.items() if name != "customer_trust"}
-    facts: pl.DataFrame = join_facts(as_frame(given), tables, Asking(batch.program, now)).to_native().collect()
-    return facts
+    subjects = rows["subject_id"].unique().to_list()
+    tables = {name: as_frame(frame) for name, frame in batch.stated(now, None, subjects).items()}
+    facts = join_changing(as_frame(given), tables, Asking(batch.program, now))
+    barred_now: pl.DataFrame = bars(facts, batch.program, batch.available).to_native().collect()
+    return barred_now

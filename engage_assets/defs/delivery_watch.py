@@ -4,12 +4,13 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, Self
 
 from engage_assets.dispatch.pause import verdict
 from engage_assets.dispatch.pump import Pump
+from engage_assets.domain.keys import is_part_of
 from engage_assets.domain.ports import Clock, Ledger, Operations, Sender
 
 WATCH_SECONDS: Final = 2.0
@@ -35,6 +36,9 @@ class Watched:
         self._clock = clock
         self._program = program
         self._campaigns = list(campaigns)
+        self._targets = sorted(
+            {program, *(":".join(parts) for campaign in campaigns for parts in _beginnings(campaign))}
+        )
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="delivery-watch", daemon=True)
         self._paused: dict[str, str] = {}
@@ -76,16 +80,28 @@ class Watched:
         self.look_for_stops()
 
     def look_for_stops(self) -> None:
-        """Halt where the program, or a campaign that runs, is held."""
-        stops = self._operations.stopped([self._program, *self._campaigns])
+        """Halt where the program, or a campaign that runs, is held: by its id, or by how the id begins."""
+        stops = self._operations.stopped(self._targets)
         whole = [stop for stop in stops if stop.target == self._program]
-        new = {stop.target: stop.reason for stop in stops if stop.target not in {*self._paused, self._program}}
+        held = {
+            campaign: stop.reason
+            for stop in stops
+            for campaign in self._campaigns
+            if stop.target != self._program and is_part_of(campaign, stop.target)
+        }
+        new = {campaign: reason for campaign, reason in held.items() if campaign not in self._paused}
         self._paused |= new
         if whole:
             self.pump.halt(f"{whole[0].target} was stopped by {whole[0].who}: {whole[0].reason}")
         elif new and self._watcher.is_alive():
             # Letters of the paused campaign may wait in the queue: all go back, the next tick sends the others.
             self.pump.halt(f"paused: {', '.join(sorted(new))}")
+
+
+def _beginnings(campaign: str) -> Iterator[Sequence[str]]:
+    """The program's id, and so on to the whole campaign's."""
+    parts = campaign.split(":")
+    return (parts[:length] for length in range(1, len(parts) + 1))
 
 
 def pause_if_bad(ledger: Ledger, operations: Operations, campaign: str, now: datetime) -> None:

@@ -25,7 +25,7 @@ def lineage_of(
 
     def sources(name: str) -> list[dg.TableColumnDep]:
         found = []
-        for wanted in made_of.get(name, [name]):
+        for wanted in dict.fromkeys(made_of.get(name, [name])):
             key = next((key for key, names in upstream.items() if wanted in names), None)
             if key is not None:
                 found.append(dg.TableColumnDep(asset_key=dg.AssetKey(list(key)), column_name=wanted))

@@ -38,12 +38,12 @@ class Desk:
         return self._lake.scan((self._program.key, name), self._key)
 
     def read_shared(self, key: Key) -> pl.LazyFrame:
-        """This partition of an asset that programs share."""
-        return self._lake.scan(key, self._key)
+        """An asset that programs share, as of the batch instant: they have a partition for each day."""
+        return self._lake.scan(key, self._program.cadence.last_day(self.partition).isoformat())
 
     def history(self, key: Key) -> pl.LazyFrame | None:
-        """All partitions up to this one."""
-        return self._lake.history(key, self.partition)
+        """All days up to the batch instant of an asset that programs share."""
+        return self._lake.history(key, self._program.cadence.last_day(self.partition))
 
     def write(self, name: str, frames: Frames) -> int:
         """Write this partition of an asset; returns its rows."""

@@ -18,6 +18,7 @@ from engage_assets.domain.feature_views import missing_flag
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import Clock, Ledger
 from engage_assets.domain.program import Program, ScoringModel
+from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import EMAIL_LIST, Column
 from engage_assets.lake import Lake
 
@@ -79,7 +80,17 @@ def _past(program: Program, lake: Lake, ledger: Ledger, as_of: date) -> stages.P
         responses=lake.history(GIVEN_RESPONSES, day),
         interactions=ledger.interactions(None, datetime.combine(as_of, time.min)).lazy(),
         explored=_explored(lake, (program.key, EMAIL_LIST.name), day),
+        attended=_attended(program, ledger, as_of),
     )
+
+
+def _attended(program: Program, ledger: Ledger, as_of: date) -> pl.LazyFrame | None:
+    """Who had come by the training date; None: nobody registers for what the program asks about."""
+    if SOURCES[program.source_table].form != "registration":
+        return None
+    changes = ledger.registrations(datetime.combine(as_of, time.min)).lazy()
+    own = changes.filter(pl.col("program") == program.program_id, pl.col("status") == "attended")
+    return own.select("customer_id", pl.col("event_id").alias("subject_id"))
 
 
 def _explored(lake: Lake, key: Key, day: date) -> pl.LazyFrame | None:

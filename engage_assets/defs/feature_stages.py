@@ -15,11 +15,11 @@ ENTITIES_AT_ONCE = 200_000
 
 def view_features(batch: Batch, accepted: pl.LazyFrame, view: FeatureView) -> Iterator[pl.DataFrame]:
     """The view's features of each entity among the accepted candidates, by key: values and missing flags."""
-    key, names = view.key_column, names_of(batch, view)
-    others = [pl.lit(None, pl.String).alias(column) for column in ENTITY_COLUMNS.values() if column != key]
+    key, names = view.key_columns, names_of(batch, view)
+    others = [pl.lit(None, pl.String).alias(column) for column in ENTITY_COLUMNS["pair"] if column not in key]
     keys = accepted.select(key).unique().sort(key).collect()
     as_of = pl.lit(batch.instant).cast(pl.Datetime("us")).alias("as_of")
-    columns = [key, *(column for name in names for column in (name, missing_flag(name)))]
+    columns = [*key, *(column for name in names for column in (name, missing_flag(name)))]
     for start in range(0, max(keys.height, 1), ENTITIES_AT_ONCE):
         part = keys.slice(start, ENTITIES_AT_ONCE).lazy().with_columns(as_of, *others)
         yield batch.features.join(part, names).select(columns).collect()

@@ -31,7 +31,9 @@ BROKEN_SHARE: Final = 0.05
 def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> list[dg.AssetsDefinition]:
     """`raw_…`, `candidates` and `set_aside` of `program`."""
     sheets = program_sheets(program)
-    raw_name = SOURCES[program.source_table].raw_asset
+    source = SOURCES[program.source_table]
+    raw_name = source.raw_asset
+    not_broken = " and ".join(["duplicates", *source.ordinary.values()])
 
     @dg.multi_asset(
         name=f"{program.key}__read_records",
@@ -59,7 +61,7 @@ def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> 
             batch = desk.batch(warehouse, marketplaces)
             batch.check()
             model_files.current_version(models / program.program_id, program.scoring_models[0].model_id)
-            desk.write(raw_name, connector.read(program, desk.partition))
+            desk.write(raw_name, connector.read(program, desk.partition, batch.asked))
             unread = connector.unread(program, desk.partition)
         late = desk.read(raw_name).filter(pl.col("is_late")).select(pl.len()).collect().item()
         metadata = {
@@ -79,7 +81,7 @@ def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> 
                 "contract_is_kept",
                 asset=sheets[SET_ASIDE.name].asset_key,
                 description=f"At most {BROKEN_SHARE:.0%} of the records break the contract"
-                " (duplicates, and deliveries that are not completed, do not count).",
+                f" ({not_broken} do not count).",
             )
         ],
     )
@@ -94,7 +96,7 @@ def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> 
                     kept.add(stages.candidates_of(batch, checked))
                     refused.add(stages.set_aside_of(checked))
         counts = reason_counts(desk.read(SET_ASIDE.name))
-        broken = int(counts.filter(~pl.col("reason").is_in(["NOT_DELIVERED", "DUPLICATE"]))["records"].sum())
+        broken = int(counts.filter(~pl.col("reason").is_in(["DUPLICATE", *source.ordinary]))["records"].sum())
         is_kept = broken <= BROKEN_SHARE * (kept.rows + refused.rows)
         yield desk.result("candidates")
         check = desk.check(SET_ASIDE.name, "contract_is_kept", passed=is_kept, metadata={"broken": broken}, warn=True)

@@ -1,7 +1,7 @@
 """Jobs and schedules of a program: batch, export, delivery, metrics, and the store's clean-up.
 
-Times are the document's: ingestion at the batch instant, export an hour later, a delivery tick every quarter of
-an hour, metrics at 23:59 UTC, clean-up on Sunday.
+Times are the program's or the document's: ingestion at the batch instant, the export after it, a delivery tick every
+quarter of an hour, metrics at 23:59 UTC, clean-up on Sunday.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,15 @@ import polars as pl
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import delivery
 from engage_assets.defs.describe import mistakes_as_failures
+from engage_assets.defs.event_upkeep import erase_dietary
 from engage_assets.defs.model_assets import model_keys, training_config
-from engage_assets.defs.sheets import GIVEN_OPT_OUTS, GIVEN_RESPONSES, SEND_EVENTS, Key, features_name
+from engage_assets.defs.sheets import Key, features_name, history_keys
 from engage_assets.dispatch.relay import relay
+from engage_assets.domain.cadence import read_weekly_cron
 from engage_assets.domain.ports import CandidateWriter, Clock, Outbox
 from engage_assets.domain.program import Program
-from engage_assets.domain.sources import SOURCES
-from engage_assets.domain.tables import INPUT_TABLES
+from engage_assets.domain.registrations import DietaryPreferences
+from engage_assets.domain.sources import INPUT_TABLES, SOURCES
 
 OUTBOX_KEPT: Final = timedelta(days=30)
 """Outbox entries that were done are kept so long."""
@@ -50,7 +52,7 @@ def batch_keys(program: Program) -> list[Key]:
         "decisions",
         "email_campaigns",
     )
-    return [SEND_EVENTS, GIVEN_OPT_OUTS, GIVEN_RESPONSES, *((program.key, name) for name in names)]
+    return [*history_keys(program), *((program.key, name) for name in names)]
 
 
 def asset_jobs(program: Program) -> dict[str, AssetJob]:
@@ -91,13 +93,13 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
     @dg.schedule(
         name=f"{program.key}_export_schedule",
         job=jobs["export"],
-        cron_schedule=f"{at.minute} {(at.hour + 1) % 24} * * *",
+        cron_schedule=program.export_cadence.cron,
         execution_timezone="UTC",
     )
     def export_after_the_batch(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        """The partition whose batch began an hour ago."""
-        began = context.scheduled_execution_time.replace(tzinfo=None) - timedelta(hours=1)
-        partition = program.cadence.partition_of(began).isoformat()
+        """The newest partition whose batch has begun."""
+        now = context.scheduled_execution_time.replace(tzinfo=None)
+        partition = program.cadence.partition_of(now).isoformat()
         return dg.RunRequest(run_key=partition, partition_key=partition)
 
     @dg.schedule(
@@ -107,12 +109,14 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
         execution_timezone="UTC",
     )
     def measure_every_night(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        """The partition of the night before, and those whose later figures may still change."""
+        """The partition that was decided today, and those whose later figures may still change."""
         tonight = context.scheduled_execution_time.date()
         decided = context.instance.get_materialized_partitions(dg.AssetKey([program.key, "decisions"]))
         for nights in range(first_nights + METRIC_NIGHTS):
-            partition = (tonight - timedelta(days=1 + nights)).isoformat()
-            if partition not in decided:
+            day = tonight - timedelta(days=nights)
+            newest = program.cadence.partition_of(datetime.combine(day, at))
+            partition = newest.isoformat()
+            if program.cadence.batch_instant(newest).date() != day or partition not in decided:
                 continue
             as_of = {"config": {"as_of": tonight.isoformat()}}
             ops = {f"{program.key}__{name}": as_of for name in ("outcomes", "measure", "report")}
@@ -121,16 +125,16 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
     @dg.schedule(
         name=f"{program.key}_training_schedule",
         job=jobs["training"],
-        cron_schedule="0 3 * * 0",
+        cron_schedule=read_weekly_cron(program.retraining_schedule),
         execution_timezone="UTC",
     )
-    def retrain_on_sunday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def retrain_every_week(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         """What was known by that day is learned from."""
         day = context.scheduled_execution_time.date()
         return dg.RunRequest(run_key=day.isoformat(), run_config=training_config(program, day))
 
     return [
-        retrain_on_sunday,
+        retrain_every_week,
         dg.build_schedule_from_partitioned_job(
             jobs["batch"],
             name=f"{program.key}_batch_schedule",
@@ -153,10 +157,14 @@ def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
         context: dg.OpExecutionContext,
         store: dg.ResourceParam[Any],
         outbox: dg.ResourceParam[Outbox],
+        dietary: dg.ResourceParam[DietaryPreferences],
+        warehouse: dg.ResourceParam[Warehouse],
         clock: dg.ResourceParam[Clock],
     ) -> None:
         now = clock.now()
         outbox.purge(now - OUTBOX_KEPT)
+        with mistakes_as_failures():
+            context.log.info("erased the dietary preferences of %s people", erase_dietary(dietary, warehouse, now))
         expiring = store.expired(now, ASKED_FOR)
         served = list(store.statuses(expiring, now))
         deleted = store.delete_expired(now)
@@ -198,11 +206,13 @@ def opt_out_sweep(programs: Mapping[str, Program]) -> tuple[dg.JobDefinition, dg
         context: dg.OpExecutionContext,
         store: dg.ResourceParam[Any],
         outbox: dg.ResourceParam[Outbox],
+        dietary: dg.ResourceParam[DietaryPreferences],
         warehouse: dg.ResourceParam[Warehouse],
         clock: dg.ResourceParam[Clock],
     ) -> None:
         now = clock.now()
         with mistakes_as_failures():
+            erase_dietary(dietary, warehouse, now)
             carried = relay(outbox, store, now)
             removed = 0
             for database in sorted({program.connector.config.database for program in programs.values()}):

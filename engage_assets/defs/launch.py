@@ -19,7 +19,7 @@ import dagster as dg
 from engage_assets.clocks import read_clock
 from engage_assets.defs.abilities import load_programs
 from engage_assets.defs.build import build_definitions
-from engage_assets.defs.partitions import DAILY
+from engage_assets.defs.partitions import WEEKLY
 from engage_assets.deployment import home_of, resources
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.ports import Clock
@@ -99,13 +99,16 @@ class Launcher:
         tags: Mapping[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job to its end. Raises EngageError with the message of the step that failed."""
-        if partition and not DAILY.has_partition_key(partition.isoformat()):
+        found = self._definitions.resolve_job_def(job)
+        there = found.partitions_def
+        if partition and there and not there.has_partition_key(partition.isoformat()):
+            days = "Mondays" if there == WEEKLY else "whole UTC days"
             raise EngageError(
-                f"{partition} is no partition: they are whole UTC days from {DAILY.get_first_partition_key()} to"
-                f" {DAILY.get_last_partition_key()}, by this machine's clock"
+                f"{partition} is no partition: they are {days} from {there.get_first_partition_key()} to"
+                f" {there.get_last_partition_key()}, by this machine's clock"
             )
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        result = self._definitions.resolve_job_def(job).execute_in_process(
+        result = found.execute_in_process(
             instance=self.instance,
             partition_key=partition.isoformat() if partition else None,
             run_config={**(config or {}), **quiet},

@@ -14,9 +14,17 @@ import polars as pl
 
 from engage_assets.defs.describe import file_metadata, mistakes_as_failures, schema_of
 from engage_assets.defs.desk import Result
-from engage_assets.defs.partitions import DAILY, partition_date
-from engage_assets.defs.sheets import GIVEN_OPT_OUTS, GIVEN_RESPONSES, SEND_EVENTS, Key
+from engage_assets.defs.partitions import DAILY, partition_date, partitions_of
+from engage_assets.defs.sheets import (
+    GIVEN_OPT_OUTS,
+    GIVEN_REGISTRATIONS,
+    GIVEN_RESPONSES,
+    MIRRORED,
+    SEND_EVENTS,
+    Key,
+)
 from engage_assets.domain.errors import EngageError
+from engage_assets.domain.events import REGISTRATIONS_LOG
 from engage_assets.domain.ports import Clock, Ledger
 from engage_assets.domain.program import Program
 from engage_assets.domain.tables import OPT_OUT_LOG, RESPONSES_LOG, SENDS_LOG, Table
@@ -26,19 +34,32 @@ _DAY: Final = timedelta(days=1)
 
 
 def ledger_assets(programs: Mapping[str, Program]) -> list[dg.AssetsDefinition]:
-    """`ledger/send_events`, `ledger/responses` and `ledger/opt_outs`, shared by all programs."""
+    """`ledger/send_events`, `…/responses`, `…/opt_outs` and `…/registrations`, shared by all programs.
+
+    And of each weekly program `<program>/ledger_mirrored`, which makes of them what its batch lacks.
+    """
     at = _batch_time(programs)
+    weekly = [program for program in programs.values() if program.cadence.period == "weekly"]
+    return [
+        *(_mirror_asset(mirror, at) for mirror in MIRRORS),
+        *(_state_asset(state, at) for state in STATES),
+        *(_mirror_for(program, at) for program in weekly),
+    ]
+
+
+def _state_asset(state: "State", at: time) -> dg.AssetsDefinition:
+    """What the ledger knew at each batch instant, whole."""
 
     @dg.asset(
-        key=dg.AssetKey(list(GIVEN_OPT_OUTS)),
+        key=dg.AssetKey(list(state.key)),
         group_name="ledger",
         kinds={"sqlite", "parquet"},
         partitions_def=DAILY,
         code_version="1",
-        description=f"Opt-outs given to us, as known at the batch instant.\n\n**Grain:** {OPT_OUT_LOG.grain}.",
-        metadata={"dagster/column_schema": schema_of(OPT_OUT_LOG.columns), "dagster/table_name": "ledger.opt_outs"},
+        description=f"{state.description}\n\n**Grain:** {state.table.grain}.",
+        metadata={"dagster/column_schema": schema_of(state.table.columns), "dagster/table_name": ".".join(state.key)},
     )
-    def opt_outs(
+    def know(
         context: dg.AssetExecutionContext,
         ledger: dg.ResourceParam[Ledger],
         lake: dg.ResourceParam[Lake],
@@ -47,10 +68,54 @@ def ledger_assets(programs: Mapping[str, Program]) -> list[dg.AssetsDefinition]:
         instant = _instant(partition_date(context), at)
         with mistakes_as_failures():
             _require_past(instant, clock)
-            rows = lake.write(GIVEN_OPT_OUTS, context.partition_key, ledger.opt_outs(instant))
-        return dg.MaterializeResult(metadata=file_metadata(lake.path(GIVEN_OPT_OUTS, context.partition_key), rows))
+            rows = lake.write(state.key, context.partition_key, state.read(ledger, instant))
+        return dg.MaterializeResult(metadata=file_metadata(lake.path(state.key, context.partition_key), rows))
 
-    return [*(_mirror_asset(mirror, at) for mirror in MIRRORS), opt_outs]
+    return know
+
+
+def _mirror_for(program: Program, at: time) -> dg.AssetsDefinition:
+    """The day's mirror that a weekly batch reads, and the days before it that the lake lacks."""
+
+    @dg.asset(
+        key=dg.AssetKey([program.key, MIRRORED]),
+        group_name=program.key,
+        owners=list(program.owners),
+        kinds={"sqlite", "parquet"},
+        tags={"program": program.program_id},
+        partitions_def=partitions_of(program),
+        code_version="1",
+        description="The ledger's mirror, brought up to the batch instant: the days of `ledger/…` that the lake"
+        " lacked.\n\n**Grain:** no file of its own.",
+    )
+    def mirror_ledger(
+        context: dg.AssetExecutionContext,
+        ledger: dg.ResourceParam[Ledger],
+        lake: dg.ResourceParam[Lake],
+        clock: dg.ResourceParam[Clock],
+    ) -> Result:
+        day = program.cadence.last_day(partition_date(context))
+        made: dict[str, int] = {}
+        with mistakes_as_failures():
+            _require_past(_instant(day, at), clock)
+            for mirror in MIRRORS:
+                for missing in (*_missing_days(mirror, ledger, lake, day, at), day):
+                    instant = _instant(missing, at)
+                    rows = mirror.read(ledger, instant - _DAY, instant)
+                    made[mirror.key[-1]] = lake.write(mirror.key, missing.isoformat(), rows)
+                    _report(context, mirror.key, missing)
+            for state in STATES:
+                made[state.key[-1]] = lake.write(state.key, day.isoformat(), state.read(ledger, _instant(day, at)))
+                _report(context, state.key, day)
+        return dg.MaterializeResult(metadata={"day": day.isoformat(), **made})
+
+    return mirror_ledger
+
+
+def _report(context: dg.AssetExecutionContext, key: Key, day: date) -> None:
+    context.instance.report_runless_asset_event(
+        dg.AssetMaterialization(dg.AssetKey(list(key)), partition=day.isoformat())
+    )
 
 
 def _batch_time(programs: Mapping[str, Program]) -> time:
@@ -82,11 +147,12 @@ def _require_past(instant: datetime, clock: Clock) -> None:
 
 
 def _missing_days(mirror: "Mirror", ledger: Ledger, lake: Lake, day: date, at: time) -> Iterator[date]:
-    """Days before `day` since the ledger's first event which the lake lacks."""
+    """Days before `day` since the ledger's first event which the lake lacks, or holds with the columns of before."""
     first = ledger.first_event_at()
     if first is None:
         return
-    there = set(lake.partitions(mirror.key))
+    names = [name for name in lake.partitions(mirror.key) if name < day.isoformat()]
+    there = {name for name in names if lake.scan(mirror.key, name).collect_schema() == mirror.table.schema}
     missing = (first - timedelta(hours=at.hour, minutes=at.minute)).date() - _DAY
     while missing < day:
         if missing.isoformat() not in there:
@@ -124,9 +190,7 @@ def _mirror_asset(mirror: "Mirror", at: time) -> dg.AssetsDefinition:
             _require_past(_instant(day, at), clock)
             for missing in _missing_days(mirror, ledger, lake, day, at):
                 write(ledger, lake, missing)
-                context.instance.report_runless_asset_event(
-                    dg.AssetMaterialization(dg.AssetKey(list(mirror.key)), partition=missing.isoformat())
-                )
+                _report(context, mirror.key, missing)
             rows = write(ledger, lake, day)
         return dg.MaterializeResult(metadata=file_metadata(lake.path(mirror.key, context.partition_key), rows))
 
@@ -143,6 +207,30 @@ class Mirror:
     read: Callable[[Ledger, datetime, datetime], pl.DataFrame]
 
 
+@dataclass(frozen=True)
+class State:
+    """What the lake keeps whole of the ledger for each batch instant."""
+
+    key: Key
+    table: Table
+    description: str
+    read: Callable[[Ledger, datetime], pl.DataFrame]
+
+
+STATES: Final = (
+    State(
+        GIVEN_OPT_OUTS,
+        OPT_OUT_LOG,
+        "Opt-outs given to us, as known at the batch instant.",
+        lambda ledger, instant: ledger.opt_outs(instant),
+    ),
+    State(
+        GIVEN_REGISTRATIONS,
+        REGISTRATIONS_LOG,
+        "Changes of registrations, as known at the batch instant.",
+        lambda ledger, instant: ledger.registrations(instant),
+    ),
+)
 MIRRORS: Final = (
     Mirror(
         SEND_EVENTS,

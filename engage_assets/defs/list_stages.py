@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from engage_assets.channels import email, lists
+from engage_assets.channels import email, filling, lists
 from engage_assets.channels.exploration import Exploration
 from engage_assets.defs.batch import Batch, as_frame, email_channel
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS, EMAIL_LIST, LIST_VERDICTS, empty_frame
@@ -17,11 +17,11 @@ def fill_lists(batch: Batch, scored: pl.LazyFrame) -> pl.DataFrame:
     """LIST_VERDICTS over all channels that have a list; all draw their explorationShare by the same lots."""
     program = batch.program
     exploration = Exploration(program.program_id, batch.partition, program.exploration_share)
-    verdicts = [
-        lists.fill(lists.judge_for_list(as_frame(scored), channel).to_native().collect(), channel, exploration)
+    judged = [
+        (channel, lists.judge_for_list(as_frame(scored), channel).to_native().collect())
         for channel in program.list_channels
     ]
-    return pl.concat(verdicts or [empty_frame(LIST_VERDICTS)]).sort("customer_id", "record_id", "channel")
+    return filling.fill(judged, exploration) if judged else empty_frame(LIST_VERDICTS)
 
 
 def list_for_email(batch: Batch, scored: pl.LazyFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -35,7 +35,6 @@ def list_for_email(batch: Batch, scored: pl.LazyFrame, verdicts: pl.DataFrame) -
         program=batch.program,
         channel=channel,
         partition=batch.partition,
-        marketplaces={code: batch.marketplaces[code] for code in batch.program.marketplaces},
     )
 
 
@@ -46,21 +45,28 @@ def render_campaigns(batch: Batch, listed: pl.LazyFrame) -> Iterator[pl.DataFram
     if channel is None:
         return
     rows = listed.sort("rank").collect()
-    named = rows.join(subject_names(batch, rows), on="subject_id", how="left", maintain_order="left")
+    named = rows.join(told_of_subjects(batch, rows), on="subject_id", how="left", maintain_order="left")
     for part in named.iter_slices(MESSAGES):
         yield email.render(part, program=batch.program, channel=channel, marketplaces=batch.marketplaces)
 
 
-def subject_names(batch: Batch, rows: pl.DataFrame) -> pl.DataFrame:
-    """`subject_id` and `subject_name` of the subjects of `rows`, where the deployment names them."""
-    wanted = rows.lazy().select("subject_id").unique()
-    products = batch.tables.get("products")
-    if products is None or "name" not in products.collect_schema().names():
-        return wanted.with_columns(subject_name=pl.lit(None, dtype=pl.String)).collect()
-    names = products.select(subject_id="product_id", subject_name="name")
+def told_of_subjects(batch: Batch, rows: pl.DataFrame) -> pl.DataFrame:
+    """`subject_id`, `subject_name`, `subject_maker`, `subject_starts_at` of the subjects of `rows`, else null."""
+    wanted, declared = rows.lazy().select("subject_id").unique(), batch.source.subjects
+    table = batch.stated(batch.instant).get(declared.table.name)
+    there = table.collect_schema().names() if table is not None else []
+    if table is None or declared.name not in there:
+        table, there = wanted.rename({"subject_id": declared.key}), [declared.key]
+    columns = {"subject_name": declared.name, "subject_maker": declared.maker}
+    told = {
+        name: pl.col(column) if column in there else pl.lit(None, dtype=pl.String) for name, column in columns.items()
+    }
+    has_start = declared.starts is not None and declared.starts in there
+    told["subject_starts_at"] = pl.col(str(declared.starts)) if has_start else pl.lit(None, dtype=pl.Datetime("us"))
     return (
-        names.join(wanted, on="subject_id", how="semi")
+        table.select(pl.col(declared.key).alias("subject_id"), **told)
+        .join(wanted, on="subject_id", how="semi")
         .group_by("subject_id")
-        .agg(pl.col("subject_name").max())
+        .agg(pl.col("subject_name", "subject_maker", "subject_starts_at").max())
         .collect()
     )

@@ -8,7 +8,8 @@ import dagster as dg
 import narwhals as nw
 import polars as pl
 
-from engage_assets.defs.batch import Batch
+from engage_assets.defs.batch import Batch, as_frame
+from engage_assets.defs.calibration_watch import matured_calibrations
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
 from engage_assets.defs.desk import Desk, Result
 from engage_assets.defs.sheets import asset_specs, program_sheets
@@ -17,20 +18,19 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.tables import OUTCOMES
 from engage_assets.lake import Lake
 from engage_assets.outcomes.attribution import ANSWER_DAYS, NIGHT, outcomes, unsolicited
-from engage_assets.outcomes.volume import ReviewVolume, review_volume
-from engage_assets.scoring.monitoring import matured_calibration
+from engage_assets.outcomes.volume import AnswerVolume, answer_volume
 
 
 class NightConfig(dg.Config):
     """The night on which a partition is measured."""
 
     as_of: str | None = None
-    """ISO date; 23:59 UTC of that day is meant. Default: the first night, the day after the partition."""
+    """ISO date; 23:59 UTC of that day is meant. Default: the first night, that of the day of the batch."""
 
 
-def night_of(config: NightConfig, partition: date) -> date:
+def night_of(config: NightConfig, program: Program, partition: date) -> date:
     """The night that is asked for."""
-    return date.fromisoformat(config.as_of) if config.as_of else partition + timedelta(days=1)
+    return date.fromisoformat(config.as_of) if config.as_of else program.cadence.batch_instant(partition).date()
 
 
 def night_path(lake: Lake, program: Program, name: str, partition: date, as_of: date, suffix: str) -> Path:
@@ -63,7 +63,7 @@ def outcomes_asset(program: Program) -> dg.AssetsDefinition:
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
-            as_of = night_of(config, desk.partition)
+            as_of = night_of(config, program, desk.partition)
             logs = Logs(program, desk.partition, as_of, ledger, clock)
             found: pl.DataFrame = (
                 outcomes(
@@ -104,14 +104,12 @@ def _calibration(desk: Desk, program: Program, found: pl.DataFrame, as_of: date)
     if not isinstance(last, datetime) or datetime.combine(as_of, NIGHT) < last + timedelta(days=days):
         words = f"not measured yet: answers count for {days} days"
         return desk.check(OUTCOMES.name, "probabilities_hold", passed=True, metadata={"words": words}, warn=True)
-    known = desk.read("scored_candidates").select("customer_id", "subject_id", "probability").collect()
-    rows = asked.join(known, on=["customer_id", "subject_id"], how="inner").drop_nulls("probability")
-    held = matured_calibration(
-        rows["probability"].to_numpy(), rows["responded_at"].is_not_null().to_numpy(), seed=as_of.toordinal()
-    )
-    return desk.check(
-        OUTCOMES.name, "probabilities_hold", passed=not held.is_alarming, metadata={"words": held.words}, warn=True
-    )
+    scored = desk.read("scored_candidates")
+    held = list(matured_calibrations(program, asked, scored, seed=as_of.toordinal()))
+    several = len(held) > 1
+    words = "; ".join(f"{model.model_id}: {one.words}" if several else one.words for model, one in held)
+    passed = not any(one.is_alarming for _, one in held)
+    return desk.check(OUTCOMES.name, "probabilities_hold", passed=passed, metadata={"words": words}, warn=True)
 
 
 def _reasons(found: pl.DataFrame) -> pl.DataFrame:
@@ -143,11 +141,11 @@ class Logs:
         )
         return int(strangers.select(nw.len()).collect("polars").item())
 
-    def volume(self, batch: Batch, first_send: date | None) -> ReviewVolume | None:
-        """Reviews of the night's day and before the first send; None where there are none to count."""
-        reviews = batch.tables.get("reviews")
-        if reviews is None or first_send is None:
+    def volume(self, batch: Batch, first_send: date | None) -> AnswerVolume | None:
+        """Answers of the night's day and before the first send; None where there are none to count."""
+        declared = batch.source.answers
+        elsewhere = batch.tables.get(declared.table.name)
+        if elsewhere is None or first_send is None:
             return None
-        given = nw.from_native(reviews.select("customer_id", "product_id", "reviewed_at"))
-        answers = nw.from_native(self.responses.lazy())
-        return review_volume(given, answers, first_send=first_send, day=self.as_of)
+        given, ours = as_frame(elsewhere), as_frame(self.responses.lazy())
+        return answer_volume(given, ours, answers=declared, first_send=first_send, day=self.as_of)

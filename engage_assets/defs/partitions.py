@@ -7,7 +7,16 @@ from datetime import date
 
 import dagster as dg
 
+from engage_assets.domain.program import Program
+
 DAILY = dg.DailyPartitionsDefinition(start_date="2016-01-01", timezone="UTC")
+WEEKLY = dg.WeeklyPartitionsDefinition(start_date="2012-01-02", timezone="UTC", day_offset=1, end_offset=1)
+"""Keyed by the Monday on which the batch runs, and open from that day on (docs/decisions.md, 28)."""
+
+
+def partitions_of(program: Program) -> dg.TimeWindowPartitionsDefinition:
+    """The partitions of a program's assets."""
+    return {"daily": DAILY, "weekly": WEEKLY}[program.cadence.period]
 
 
 def partition_date(context: dg.AssetExecutionContext) -> date:

@@ -9,7 +9,7 @@ import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import scoring_stages
-from engage_assets.defs.batch import not_evaluated
+from engage_assets.defs.batch import Batch, as_frame, not_evaluated
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures, picture
 from engage_assets.defs.desk import Desk, Result
 from engage_assets.defs.outcome_assets import Logs, NightConfig, night_of, night_path, outcomes_asset
@@ -21,7 +21,9 @@ from engage_assets.domain.tables import DECISIONS, METRICS, OUTCOMES
 from engage_assets.export import export_partition, write_catalogue
 from engage_assets.home import Home
 from engage_assets.lake import Lake, replacing
+from engage_assets.outcomes.by_source import own_figures
 from engage_assets.outcomes.metrics import measure
+from engage_assets.outcomes.own import Given
 from engage_assets.outcomes.report import render_report, report_pictures
 from engage_assets.outcomes.service import service_figures
 
@@ -48,12 +50,13 @@ def _measure(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.As
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
-            as_of = night_of(config, desk.partition)
+            as_of = night_of(config, program, desk.partition)
             logs = Logs(program, desk.partition, as_of, ledger, clock)
             found = pl.scan_parquet(night_path(lake, program, OUTCOMES.name, desk.partition, as_of, ".parquet"))
             has_sends = found.head(1).collect().height > 0
             day = datetime.combine(as_of, time())
             minutes = operations.service_minutes(day, day + timedelta(days=1))
+            batch = desk.batch(warehouse, marketplaces)
             figures = measure(
                 nw.from_native(desk.read(DECISIONS.name)),
                 program=program,
@@ -65,8 +68,10 @@ def _measure(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.As
                 unsolicited=logs.unsolicited(),
                 headroom=nw.from_native(desk.read("filter_verdicts").select("customer_id", "quota_left")),
                 service=service_figures(minutes, day, day + timedelta(days=1)) if minutes.height else None,
-                volume=logs.volume(desk.batch(warehouse, marketplaces), ledger.first_sent_on(program.program_id)),
+                volume=logs.volume(batch, ledger.first_sent_on(program.program_id)),
                 cache=scoring_stages.read_cache_use(desk.path("scored_candidates")),
+                scored=nw.from_native(desk.read("scored_candidates")),
+                own=own_given(lake, batch, as_of),
             )
             path = night_path(lake, program, METRICS.name, desk.partition, as_of, ".parquet")
             rows = lake.write((program.key, METRICS.name, desk.partition.isoformat()), as_of.isoformat(), figures)
@@ -84,6 +89,15 @@ def _measure(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.As
     return measure_batch
 
 
+def own_given(lake: Lake, batch: Batch, as_of: date) -> Given:
+    """What the program's own figures are made of: the warehouse's tables, and those of the lake that are there."""
+    own, key = own_figures(batch.program), batch.program.key
+    paths = {name: lake.path((key, name), batch.partition.isoformat()) for name in (own.made if own else ())}
+    made = {name: as_frame(pl.scan_parquet(path)) for name, path in paths.items() if path.is_file()}
+    tables = {name: as_frame(table) for name, table in batch.tables.items()} if own else {}
+    return Given(batch.program, batch.partition, as_of, tables, made)
+
+
 def _report(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.AssetsDefinition:
     key = program_sheets(program)["daily_report"].asset_key
 
@@ -97,7 +111,7 @@ def _report(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.Ass
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
-            as_of = night_of(config, desk.partition)
+            as_of = night_of(config, program, desk.partition)
             metrics = pl.read_parquet(night_path(lake, program, METRICS.name, desk.partition, as_of, ".parquet"))
             page = render_report(
                 program=program,

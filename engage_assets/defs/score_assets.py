@@ -16,6 +16,7 @@ from engage_assets.defs.sheets import asset_specs, features_name, program_sheets
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import Clock, Scorer
 from engage_assets.domain.program import Program
+from engage_assets.domain.sources import SOURCES
 from engage_assets.lake import Lake
 from engage_assets.scoring.bands import histogram
 from engage_assets.scoring.drift import ScoreDrift
@@ -89,7 +90,7 @@ def _checks_of_scores(
     scored = desk.read("scored_candidates")
     drifts = scoring_stages.drifts_of(scorer, scored)
     defaults = scoring_stages.defaults_of(scorer, program, features)
-    unseen = scoring_stages.unseen_share(scorer, scored)
+    unseen = scoring_stages.unseen_share(scorer, scored, SOURCES[program.source_table])
     found: list[tuple[str, bool, str]] = [
         ("scores_spread_as_in_training", any(one.is_alarming for one in drifts), _said(drifts)),
         ("features_are_known", any(one.is_alarming for one in defaults), _said(defaults)),

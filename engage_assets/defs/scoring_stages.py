@@ -12,6 +12,7 @@ from engage_assets.defs.batch import Batch, as_frame, customer_ranges
 from engage_assets.domain.feature_views import missing_flag
 from engage_assets.domain.ports import Clock, ScoreCache, Scorer, StoreCounts
 from engage_assets.domain.program import Program
+from engage_assets.domain.source import Source
 from engage_assets.lake import replacing, slices
 from engage_assets.scoring.bands import band
 from engage_assets.scoring.cached import CachingScorer
@@ -89,15 +90,17 @@ def score(
     `features`: by view, what `feature_stages.view_features` made of the accepted candidates.
     """
     names = list(dict.fromkeys(name for model in batch.program.scoring_models for name in model.features))
+    stored = batch.source.feature_columns(names)
     for part in customer_ranges(accepted, "customer_id", max(batch.range_rows // 2, 1)):
         given = part.of(accepted).collect()
         # Joined to the keys alone, whose order is kept: little is in memory at once.
         entities = given.select("customer_id", "subject_id").lazy()
         for view in batch.program.used_views:
-            known = part.of(features[view.view]) if view.entity == "customer" else features[view.view]
-            entities = entities.join(known, on=view.key_column, how="left", maintain_order="left")
-        featured = pl.concat([given, entities.select(names).collect()], how="horizontal")
-        scored = pl.concat([featured, scorer.score(featured)], how="horizontal")
+            known = part.of(features[view.view]) if "customer_id" in view.key_columns else features[view.view]
+            entities = entities.join(known, on=list(view.key_columns), how="left", maintain_order="left")
+        featured = entities.select("customer_id", "subject_id", *names).collect()
+        shown = featured.select(pl.col(name).alias(column) for name, column in stored.items())
+        scored = pl.concat([given, shown, scorer.score(featured)], how="horizontal")
         banded = as_frame(scored.lazy()).with_columns(
             band("score").alias("band"), nw.lit(scorer.version).alias("model_version")
         )
@@ -125,9 +128,10 @@ def defaults_of(scorer: Scorer, program: Program, features: Mapping[str, pl.Lazy
     return found
 
 
-def unseen_share(scorer: Scorer, scored: pl.LazyFrame) -> float:
+def unseen_share(scorer: Scorer, scored: pl.LazyFrame, source: Source) -> float:
     """The largest share of candidates, over all text features, whose category no model has met."""
-    rows = scored.select(scorer.features).collect()
+    stored = source.feature_columns(scorer.features)
+    rows = scored.select(pl.col(column).alias(name) for name, column in stored.items()).collect()
     counts = scorer.unseen_categories(rows).values()
     return max(counts, default=0) / rows.height if rows.height else 0.0
 

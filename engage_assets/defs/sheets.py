@@ -4,14 +4,15 @@ One sheet per asset; the assets themselves are in intake_assets, decision_assets
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import dagster as dg
 
 from engage_assets.defs.describe import lineage_of, schema_of
-from engage_assets.defs.partitions import DAILY
+from engage_assets.defs.partitions import partitions_of
 from engage_assets.domain.feature_views import FeatureView, missing_flag
+from engage_assets.domain.playlist_tables import PLAYLIST_CHANGES, PLAYLISTS
 from engage_assets.domain.program import Program
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import (
@@ -34,6 +35,9 @@ COMBINATION = "combined_models"
 SEND_EVENTS: Key = ("ledger", "send_events")
 GIVEN_OPT_OUTS: Key = ("ledger", "opt_outs")
 GIVEN_RESPONSES: Key = ("ledger", "responses")
+GIVEN_REGISTRATIONS: Key = ("ledger", "registrations")
+MIRRORED: str = "ledger_mirrored"
+"""Name of the asset with which a weekly batch brings the ledger's mirror up to its instant."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
     accepted = (*candidate, *(column for column in VERDICT_COLUMNS if column.name != "reason"))
     described = {feature.name: feature for view in program.used_views for feature in program.features_of(view)}
     taken = list(dict.fromkeys(name for model in program.scoring_models for name in model.features))
-    features = [Column(name, described[name].type, described[name].description) for name in taken]
+    stored = source.feature_columns(taken)
+    shown = list(stored.values())
+    features = [Column(stored[name], described[name].type, described[name].description) for name in taken]
     verdicts = [key(f"{model.key}_verdict") for model in program.scoring_models]
     several = program.scoring_models if len(program.scoring_models) > 1 else ()
     verdicts += [key(COMBINATION)] if several else []
@@ -97,7 +103,7 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             "one row per customer and subject",
             candidate,
             [raw],
-            made_of={**renamed, "event_at": [source.event, source.day]},
+            made_of={**renamed, "event_at": [source.event, *([source.day] if source.day else [])]},
         ),
         Sheet(
             key(SET_ASIDE.name),
@@ -112,7 +118,7 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             "Every candidate with one flag per filter and the first reason that refuses it.",
             "one row per candidate",
             (*candidate, *VERDICT_COLUMNS, *flags),
-            [key("candidates"), SEND_EVENTS, GIVEN_OPT_OUTS, GIVEN_RESPONSES],
+            [key("candidates"), *history_keys(program)],
         ),
         Sheet(
             key("filtered_candidates"),
@@ -128,7 +134,10 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             (*accepted, *features, *SCORES[:2], *own, *SCORES[2:]),
             [key("filtered_candidates"), *(key(features_name(view)) for view in program.used_views), *verdicts],
             kinds=frozenset({"polars", "parquet", "scikitlearn"}),
-            made_of=dict.fromkeys(("probability", "score", "band"), taken),
+            made_of={
+                **dict.fromkeys(("probability", "score", "band"), shown),
+                **{column: [name] for name, column in stored.items() if column != name},
+            },
         ),
         *(_view_sheet(program, view) for view in program.used_views),
         Sheet(
@@ -153,7 +162,12 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             EMAIL_LIST.grain,
             EMAIL_LIST.columns,
             [key(LIST_VERDICTS.name), scored],
-            made_of={"rank": ["score"], "campaign_id": ["marketplace"], "slot_at": ["time_zone"]},
+            made_of={
+                "rank": ["score"],
+                "campaign_id": ["marketplace", *source.segments],
+                **({"segments": source.segments} if source.segments else {}),
+                "slot_at": ["time_zone"],
+            },
         ),
         Sheet(
             key(DECISIONS.name),
@@ -183,7 +197,10 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             "The batch and what it caused in figures, each with its formula; one file per night.",
             METRICS.grain,
             METRICS.columns,
-            [key(DECISIONS.name), key(OUTCOMES.name), key("filter_verdicts")],
+            [
+                *(key(name) for name in (DECISIONS.name, OUTCOMES.name, "filter_verdicts", "scored_candidates")),
+                *(key(name) for name in ((PLAYLISTS.name, PLAYLIST_CHANGES.name) if program.playlists else ())),
+            ],
         ),
         Sheet(
             key("daily_report"),
@@ -206,14 +223,26 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
     return {sheet.key[1]: sheet for sheet in sheets}
 
 
+def history_keys(program: Program) -> list[Key]:
+    """The assets through which a program's batch knows the ledger.
+
+    Days of the mirror are partitions of daily programs; a weekly batch has a step of its own that makes all that it
+    lacks, as one job has partitions of one kind.
+    """
+    if program.cadence.period == "weekly":
+        return [(program.key, MIRRORED)]
+    registers = SOURCES[program.source_table].form == "registration"
+    return [SEND_EVENTS, GIVEN_OPT_OUTS, GIVEN_RESPONSES, *([GIVEN_REGISTRATIONS] if registers else [])]
+
+
 def asset_specs(program: Program, *names: str) -> list[dg.AssetSpec]:
     """Dagster's specs of the named assets of `program`."""
     sheets = program_sheets(program)
     known = {sheet.key: [column.name for column in sheet.columns] for sheet in sheets.values()}
-    return [_spec(program, sheets[name], known) for name in names]
+    return [spec_of(program, sheets[name], known) for name in names]
 
 
-def _spec(program: Program, sheet: Sheet, known: Mapping[Key, Sequence[str]]) -> dg.AssetSpec:
+def spec_of(program: Program, sheet: Sheet, known: Mapping[Key, Sequence[str]]) -> dg.AssetSpec:
     upstream = {dep: known[dep] for dep in sheet.deps if dep in known}
     columns = {
         "dagster/column_schema": schema_of(sheet.columns),
@@ -230,7 +259,7 @@ def _spec(program: Program, sheet: Sheet, known: Mapping[Key, Sequence[str]]) ->
         tags={"program": program.program_id},
         code_version="1",
         metadata=columns if sheet.columns else {},
-        partitions_def=DAILY,
+        partitions_def=partitions_of(program),
         freshness_policy=_due(program, sheet.due_hours) if sheet.due_hours else None,
     )
 
@@ -240,15 +269,19 @@ def features_name(view: FeatureView) -> str:
     return f"{view.view}_features"
 
 
+def _one(view: FeatureView) -> str:
+    return " and ".join(name.removesuffix("_id") for name in view.key_columns)
+
+
 def _view_sheet(program: Program, view: FeatureView) -> Sheet:
-    columns = [Column(view.key_column, "key", f"The {view.entity}.")]
+    columns = [Column(name, "key", f"The {name.removesuffix('_id')}.") for name in view.key_columns]
     for feature in program.features_of(view):
         columns.append(Column(feature.name, feature.type, feature.description))
         columns.append(Column(missing_flag(feature.name), "flag", "Whether nothing was known: the default stands."))
     return Sheet(
         (program.key, features_name(view)),
-        f"{view.description} Values as known at the batch instant, of every {view.entity} among the accepted.",
-        f"one row per {view.entity}",
+        f"{view.description} Values as known at the batch instant, of every {_one(view)} among the accepted.",
+        f"one row per {_one(view)}",
         columns,
         [(program.key, "filtered_candidates")],
         due_hours=2,
@@ -259,7 +292,7 @@ def _due(program: Program, hours: int) -> dg.FreshnessPolicy:
     """Fresh when made between the batch instant and `hours` after it."""
     at = program.cadence.at
     return dg.FreshnessPolicy.cron(
-        deadline_cron=f"{at.minute} {(at.hour + hours) % 24} * * *",
+        deadline_cron=replace(program.cadence, at=at.replace(hour=(at.hour + hours) % 24)).cron,
         lower_bound_delta=timedelta(hours=hours),
         timezone="UTC",
     )

@@ -16,12 +16,13 @@ from engage_assets.defs.batch import ORDER, Batch, as_frame, customer_ranges
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG, SET_ASIDE, VERDICT_COLUMNS, empty_frame
 from engage_assets.filters import judge
-from engage_assets.filters.facts import Asking, join_facts
+from engage_assets.filters.asking import Asking
+from engage_assets.filters.facts import join_facts
 
 
 def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Every record with its candidate columns and `reason`: null, or what contract and duplicates refuse."""
-    customer = batch.source.customer
+    customer, subjects = batch.source.customer, batch.tables.get(batch.source.subjects.table.name)
     # Only the customers are read again for each range, so that ranges may be small.
     for part in customer_ranges(raw, customer, batch.small_range_rows):
         checked = check_contract(
@@ -31,6 +32,7 @@ def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
             program=batch.program,
             marketplaces=batch.marketplaces,
             partition=batch.partition,
+            subjects=as_frame(subjects) if subjects is not None else None,
             settle=_collected,
         )
         yield _sorted(refuse_duplicates(_collected(checked)))
@@ -52,16 +54,17 @@ def judge_candidates(
     send_events: pl.LazyFrame | None,
     opt_outs: pl.LazyFrame | None,
     responses: pl.LazyFrame | None = None,
+    registrations: pl.LazyFrame | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Every candidate with its flags, reason, quota and eligibility. The ledger's frames are cut at the instant."""
     tables = {
-        **{name: as_frame(frame) for name, frame in batch.tables.items()},
+        **{name: as_frame(frame) for name, frame in batch.stated(batch.instant, registrations).items()},
         "send_events": as_frame(send_events if send_events is not None else empty_frame(SENDS_LOG).lazy()),
         "given_opt_outs": as_frame(opt_outs if opt_outs is not None else empty_frame(OPT_OUT_LOG).lazy()),
         **({"given_responses": as_frame(responses)} if responses is not None else {}),
     }
     names = [column.name for column in (*batch.source.candidate_columns, *VERDICT_COLUMNS)]
-    keys = ["customer_id", "subject_id", *batch.source.carried]
+    keys = ["customer_id", "subject_id", *batch.source.looked_up, *batch.source.carried]
     asking = Asking(batch.program, batch.instant, _collected)
     for part in customer_ranges(candidates, "customer_id", batch.range_rows):
         # Facts are joined to keys and a place alone, and set beside the candidates: a join copies what it carries.

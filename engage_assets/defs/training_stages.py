@@ -10,6 +10,7 @@ import polars as pl
 
 from engage_assets.defs.batch import Batch
 from engage_assets.defs.feature_stages import profile_of
+from engage_assets.defs.own import OWN
 from engage_assets.domain.errors import ModelError
 from engage_assets.domain.program import ScoringModel
 from engage_assets.domain.tables import INTERACTIONS_LOG, RESPONSES_LOG, SENDS_LOG, empty_frame
@@ -19,6 +20,7 @@ from engage_assets.scoring.combined import Combination, Member, combine_referenc
 from engage_assets.scoring.evaluation import Verdict
 from engage_assets.scoring.examples import examples
 from engage_assets.scoring.gate import SEED, judge, judged_rows
+from engage_assets.scoring.limits import UNASKED
 from engage_assets.scoring.local import LocalScorer
 from engage_assets.scoring.model_card import ModelCard, card_of
 from engage_assets.scoring.registry import Registered
@@ -28,7 +30,7 @@ from engage_assets.scoring.trained_model import TrainedModel
 FEWEST_SENT: Final = 1_000
 """Mature sends below which a model learns from what people did unasked: a program has to begin somewhere."""
 FEWEST_ANSWERED: Final = 100
-"""Answers among them, likewise."""
+"""Answers among them, likewise; of answers, good and bad ones each."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,14 @@ class Past:
     interactions: pl.LazyFrame | None
     explored: pl.LazyFrame | None
     """campaign_id, customer_id, subject_id of sends whose places went by lot."""
+    attended: pl.LazyFrame | None = None
+    """customer_id and subject_id of who came."""
 
 
 def chosen_examples(batch: Batch, model: ScoringModel, as_of: date, past: Past) -> tuple[pl.DataFrame, str]:
-    """Examples without features, and their label: `answered`, or `reviewed` where too few sends have matured."""
-    if model.label == "answered":
+    """Examples without features, and their label: the model's, or what was done unasked where too few sends matured."""
+    unasked = UNASKED[model.label]
+    if unasked != model.label:
         sent = sent_examples(
             past.sends if past.sends is not None else empty_frame(SENDS_LOG).lazy(),
             past.responses if past.responses is not None else empty_frame(RESPONSES_LOG).lazy(),
@@ -53,21 +58,38 @@ def chosen_examples(batch: Batch, model: ScoringModel, as_of: date, past: Past) 
             program=batch.program,
             as_of=as_of,
             explored=past.explored,
+            attended=past.attended,
         ).collect()
-        if sent.height >= FEWEST_SENT and int(sent["label"].sum()) >= FEWEST_ANSWERED:
-            return sent, "answered"
-    return _unasked(batch, model, as_of).collect(), "reviewed"
+        positive = int(sent["label"].sum())
+        rarer = min(positive, sent.height - positive) if model.label == "liked" else positive
+        if sent.height >= FEWEST_SENT and rarer >= FEWEST_ANSWERED:
+            return sent, model.label
+    return _unasked(batch, model, as_of).collect(), unasked
 
 
 def _unasked(batch: Batch, model: ScoringModel, as_of: date) -> pl.LazyFrame:
-    config = batch.program.connector.config
-    deliveries = batch.warehouse.scan(batch.source.table, config.database, required=True)
-    assert deliveries is not None
-    if "reviews" not in batch.tables:
+    own = OWN.get(batch.source.table.name)
+    if own:
+        return own.examples(batch, model, as_of)
+    config, given = batch.program.connector.config, batch.source.answers
+    records = batch.warehouse.scan(batch.source.table, config.place, required=True)
+    assert records is not None
+    name = given.table.name
+    needed = [name] if model.label != "liked" else [name, f"{name}.{given.is_positive}"]
+    lacking = [one for one in needed if one not in (*batch.tables, *batch.available)]
+    if lacking:
         raise ModelError(
-            f"model {model.model_id} learns from {config.database}.reviews, which is missing: bring the table"
+            f"model {model.model_id} learns from {', '.join(f'{config.database}.{one}' for one in lacking)}, which is"
+            " missing: bring it"
         )
-    return examples(deliveries, batch.tables["reviews"], model=model, as_of=as_of, batch_time=batch.program.cadence.at)
+    return examples(
+        records,
+        batch.tables[name],
+        source=batch.source,
+        model=model,
+        as_of=as_of,
+        batch_time=batch.program.cadence.at,
+    )
 
 
 def with_features(batch: Batch, found: pl.DataFrame, model: ScoringModel) -> pl.DataFrame:

@@ -39,6 +39,10 @@ class Cadence:
         day = partition + timedelta(days=1) if self.period == "daily" else partition
         return datetime.combine(day, self.at)
 
+    def last_day(self, partition: date) -> date:
+        """The last UTC day that is over at the batch instant of `partition`."""
+        return self.batch_instant(partition).date() - timedelta(days=1)
+
     def partition_of(self, instant: datetime) -> date:
         """The newest partition whose batch instant is not after `instant`."""
         day = instant.date() if instant.time() >= self.at else instant.date() - timedelta(days=1)
@@ -50,6 +54,24 @@ def read_aws_cron(expression: str) -> Cadence:
 
     Raises ValueError with the field at fault.
     """
+    at, weekday = _read(expression)
+    if weekday is None:
+        return Cadence("daily", at)
+    if weekday != "MON":
+        raise ValueError(f"day-of-week {weekday!r}: weekly batches run on Monday (MON or 2; AWS counts Sunday as 1)")
+    return Cadence("weekly", at)
+
+
+def read_weekly_cron(expression: str) -> str:
+    """The unix cron expression of an AWS one that fires once a week. Raises ValueError with the field at fault."""
+    at, weekday = _read(expression)
+    if weekday is None or weekday not in _AWS_WEEKDAYS.values():
+        raise ValueError(f'day-of-week {weekday or "*"!r}: one day, for example "cron(0 3 ? * SUN *)"')
+    return f"{at.minute} {at.hour} * * {list(_AWS_WEEKDAYS.values()).index(weekday)}"
+
+
+def _read(expression: str) -> tuple[time, str | None]:
+    """Clock time and weekday, None for every day."""
     match = _AWS_CRON.match(expression.strip())
     fields = match[1].split() if match else []
     if len(fields) != 6:
@@ -64,8 +86,4 @@ def read_aws_cron(expression: str) -> Cadence:
     if month != "*" or year != "*" or day not in ("*", "?"):
         raise ValueError("only daily and weekly batches are known: day, month and year must be '*' or '?'")
     at = time(int(hour), int(minute))
-    if weekday in ("?", "*"):
-        return Cadence("daily", at)
-    if _AWS_WEEKDAYS.get(weekday, weekday.upper()) != "MON":
-        raise ValueError(f"day-of-week {weekday!r}: weekly batches run on Monday (MON or 2; AWS counts Sunday as 1)")
-    return Cadence("weekly", at)
+    return at, None if weekday in ("?", "*") else _AWS_WEEKDAYS.get(weekday, weekday.upper())

@@ -102,11 +102,27 @@ class PushChannel(ChannelSection):
     config: PushConfig
 
 
+def name_places(subject_type: str) -> frozenset[str]:
+    """What may stand in braces in a spoken question: `subjectName`, or the same after the subject's own type."""
+    return frozenset({"subjectName", f"{subject_type}Name"})
+
+
 class VoiceConfig(Spec):
     """A spoken question."""
 
-    prompt: str
-    response_options: tuple[str, ...] = Field(min_length=1)
+    prompt: str = Field(description="The question; `{subjectName}` stands for the name of what is asked about.")
+    response_options: tuple[Literal["yes", "no"], ...] = Field(min_length=1, description="Answers that are taken.")
+    prompts: dict[str, str] = Field(
+        default_factory=dict, description="The question in other languages, by language (`de`), instead of `prompt`."
+    )
+    prompt_minutes: int = Field(30, ge=1, le=1440, description="A question takes an answer for so many minutes.")
+
+    @field_validator("response_options")
+    @classmethod
+    def _are_yes_and_no(cls, value: tuple[Literal["yes", "no"], ...]) -> tuple[Literal["yes", "no"], ...]:
+        if sorted(value) != ["no", "yes"]:
+            raise ValueError('["yes", "no"]: a spoken question takes both, each once')
+        return value
 
 
 class VoiceChannel(ChannelSection):

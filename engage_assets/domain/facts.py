@@ -1,10 +1,12 @@
 """What tables of facts have in common, on any engine (narwhals lazy frames)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import narwhals as nw
 
+INK: Final = r"[^\s\p{Z}\x0B\x85]"
+r"""A character that is not white space. Engines differ in what `\S` means beyond ASCII; they agree on this."""
 Frame = nw.LazyFrame[Any]
 """A lazy frame of any engine that narwhals knows."""
 

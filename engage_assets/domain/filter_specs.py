@@ -1,9 +1,11 @@
 """What a program file may say about each filter. Facts only; the expressions live in `filters`."""
 
+from datetime import time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from engage_assets.domain.channel_specs import ClockTime
 from engage_assets.domain.spec import Spec
 
 
@@ -22,6 +24,12 @@ class TrustParameters(Spec):
 
     min_trust_score: float = Field(0.5, ge=0, le=1, description="Refused below this trust score.")
     max_fraud_score: float = Field(0.5, ge=0, le=1, description="Refused above this fraud score.")
+    max_plays_per_day: int = Field(500, ge=0, description="Plays: refused above so many on one day.")
+    regular_plays: int = Field(20, ge=3, description="Plays of one subject from which their gaps are looked at.")
+    min_gap_deviation_seconds: float = Field(
+        1, ge=0, description="Plays: refused where the gaps' standard deviation is below it."
+    )
+    max_devices_at_once: int = Field(2, ge=1, description="Plays: refused where more devices play at one instant.")
 
 
 class TrustFilter(FilterSection):
@@ -73,6 +81,14 @@ class GeographicParameters(Spec):
 
     target_regions: tuple[str, ...] = Field(description="Regions whose customers are invited.")
     timezone_compatibility: bool = Field(False, description="Whether the event must start within waking hours.")
+    starts_from: ClockTime = Field(time(8), description="Begin of the waking hours where the customer lives.")
+    starts_before: ClockTime = Field(time(21), description="Their end; an event that starts then is too late.")
+
+    @model_validator(mode="after")
+    def _has_waking_hours(self) -> Self:
+        if self.starts_from >= self.starts_before:
+            raise ValueError(f"startsFrom {self.starts_from:%H:%M} must lie before startsBefore")
+        return self
 
 
 class GeographicFilter(FilterSection):

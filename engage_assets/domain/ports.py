@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from engage_assets.domain.operations import Alert, Approval, Stop
 from engage_assets.domain.program import Program
+from engage_assets.domain.prompts import Issued, Prompt, Recorded, Reply, Wish
 from engage_assets.domain.responses import (
     ApiKey,
     Interaction,
@@ -17,9 +18,11 @@ from engage_assets.domain.responses import (
     OutboxEntry,
     Preferences,
     Response,
+    Said,
     ServiceMinute,
 )
 from engage_assets.domain.sends import Answer, ClaimRules, Claims, Letter, Move, Send
+from engage_assets.domain.source import Asked
 
 NO_RULES: Final = ClaimRules()
 """Nothing to check again."""
@@ -39,9 +42,10 @@ class Clock(Protocol):
 class Connector(Protocol):
     """Reads the input records of a partition out of a warehouse."""
 
-    def read(self, program: Program, partition: date) -> Iterator[pa.RecordBatch]:
+    def read(self, program: Program, partition: date, asked: Sequence[Asked] | None = None) -> Iterator[pa.RecordBatch]:
         """The records of `partition`: declared columns of the source table, `record_id`, `is_late`.
 
+        `asked`: the subjects that every row meets, where the source adds them; None where records name their own.
         Sorted by customer, subject and record id, nulls first; keys as strings, NaN as null.
         Raises WarehouseError or QueryError.
         """
@@ -253,8 +257,9 @@ class Ledger(Protocol):
 
         A send is claimed by one owner at a time, however many processes ask; one that another process is claiming at
         this moment is left out. Checked, first reason wins:
-        SEND_WINDOW_MISSED, `rules.barred`, SUPPRESSED, OPTED_OUT, ALREADY_ANSWERED, FREQUENCY_CAP (solicitations only).
-        The cap counts, over the scope, what is claimed or further, and what programs of higher priority have planned.
+        SEND_WINDOW_MISSED, `rules.barred`, SUPPRESSED, OPTED_OUT; of solicitations only: ALREADY_ANSWERED,
+        ALREADY_ASKED (`rules.once_with`), FREQUENCY_CAP. The cap counts, over the scope, what is claimed or further,
+        and what programs of higher priority have planned.
         """
 
     def release(self, send_ids: Sequence[str], now: datetime) -> None:
@@ -330,6 +335,9 @@ class Ledger(Protocol):
     def responses(self, after: datetime | None, until: datetime) -> pl.DataFrame:
         """RESPONSES_LOG rows with `received_at` in (after, until], sorted; waits as `send_events`. No texts."""
 
+    def registrations(self, until: datetime) -> pl.DataFrame:
+        """REGISTRATIONS_LOG rows with `received_at` up to `until`, sorted; waits as `send_events`."""
+
     def record_batch(self, program: str, partition: date, seconds: float, records: int, at: datetime) -> None:
         """Keep the duration of a partition's first completed batch; later ones change nothing."""
 
@@ -339,6 +347,9 @@ class Ledger(Protocol):
 
 class Contacts(Protocol):
     """The ledger as the serving service writes it: each call is one transaction."""
+
+    def known_sends(self, send_ids: Sequence[str]) -> list[KnownSend | None]:
+        """Some sends in the order in which they are asked for; None for one that is not there."""
 
     def send(self, send_id: str) -> KnownSend | None:
         """A send by its key."""
@@ -350,8 +361,15 @@ class Contacts(Protocol):
         that is in doubt. Interactions of unknown sends are left out.
         """
 
-    def respond(self, response: Response, now: datetime) -> bool:
-        """Keep a response, its subject's rating, and outbox entries; False when the customer has answered before."""
+    def respond(self, response: Response, now: datetime, *, may_edit: bool = False) -> Said:
+        """Keep a response, its subject's rating, and outbox entries.
+
+        `new`: the customer's first about the subject. Later ones are `edited` where `may_edit` and something other is
+        said than before, submitted no earlier; else `unchanged`. An answer counts once, on the day of the first.
+        """
+
+    def answer(self, program: str, customer_id: str, subject_type: str, subject_id: str) -> Response | None:
+        """The answer as it stands now, with its words; `at` is when it was changed last. None: there is none."""
 
     def answered(self, program: str, customer_id: str, subject_type: str, subject_id: str) -> bool:
         """Whether a response is there."""
@@ -370,6 +388,39 @@ class Contacts(Protocol):
 
     def measured(self, minutes: Sequence[ServiceMinute]) -> None:
         """Add what a process of the service measured; the same minute and instance again replaces it."""
+
+
+class Prompts(Protocol):
+    """Questions asked on demand: asked, and answered, in one durable transaction each round."""
+
+    def take(self, acts: Sequence[Wish | Reply], now: datetime) -> list[Issued | Recorded]:
+        """What became of each, in order; all of them in one transaction.
+
+        A wish is granted where no claim would refuse its send (`Ledger.claim`), where the program is not stopped, and
+        where the session was not asked before; the send is then `sent`, its candidate becomes `delivered`. A session
+        that was asked gets the same prompt again until it is answered or expired. A reply is an answer like any other
+        (`Contacts.respond`): the same again changes nothing, another one edits it until the prompt expires.
+        """
+
+    def of_session(self, session: str) -> Prompt | None:
+        """The prompt of a session."""
+
+    def find(self, send_id: str) -> Prompt | None:
+        """A prompt by its id."""
+
+
+class AccountLinks(Protocol):
+    """Whose account an assistant speaks for."""
+
+    def customer(self, access_token: str, now: datetime) -> str | None:
+        """The customer whom an access token of account linking names; None: nobody, or not any more."""
+
+
+class CertificateSource(Protocol):
+    """Fetches the certificates with which an assistant's requests are signed."""
+
+    def fetch(self, url: str) -> bytes:
+        """The PEM chain at an address that was checked before. Raises EngageError where there is none."""
 
 
 class Outbox(Protocol):

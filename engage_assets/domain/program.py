@@ -4,16 +4,18 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import time, timedelta
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from engage_assets.domain.cadence import Cadence, read_aws_cron
-from engage_assets.domain.channel_specs import ChannelSpec, ClockTime, ListSection
+from engage_assets.domain.cadence import Cadence, read_aws_cron, read_weekly_cron
+from engage_assets.domain.channel_specs import ChannelSpec, ClockTime, ListSection, VoiceChannel
 from engage_assets.domain.duration import Duration
 from engage_assets.domain.feature_views import Feature, FeatureView
 from engage_assets.domain.filter_specs import FilterSpec, FrequencyCapFilter
+from engage_assets.domain.playlist_spec import Playlists
 from engage_assets.domain.spec import Spec
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
@@ -38,6 +40,11 @@ class ConnectorConfig(Spec):
     late_days: int = Field(
         2, ge=0, le=30, description="Days before the partition's whose late records are still taken."
     )
+
+    @property
+    def place(self) -> str:
+        """Folder of its tables in an embedded warehouse: the database's, or the schema's within it."""
+        return f"{self.database}/{self.schema_}" if self.schema_ else self.database
 
 
 class DataConnector(Spec):
@@ -69,9 +76,11 @@ class ScoringModel(Spec):
     features: tuple[str, ...] = Field(min_length=1, description="Features that the model takes, by name.")
     weight: float = Field(1.0, gt=0, description="Weight of its score where a program has several models.")
     kind: Literal["gradient-boosted-trees", "logistic-regression"] = "gradient-boosted-trees"
-    label: Literal["answered", "reviewed"] = Field(
+    label: Literal["answered", "liked", "reviewed", "interested", "attended"] = Field(
         "answered",
-        description="answered: whether a person asked answered; reviewed: whether a customer did so unasked.",
+        description="answered: whether a person asked answered; liked: whether who answered liked it; reviewed: whether"
+        " a customer answered unasked; interested: whether a person asked clicked or registered; attended: whether a"
+        " person asked came.",
     )
     metric: Literal["roc_auc", "average_precision", "log_loss"] = Field(
         "roc_auc", description="What a new version must be better at to be used."
@@ -133,12 +142,27 @@ class QuietHours(Spec):
         return local >= self.start or local < self.end
 
 
+class FeedbackPage(Spec):
+    """What the feedback page offers."""
+
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] = Field(
+        (), max_length=40, description="Words that a person may pick, as the page shows them (genres)."
+    )
+
+    @field_validator("tags")
+    @classmethod
+    def _are_different_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _unique("tag", value)
+        return value
+
+
 class Cost(Spec):
     """What the program costs; figures of the company, never measured by us."""
 
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
     per_batch: float = Field(0, ge=0)
     per_message: float = Field(0, ge=0)
+    per_prompt: float = Field(0, ge=0)
 
 
 def _unique(what: str, names: Sequence[object]) -> None:
@@ -166,6 +190,14 @@ class Program(Spec):
     filter_chain: tuple[FilterSpec, ...] = Field(min_length=1)
     channels: tuple[ChannelSpec, ...] = Field(min_length=1)
     batch_schedule: str = Field(description="AWS cron expression, UTC: cron(minute hour day month weekday year).")
+    retraining_schedule: str = Field(
+        "cron(0 3 ? * SUN *)", description="AWS cron expression, UTC, of one day a week: when the models are retrained."
+    )
+    export_schedule: str | None = Field(
+        None,
+        description="AWS cron expression, UTC, of every day, or of the day of a weekly batch: when the export is made;"
+        " default: an hour later.",
+    )
     candidate_ttl_days: int = Field(alias="candidateTTLDays", ge=1, description="Days that a stored candidate lives.")
     event_config: EventConfig | None = None
     owners: tuple[str, ...] = Field((), description="Owners shown on the assets: team:name or an address.")
@@ -184,7 +216,11 @@ class Program(Spec):
     feature_views: tuple[FeatureView, ...] = Field(
         (), description="Feature views of this program alone; those of all programs stand in features.yaml."
     )
+    feedback: FeedbackPage | None = Field(None, description="What the page of a source with thumbs offers.")
     cost: Cost | None = None
+    playlists: Playlists | None = Field(
+        None, description="Present: answers make playlists per marketplace and segment."
+    )
     approval: Literal["required"] | None = Field(
         None, description="required: nothing is sent before a person approves the campaign's audience."
     )
@@ -197,6 +233,21 @@ class Program(Spec):
     @classmethod
     def _is_a_known_cadence(cls, value: str) -> str:
         read_aws_cron(value)
+        return value
+
+    @field_validator("export_schedule")
+    @classmethod
+    def _is_made_as_often_as_decided(cls, value: str | None, info: ValidationInfo) -> str | None:
+        batch = info.data.get("batch_schedule")
+        is_daily = batch is None or read_aws_cron(batch).period == "daily"
+        if value is not None and read_aws_cron(value).period == "weekly" and is_daily:
+            raise ValueError('an export is made every day: "cron(30 3 * * ? *)"')
+        return value
+
+    @field_validator("retraining_schedule")
+    @classmethod
+    def _is_once_a_week(cls, value: str) -> str:
+        read_weekly_cron(value)
         return value
 
     @field_validator("marketplaces")
@@ -246,6 +297,18 @@ class Program(Spec):
         return read_aws_cron(self.batch_schedule)
 
     @property
+    def export_cadence(self) -> Cadence:
+        """When its export is made: as stated, else an hour after the batch instant."""
+        if self.export_schedule is not None:
+            return read_aws_cron(self.export_schedule)
+        return replace(self.cadence, at=self.cadence.at.replace(hour=(self.cadence.at.hour + 1) % 24))
+
+    @property
+    def export_at(self) -> time:
+        """The time of day of its export, UTC."""
+        return self.export_cadence.at
+
+    @property
     def connector(self) -> DataConnector:
         """Its source."""
         return self.data_connectors[0]
@@ -279,6 +342,16 @@ class Program(Spec):
     def list_channels(self) -> tuple[ListSection, ...]:
         """Channels in use that are filled from a day's candidates."""
         return tuple(channel for channel in self.enabled_channels if isinstance(channel, ListSection))
+
+    @property
+    def asking_channels(self) -> tuple[ListSection | VoiceChannel, ...]:
+        """Channels in use in which people are asked."""
+        return tuple(channel for channel in self.enabled_channels if isinstance(channel, ListSection | VoiceChannel))
+
+    @property
+    def prompt_channels(self) -> frozenset[str]:
+        """Channels, by id, in which people are asked aloud: there nothing is opened, clicked or returned."""
+        return frozenset(channel.channel_id for channel in self.channels if isinstance(channel, VoiceChannel))
 
     @property
     def config_hash(self) -> str:

@@ -86,6 +86,7 @@ SEND_REASONS: Final[dict[str, str]] = {
     "UNKNOWN_CUSTOMER": "the customer is no longer in the customers table",
     "CHANNEL_INELIGIBLE": "the customer has no address",
     "ALREADY_ANSWERED": "the customer answered about the subject after the list was made",
+    "ALREADY_ASKED": "the customer was asked about the subject through another channel after the list was made",
     "RETURNED": "the product was returned after the list was made",
     "SUBJECT_CLOSED": "the subject takes no answers any more",
     "CANDIDATE_ENDED": "the candidate's status takes no message any more (consumed, suppressed, expired, or gone)",

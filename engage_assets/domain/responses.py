@@ -1,10 +1,12 @@
 """What comes back from people and providers: interactions, responses, preferences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
+Said = Literal["new", "edited", "unchanged"]
+"""What a submission made of the answer that the ledger keeps."""
 InteractionKind = Literal["delivered", "open", "click", "bounce", "complaint"]
 INTERACTION_KINDS: Final[tuple[InteractionKind, ...]] = ("delivered", "open", "click", "bounce", "complaint")
 
@@ -26,6 +28,8 @@ class KnownSend:
     slot_at: datetime
     state: str
     handed_over_at: datetime | None
+    subject_maker: str | None = None
+    """Who made what is asked about, where known."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +52,28 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Response:
-    """A review: one per program, customer and subject; the first counts."""
+    """An answer: one per program, customer and subject, with a version for each time that it was changed."""
 
     program: str
     customer_id: str
     marketplace: str
     subject_type: str
     subject_id: str
-    rating: int
-    """1 to 5."""
+    rating: int | None
+    """1 to 5; None: the form asks for none."""
     at: datetime
-    """When it was submitted, UTC."""
+    """When this was submitted, UTC."""
     send_id: str | None = None
-    text: str | None = None
-    """At most 5,000 characters; stays in the operational database."""
+    text: str | None = field(default=None, repr=False)
+    """As long as its form allows; stays in the operational database."""
     photos: tuple[str, ...] = ()
     """Names of files in the home's photos folder."""
+    is_positive: bool | None = None
+    """Thumbs up, or yes; None: the form does not ask so."""
+    tags: tuple[str, ...] = ()
+    """Words that were picked among those offered."""
+    channel: str | None = None
+    """channelId through which it came."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ class OutboxEntry:
     """Something that must happen outside the ledger because of something in it; applied at least once, idempotently."""
 
     entry_id: int
-    topic: Literal["candidate_status", "customer_opted_out", "response"]
+    topic: Literal["candidate_status", "customer_opted_out", "response", "notice"]
     payload: Mapping[str, str]
     """candidate_status: customer_id, program, marketplace, subject_type, subject_id, status, channel, at (ISO).
     customer_opted_out: customer_id, at, and program and channel where it is not all. response: program, subject_id,

@@ -25,6 +25,7 @@ class Send:
     marketplace: str = ""
     subject_type: str = "product"
     subject_name: str | None = None
+    subject_maker: str | None = None
     locale: str | None = None
     priority: int = 100
     """The program's programPriority: 1 wins."""
@@ -53,6 +54,10 @@ class ClaimRules:
     """Hash of the address by customer, where it is known: what an imported suppression list may name."""
     barred: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Sends that facts outside the ledger bar, by send_id: the reason with which they are skipped."""
+    once_with: frozenset[str] = frozenset()
+    """Other channels, by channelId: a question that the program asked there is not asked again (ALREADY_ASKED)."""
+    types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Type of each channel by its channelId: opt-outs may name either."""
 
 
 @dataclass(frozen=True)

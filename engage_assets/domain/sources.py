@@ -1,63 +1,23 @@
-"""What kind of record a source table holds: which column is its key, its day, its customer, its subject.
+"""The sources that programs may name, and all tables that they read from a warehouse."""
 
-A program differs from another by the source it names, never by an `if` on its id. Adding a source is
-adding a row here, its table to `domain.tables`, and its contract to `candidates.contract`.
-"""
-
-from dataclasses import dataclass
 from typing import Final
 
-from engage_assets.domain.tables import CANDIDATES, DELIVERIES, Column, Table
-
-
-@dataclass(frozen=True)
-class Source:
-    """A source table and the part that its columns play."""
-
-    table: Table
-    record_key: str | None
-    customer: str
-    subject: str
-    subject_type: str
-    day: str
-    event: str
-    carried: tuple[str, ...]
-    """Columns that candidates keep because filters ask about them."""
-
-    @property
-    def raw_asset(self) -> str:
-        """Name of the asset that holds its records, `raw_deliveries`."""
-        return f"raw_{self.table.name}"
-
-    @property
-    def raw_columns(self) -> tuple[Column, ...]:
-        """Columns of the raw asset: the declared ones, the record's id, lateness."""
-        return (
-            Column(
-                "record_id", "key", "The declared key; repeats are numbered #2, #3; without a key, a hash of the row."
-            ),
-            *self.table.columns,
-            Column("is_late", "flag", "Of an earlier day, arrived after that day's batch."),
-        )
-
-    @property
-    def candidate_columns(self) -> tuple[Column, ...]:
-        """Columns of the candidates: the unified model and what is carried for the filters."""
-        return (*CANDIDATES.columns, *(self.table[name] for name in self.carried))
-
+from engage_assets.domain import events, music, purchases
+from engage_assets.domain.source import Source
+from engage_assets.domain.tables import CUSTOMER_TRUST, CUSTOMERS, OPT_OUTS, Table
 
 SOURCES: Final[dict[str, Source]] = {
-    source.table.name: source
-    for source in (
-        Source(
-            table=DELIVERIES,
-            record_key="delivery_id",
-            customer="customer_id",
-            subject="product_id",
-            subject_type="product",
-            day="delivery_date",
-            event="delivered_at",
-            carried=("order_id", "order_value"),
-        ),
-    )
+    source.table.name: source for source in (purchases.SOURCE, music.SOURCE, events.SOURCE)
 }
+"""Sources by the name of their table."""
+
+_OF_CUSTOMERS: Final = (CUSTOMERS, CUSTOMER_TRUST, OPT_OUTS)
+INPUT_TABLES: Final[dict[str, Table]] = {
+    table.name: table for table in (*_OF_CUSTOMERS, *(table for source in SOURCES.values() for table in source.tables))
+}
+"""Every table that a program may read from the warehouse, by noun."""
+
+
+def tables_of(source: Source) -> tuple[Table, ...]:
+    """The tables that a program of `source` reads: other tables of its database may be named as they like."""
+    return (*_OF_CUSTOMERS, *source.tables)

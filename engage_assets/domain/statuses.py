@@ -15,7 +15,8 @@ RANK: Final[dict[str, int]] = {
     "suppressed": 5,
     "expired": 5,
 }
-"""A status may only be followed by one of a higher rank; a registration may also be cancelled and made again."""
+"""A status may only be followed by one of a higher rank; a registration may also be cancelled and made again, and who
+was taken for a no-show turn out to have come."""
 SERVED: Final = frozenset({ACTIVE, "delivered"})
 """Statuses in which a candidate may still be contacted on demand."""
 REGISTERED: Final = frozenset({"registered", "wait_listed", "cancelled", "attended", "no_show"})
@@ -27,9 +28,11 @@ ASKED_BY: Final[dict[str, frozenset[str]]] = {
     "voice": frozenset({ACTIVE, "delivered"}),
 }
 """In which statuses a channel takes a candidate at the send."""
-_AGAIN: Final = frozenset({("cancelled", "registered"), ("cancelled", "wait_listed")})
+_AGAIN: Final = frozenset(
+    {("cancelled", "registered"), ("cancelled", "wait_listed"), ("registered", "cancelled"), ("no_show", "attended")}
+)
 
 
 def may_follow(present: str, following: str) -> bool:
     """Whether a candidate of status `present` may become `following`."""
-    return RANK[following] > RANK[present] or (present, following) in _AGAIN | {("registered", "cancelled")}
+    return RANK[following] > RANK[present] or (present, following) in _AGAIN

@@ -1,4 +1,4 @@
-"""One schema per table: those that a user brings, and those that cross a room border in the lake.
+"""One schema per table: what every program reads of a user's customers, and what crosses a room border in the lake.
 
 Kinds say what a column holds; `SOURCE_TYPES` says which physical types are taken for it, `POLARS_TYPES`
 what it becomes once it is inside. All instants are UTC without a zone attached.
@@ -34,6 +34,9 @@ SOURCE_TYPES: Final[dict[Kind, str]] = {
     "flag": "boolean",
 }
 
+LARGEST: Final = 1.7976931348623157e308
+"""The largest finite number; what is above it is infinite."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -68,18 +71,19 @@ class Table:
         return next(column for column in self.columns if column.name == name)
 
 
-def _need(name: str, kind: Kind, description: str) -> Column:
+def needed(name: str, kind: Kind, description: str) -> Column:
+    """A column without which a table is refused."""
     return Column(name, kind, description, required=True)
 
 
-_CUSTOMER = _need("customer_id", "key", "The customer's key.")
+_CUSTOMER = needed("customer_id", "key", "The customer's key.")
 
 CUSTOMERS = Table(
     "customers",
     "one row per customer",
     (
         _CUSTOMER,
-        _need("marketplace", "text", "Code out of marketplaces.yaml."),
+        needed("marketplace", "text", "Code out of marketplaces.yaml."),
         Column("time_zone", "text", "IANA zone where the customer lives; null: the marketplace's."),
         Column("locale", "text", "BCP 47 language, de-DE; null: the marketplace's."),
         Column("name", "text", "Name to greet the customer with. Read at the send only."),
@@ -95,7 +99,7 @@ CUSTOMER_TRUST = Table(
     "one row per customer and version; the latest known at the batch instant counts",
     (
         _CUSTOMER,
-        _need("known_at", "instant", "When this row became known."),
+        needed("known_at", "instant", "When this row became known."),
         Column("account_status", "text", "active, suspended or closed."),
         Column("trust_score", "number", "0 to 1, higher is better."),
         Column("fraud_score", "number", "0 to 1, higher is worse."),
@@ -107,96 +111,13 @@ OPT_OUTS = Table(
     "one row per opt-out",
     (
         _CUSTOMER,
-        _need("at", "instant", "When the customer opted out; null counts as long ago."),
+        needed("at", "instant", "When the customer opted out; null counts as long ago."),
         Column("program", "text", "programId; null: all programs."),
         Column("channel", "text", "email, in-app, push or voice; null: all channels."),
         Column("revoked_at", "instant", "When the opt-out was taken back."),
     ),
     database="crm",
 )
-DELIVERIES = Table(
-    "deliveries",
-    "one row per delivered order line",
-    (
-        _need("delivery_id", "key", "The record's key."),
-        _need("order_id", "key", "The order that was delivered."),
-        _need("customer_id", "key", "Who received it."),
-        _need("product_id", "key", "What was delivered."),
-        _need("delivery_date", "date", "Day of the delivery, UTC: the partition's day."),
-        _need("status", "text", "COMPLETED counts."),
-        Column("delivered_at", "instant", "Instant of the delivery; null: midnight of the day."),
-        Column("order_value", "number", "Value of the order line, not negative."),
-        Column("arrived_at", "instant", "When the row reached the warehouse (usable as arrivalColumn)."),
-    ),
-)
-ORDERS = Table(
-    "orders",
-    "one row per order",
-    (
-        _need("order_id", "key", "The order."),
-        _need("customer_id", "key", "Who ordered."),
-        Column("ordered_at", "instant", "When it was ordered."),
-        Column("status", "text", "COMPLETED counts."),
-    ),
-)
-ORDER_ITEMS = Table(
-    "order_items",
-    "one row per order and product",
-    (
-        _need("order_id", "key", "The order."),
-        _need("product_id", "key", "The product."),
-        Column("quantity", "integer", "Pieces."),
-        Column("unit_price", "number", "Price of one piece."),
-    ),
-)
-RETURNS = Table(
-    "returns",
-    "one row per returned product of an order",
-    (
-        _need("order_id", "key", "The order."),
-        _need("product_id", "key", "The product."),
-        _need("returned_at", "instant", "When it was returned; null counts as long ago."),
-    ),
-)
-PRODUCTS = Table(
-    "products",
-    "one row per product",
-    (
-        _need("product_id", "key", "The product."),
-        Column("name", "text", "Name shown in messages."),
-        Column("category", "text", "Category."),
-        Column("price", "number", "List price."),
-        Column("is_reviewable", "flag", "Whether reviews are taken."),
-    ),
-)
-REVIEWS = Table(
-    "reviews",
-    "one row per review",
-    (
-        _need("customer_id", "key", "Who wrote it."),
-        _need("product_id", "key", "About what."),
-        _need("reviewed_at", "instant", "When; null counts as long ago."),
-        Column("review_id", "key", "The review's key."),
-        Column("rating", "integer", "1 to 5."),
-    ),
-)
-
-INPUT_TABLES: Final[dict[str, Table]] = {
-    table.name: table
-    for table in (
-        CUSTOMERS,
-        CUSTOMER_TRUST,
-        OPT_OUTS,
-        DELIVERIES,
-        ORDERS,
-        ORDER_ITEMS,
-        RETURNS,
-        PRODUCTS,
-        REVIEWS,
-    )
-}
-"""Every table that a program may read from the warehouse, by noun."""
-
 # --- tables in the lake ---------------------------------------------------------------------------
 
 SENDS_LOG = Table(
@@ -238,20 +159,25 @@ INTERACTIONS_LOG = Table(
 )
 RESPONSES_LOG = Table(
     "responses",
-    "one row per customer and subject who answered on our pages; no texts",
+    "one row per version of an answer that was given to us; no texts",
     (
-        Column("response_id", "key", "The response."),
+        Column("response_id", "key", "The answer: one per program, customer and subject."),
+        Column("version", "integer", "1 is the first; the highest stands."),
         Column("program", "text", "programId."),
         Column("customer_id", "key", "Who answered."),
         Column("marketplace", "text", "Where the customer shops."),
-        Column("subject_type", "text", "product, track or event."),
+        Column("subject_type", "text", "The kind of subject."),
         Column("subject_id", "key", "About what."),
         Column("send_id", "key", "The send whose link was used; null: none."),
-        Column("rating", "integer", "1 to 5."),
+        Column("channel", "text", "channelId through which this version came."),
+        Column("rating", "integer", "1 to 5; null: the form asks for none."),
+        Column("is_positive", "flag", "Thumbs up, or yes; null: the form does not ask so."),
+        Column("tags", "texts", "Words that were picked among those offered."),
         Column("has_text", "flag", "Whether words were written; they stay in the operational database."),
         Column("photos", "integer", "Photos that were given."),
-        Column("at", "instant", "When it was submitted."),
-        Column("received_at", "instant", "When it was recorded."),
+        Column("at", "instant", "When it was first submitted."),
+        Column("changed_at", "instant", "When this version was submitted."),
+        Column("received_at", "instant", "When this version was recorded."),
     ),
 )
 AUDIT_LOG = Table(
@@ -309,6 +235,7 @@ OUTCOMES = Table(
         Column("complained_at", "instant", "When the person complained."),
         Column("responded_at", "instant", "When the person answered; at most 14 days after the send."),
         Column("rating", "integer", "The answer's rating."),
+        Column("is_positive", "flag", "Thumbs up, or yes; null: no answer, or the form does not ask so."),
         Column("response_id", "key", "The answer."),
     ),
 )
@@ -319,7 +246,7 @@ CANDIDATES = Table(
         Column("record_id", "key", "The input record that it comes from."),
         Column("customer_id", "key", "Whom to contact."),
         Column("marketplace", "text", "Context: where the customer shops."),
-        Column("subject_type", "text", "product, track or event."),
+        Column("subject_type", "text", "The kind of subject."),
         Column("subject_id", "key", "About what."),
         Column("event_at", "instant", "When it happened: the newest event ranks first among equal scores."),
         Column("time_zone", "text", "Where the customer lives; an unknown zone is the marketplace's."),
@@ -364,14 +291,15 @@ LIST_COLUMNS = (
     Column("record_id", "key", "The input record."),
     Column("customer_id", "key", "Whom to contact."),
     Column("marketplace", "text", "The campaign's marketplace."),
-    Column("subject_type", "text", "product, track or event."),
+    Column("subject_type", "text", "The kind of subject."),
     Column("subject_id", "key", "About what."),
     Column("rank", "integer", "Place on the list, 1 first."),
     Column("score", "number", "The score; it gave the place unless the row was drawn by lot."),
     Column("event_at", "instant", "When it happened."),
     Column("locale", "text", "The language of the message."),
     Column("time_zone", "text", "Where the customer lives."),
-    Column("campaign_id", "text", "program:channel:partition:marketplace."),
+    Column("campaign_id", "text", "program:channel:partition:marketplace, and a part for each of the segments."),
+    Column("segments", "texts", "What splits the marketplace's campaigns, such as the genre; null: nothing does."),
     Column("template_id", "text", "The message's template."),
     Column("slot_local", "instant", "Date and time on the customer's clock."),
     Column("slot_at", "instant", "The same as an instant, UTC."),
@@ -394,14 +322,15 @@ EMAIL_CAMPAIGNS = Table(
     "email_campaigns",
     "one row per message, rendered, with the person's name, address and signed links left open",
     (
-        Column("campaign_id", "text", "The campaign: one per marketplace."),
+        Column("campaign_id", "text", "The campaign: one per marketplace and segment."),
         Column("send_id", "key", "Key of the send."),
         Column("record_id", "key", "The input record."),
         Column("customer_id", "key", "Whom to contact."),
         Column("marketplace", "text", "Whose sender and footer."),
-        Column("subject_type", "text", "product, track or event."),
+        Column("subject_type", "text", "The kind of subject."),
         Column("subject_id", "key", "About what."),
         Column("subject_name", "text", "Its name, where known."),
+        Column("subject_maker", "text", "Who made it, where known."),
         Column("time_zone", "text", "Where the customer lives."),
         Column("template_id", "text", "The template."),
         Column("locale", "text", "The language that was rendered."),
@@ -449,7 +378,8 @@ METRICS = Table(
         Column(
             "dimension",
             "text",
-            "all, stage, reason, band, bucket, marketplace, channel, model, config, rating, send_reason or headroom.",
+            "all, stage, reason, band, bucket, marketplace, channel, model, config, rating, send_reason, headroom,"
+            " model_bucket, segment, thumbs, change or change_reason.",
         ),
         Column("member", "text", "Member of the dimension."),
         Column("numerator", "number", "What was counted."),

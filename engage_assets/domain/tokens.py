@@ -83,5 +83,27 @@ class Signer:
         expires_at = datetime.fromtimestamp(expiry, UTC).replace(tzinfo=None)
         return Token(purpose, send.hex(), expires_at) if now <= expires_at else None
 
+    def seal(self, purpose: str, content: bytes) -> str:
+        """`content` in the open, signed for one purpose: base64url of key id, content and HMAC-SHA256."""
+        body = bytes([self._signing]) + content
+        return urlsafe_b64encode(body + self._mac(self._signing, _sealed(purpose, body))).rstrip(b"=").decode("ascii")
+
+    def unseal(self, purpose: str, text: str) -> bytes | None:
+        """What was sealed for a purpose; None for what is altered, of another purpose, or written otherwise."""
+        try:
+            raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        except (Error, ValueError):
+            return None
+        body, signature = raw[:-_SIGNATURE], raw[-_SIGNATURE:]
+        if not body or body[0] not in self._keys or urlsafe_b64encode(raw).rstrip(b"=").decode("ascii") != text:
+            return None
+        is_genuine = hmac.compare_digest(signature, self._mac(body[0], _sealed(purpose, body)))
+        return body[1:] if is_genuine else None
+
     def _mac(self, key: int, body: bytes) -> bytes:
         return hmac.digest(self._keys[key], body, "sha256")
+
+
+def _sealed(purpose: str, body: bytes) -> bytes:
+    """What is signed of a sealed text; no token begins with a zero."""
+    return b"\0" + purpose.encode() + b"\0" + body

@@ -16,21 +16,31 @@ from engage_assets.features.queries import require
 
 TYPES: Final[dict[str, pl.DataType]] = {"number": pl.Float64(), "text": pl.String()}
 _MILLIONTHS: Final = 1_000_000
+_DAY: Final = 86_400_000_000
+_OF_THE_LATEST: Final = ("last", "age")
 _PAIR: Final = ("_key", "_as_of")
 
 
-def view_rows(view: FeatureView, rows: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
-    """The rows of the view's query as `_key`, `_event`, `_known` (Datetime us, UTC) and one column per feature.
+def key_names(view: FeatureView) -> dict[str, str]:
+    """Columns of the entity's key by the names that they have while rows are joined."""
+    if view.groups is None:
+        return {"_key": view.key_columns[0]}
+    return {f"_{name.removesuffix('_id')}": name for name in view.key_columns}
 
-    Raises ModelError where a column is missing or does not hold what the view says.
+
+def view_rows(view: FeatureView, rows: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
+    """The rows of the view's query: `_key`, `_event` and `_known` (Datetime us, UTC), and the features' columns.
+
+    Of groups `_customer` and `_subject` are the key. Raises ModelError where a column is missing or does not hold what
+    the view says.
     """
     schema = rows.collect_schema()
     columns = {feature.source_column for feature in features if feature.source_column}
-    require(view, schema.names(), {view.key_column, view.event_time, view.known_at, *columns})
+    require(view, schema.names(), {*key_names(view).values(), view.event_time, view.known_at, *columns})
     for feature in features:
         _check_type(view, feature, schema)
     return rows.select(
-        pl.col(view.key_column).alias("_key"),
+        *(pl.col(column).alias(name) for name, column in key_names(view).items()),
         _instant(view, view.event_time, schema).alias("_event"),
         _instant(view, view.known_at, schema).alias("_known"),
         *(_column(feature, schema) for feature in features if feature.source_column),
@@ -42,8 +52,8 @@ def known_values(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Fea
 
     `rows` as `view_rows` gives them, `pairs` the distinct `_key` and `_as_of` that are asked for.
     """
-    latest = [feature for feature in features if feature.aggregate == "last"]
-    others = [feature for feature in features if feature.aggregate != "last"]
+    latest = [feature for feature in features if feature.aggregate in _OF_THE_LATEST]
+    others = [feature for feature in features if feature.aggregate not in _OF_THE_LATEST]
     parts = [_latest(rows, pairs, latest)] if latest else []
     parts += [_reduced(rows, pairs, others)] if others else []
     if len(parts) == 1:
@@ -52,11 +62,15 @@ def known_values(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Fea
 
 
 def finished(feature: Feature) -> pl.Expr:
-    """A value as models take it: of its type, NaN as null, and as a share of `full` where there is one."""
+    """A value as models take it: of its type, NaN as null; a rate, a logarithm, a share of `full` where stated so."""
     value = pl.col(feature.name)
     if feature.type == "text":
         return value.cast(pl.String)
     value = value.cast(pl.Float64).fill_nan(None) + 0.0  # of -0.0 and 0.0 either might have come first
+    if feature.per is not None and feature.window is not None:
+        value = (value * (feature.per / feature.window)).round(6)
+    if feature.scale == "log":
+        value = value.log1p().round(6)
     if feature.full is None:
         return value
     # Polars may multiply by 1/10 instead of dividing, depending on the plan: 0.30000000000000004 without `round`.
@@ -75,7 +89,7 @@ def _latest(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]
 
     The latest row within a window is the latest of all, or there is none.
     """
-    names = [feature.name for feature in features]
+    names = [feature.name for feature in features if feature.aggregate == "last"]
     versions = (
         rows.join(pairs.select("_key").unique(), on="_key", how="semi")
         .group_by("_key", "_event", "_known")
@@ -83,7 +97,9 @@ def _latest(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]
         .with_columns(_order=_order())
     )
     found = _seen(versions, pairs).group_by(_PAIR).agg(pl.col(names).max_by("_order"), pl.col("_event").max())
-    return found.with_columns(
+    age = ((pl.col("_as_of") - pl.col("_event")).dt.total_microseconds() / _DAY).round(6)
+    aged = found.with_columns(age.alias(feature.name) for feature in features if feature.aggregate == "age")
+    return aged.with_columns(
         pl.when(pl.col("_event") > pl.col("_as_of") - feature.window).then(pl.col(feature.name)).alias(feature.name)
         for feature in features
         if feature.window

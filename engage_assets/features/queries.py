@@ -6,7 +6,7 @@ A query is refused whose rows depend on other rows, or on the time at which it r
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 import sqlglot
@@ -16,9 +16,11 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from engage_assets.domain.errors import ModelError
 from engage_assets.domain.feature_views import FeatureView
-from engage_assets.domain.tables import INPUT_TABLES
+from engage_assets.domain.sources import INPUT_TABLES
 
 Tables = Mapping[str, pl.LazyFrame]
+Part = Literal["query", "groups"]
+"""The key of a view's section that holds the SQL."""
 _DIALECT: Final = "postgres"
 """The one nearest to what Polars reads."""
 _ACROSS_ROWS: Final = (
@@ -45,51 +47,51 @@ _CHANGING: Final = (
 )
 
 
-def columns_read(view: FeatureView, columns: Collection[str]) -> frozenset[str]:
-    """`table.column` of everything that the view's query reads in order to give `columns`.
+def columns_read(view: FeatureView, columns: Collection[str], part: Part = "query") -> frozenset[str]:
+    """`table.column` of everything that the view's SQL reads in order to give `columns`.
 
     Of the outermost SELECT only those columns count; of queries inside it, all. Raises ModelError, naming the view,
     where the query cannot be read, lacks one of `columns`, or is one whose rows depend on each other: a row must not
     tell what became known after it.
     """
-    tree = _parse(view)
+    tree = _parse(view, part)
     branches = list(_branches(tree))
     given = _columns_given(branches)
     if given is not None:
-        require(view, given, columns)
+        require(view, given, columns, part)
         if _keeps_rows_apart(tree, branches):
             _prune(branches, [place for place, name in enumerate(given) if name in columns])
     scopes = [scope for scope in traverse_scope(tree) if isinstance(scope.expression, exp.Select)]
     return frozenset(found for scope in scopes for found in _read_in(view, scope))
 
 
-def run(view: FeatureView, tables: Tables) -> pl.LazyFrame:
-    """The rows of the view's query over `tables`, as a plan: filters and columns are pushed down into the tables.
+def run(view: FeatureView, tables: Tables, part: Part = "query") -> pl.LazyFrame:
+    """The rows of the view's SQL over `tables`, as a plan: filters and columns are pushed down into the tables.
 
     A column that a table lacks is null: whoever takes a feature made of it has been refused before. Raises ModelError
     where Polars cannot read the query or its tables do not fit it.
     """
-    read = columns_read(view, _columns_given(list(_branches(_parse(view)))) or ())
+    read = columns_read(view, _columns_given(list(_branches(_parse(view, part)))) or (), part)
     context = pl.SQLContext({name: _completed(name, table, read) for name, table in tables.items()})
     try:
-        frame = context.execute(view.query, eager=False)
+        frame = context.execute(_sql(view, part), eager=False)
         frame.collect_schema()
     except pl.exceptions.PolarsError as error:
         raise ModelError(
-            f"feature view {view.view}: query: Polars cannot run it: {str(error).splitlines()[0]};"
+            f"feature view {view.view}: {part}: Polars cannot run it: {str(error).splitlines()[0]};"
             " correct the query in its YAML file"
         ) from None
     return frame
 
 
-def require(view: FeatureView, given: Collection[str], columns: Collection[str]) -> None:
-    """Raise ModelError, naming the key of the view's section, where one of `columns` is not `given` by the query."""
+def require(view: FeatureView, given: Collection[str], columns: Collection[str], part: Part = "query") -> None:
+    """Raise ModelError, naming the key of the view's section, where one of `columns` is not `given` by its SQL."""
     for column in sorted(set(columns) - set(given)):
         keys = [f"{key} {column}" for key in ("eventTime", "knownAt") if getattr(view, _FIELDS[key]) == column]
-        keys += [f"entity {view.entity}"] if column == view.key_column else []
+        keys += [f"entity {view.entity}"] if column in view.key_columns else []
         keys += [f"feature {one.name}" for one in view.features if one.source_column == column]
         raise ModelError(
-            f"feature view {view.view}: query: gives no column {column}, which {' and '.join(keys)} takes"
+            f"feature view {view.view}: {part}: gives no column {column}, which {' and '.join(keys) or 'it'} takes"
             f" (given: {', '.join(given)}); select it there"
         )
 
@@ -97,13 +99,27 @@ def require(view: FeatureView, given: Collection[str], columns: Collection[str])
 _FIELDS: Final = {"eventTime": "event_time", "knownAt": "known_at"}
 
 
-def _parse(view: FeatureView) -> exp.Query:
+def given_by(view: FeatureView) -> list[str]:
+    """The columns that the view's query gives. Raises ModelError where it cannot be read."""
+    return _columns_given(list(_branches(_parse(view, "query")))) or []
+
+
+def gives(view: FeatureView, column: str, part: Part) -> bool:
+    """Whether the view's SQL gives a column. Raises ModelError where it cannot be read."""
+    return column in (_columns_given(list(_branches(_parse(view, part)))) or ())
+
+
+def _sql(view: FeatureView, part: Part) -> str:
+    return view.query if part == "query" else view.groups or ""
+
+
+def _parse(view: FeatureView, part: Part) -> exp.Query:
     try:
-        statements = sqlglot.parse(view.query, read=_DIALECT)
+        statements = sqlglot.parse(_sql(view, part), read=_DIALECT)
     except SqlglotError as error:
-        raise ModelError(f"feature view {view.view}: query: not readable as SQL: {_complaint(error)}") from None
+        raise ModelError(f"feature view {view.view}: {part}: not readable as SQL: {_complaint(error)}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        raise ModelError(f"feature view {view.view}: query: must be one SELECT statement; remove what else is there")
+        raise ModelError(f"feature view {view.view}: {part}: must be one SELECT statement; remove what else is there")
     tree = statements[0]
     for node in tree.walk():
         if isinstance(node, _CHANGING):
@@ -112,7 +128,7 @@ def _parse(view: FeatureView) -> exp.Query:
             reason = "makes a row depend on rows that became known later; use a feature's aggregate, or a join"
         else:
             continue
-        raise ModelError(f"feature view {view.view}: query: {node.sql(dialect=_DIALECT).strip()} {reason}")
+        raise ModelError(f"feature view {view.view}: {part}: {node.sql(dialect=_DIALECT).strip()} {reason}")
     return tree
 
 

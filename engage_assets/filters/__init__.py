@@ -11,20 +11,29 @@ import narwhals as nw
 from engage_assets.domain.channel_specs import CHANNEL_TYPES
 from engage_assets.domain.errors import ProgramFileError, WarehouseError
 from engage_assets.domain.facts import Frame
+from engage_assets.domain.filter_specs import EligibilityFilter, TrustParameters
 from engage_assets.domain.program import Program
-from engage_assets.filters.clauses import Clause
+from engage_assets.filters.clauses import Clause, first_reason
 from engage_assets.filters.eligibility import eligibility
+from engage_assets.filters.engagement import engagement
 from engage_assets.filters.facts import opted_out_of
 from engage_assets.filters.frequency_cap import frequency_cap
+from engage_assets.filters.geography import geographic
+from engage_assets.filters.interests import interest_match
+from engage_assets.filters.own import own_of
 from engage_assets.filters.trust import trust
 
 FILTERS: Final[Mapping[str, Callable[[Any, Program], list[Clause]]]] = {
     "trust": trust,
     "eligibility": eligibility,
+    "engagement": engagement,
+    "interest-match": interest_match,
+    "geographic": geographic,
     "frequency-cap": frequency_cap,
 }
 """The clauses of each filter, by filterId."""
 
+_ELIGIBILITY: Final = EligibilityFilter(filter_id="eligibility", type="eligibility", order=1)
 _KNOWN: Final = {"email": "email_known", "push": "push_known", "voice": "voice_allowed"}
 """The fact that says whether a channel can reach the customer."""
 
@@ -65,12 +74,28 @@ def clauses_of(program: Program, available: frozenset[str]) -> dict[str, list[Cl
 
 def not_evaluated(program: Program, available: frozenset[str]) -> list[tuple[str, str]]:
     """Clauses that this deployment cannot evaluate: reason code, and the facts that are not declared."""
-    return [
+    lacking = (
         (clause.code, ", ".join(sorted(clause.needs - available)))
         for clauses in _chain(program).values()
         for clause in clauses
         if not clause.needs <= available
+    )
+    return list(dict.fromkeys(lacking))
+
+
+def bars(facts: Frame, program: Program, available: frozenset[str]) -> Frame:
+    """Add `reason`: the first clause that bars a send by what is known now; null where none does.
+
+    `facts` are those of `join_changing`. Asked of every program, whichever filters it has; opting out is a matter of
+    each channel, and asked there.
+    """
+    asked = [
+        *own_of(program.source_table).trust(TrustParameters()),
+        *eligibility(_ELIGIBILITY, program),
     ]
+    return facts.with_columns(
+        first_reason([one for one in asked if one.asked_again and one.needs <= available]).alias("reason")
+    )
 
 
 def judge(candidates: Frame, program: Program, available: frozenset[str]) -> Frame:
@@ -79,19 +104,13 @@ def judge(candidates: Frame, program: Program, available: frozenset[str]) -> Fra
     All filters are evaluated in one pass; the reason is the first clause of the first filter in the chain's
     order that refuses (docs/decisions.md, 9). `candidates` carry the facts that `join_facts` added.
     """
+    chain = clauses_of(program, available)
     # A null verdict means a fact is missing: refuse, never contact on a guess.
-    chain = {
-        name: [(clause.code, clause.refuses.fill_null(True)) for clause in clauses]
-        for name, clauses in clauses_of(program, available).items()
-    }
     flags = {
-        refused_by(name): nw.any_horizontal(*(refuses for _, refuses in clauses), ignore_nulls=False)
+        refused_by(name): nw.any_horizontal(*(one.refuses.fill_null(True) for one in clauses), ignore_nulls=False)
         for name, clauses in chain.items()
     }
-    reason = nw.lit(None).cast(nw.String)
-    for clauses in reversed(chain.values()):
-        for code, refuses in reversed(clauses):
-            reason = nw.when(refuses).then(nw.lit(code)).otherwise(reason)
+    reason = first_reason([clause for clauses in chain.values() for clause in clauses])
     judged = candidates.with_columns(
         *(flag.alias(name) for name, flag in flags.items()), reason.alias("reason"), *_eligibility(program, available)
     )

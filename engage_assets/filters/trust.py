@@ -1,33 +1,18 @@
-"""Trust: a genuine customer in good standing, and a genuine purchase."""
+"""Trust: a genuine customer in good standing, and a genuine record of what happened."""
 
 import narwhals as nw
 
 from engage_assets.domain.filter_specs import TrustFilter
 from engage_assets.domain.program import Program
 from engage_assets.filters.clauses import Clause
+from engage_assets.filters.own import own_of
 
 
-def trust(spec: TrustFilter, program: Program) -> list[Clause]:  # noqa: ARG001 - filters are called alike
-    """Clauses of the trust filter for purchases, in the order in which they give the reason."""
-    purchased = (
-        nw.col("order_is_known")
-        & ~nw.col("order_customer_id").is_null()
-        & (nw.col("order_status") == "COMPLETED")
-        & nw.col("order_has_subject")
-    )
+def trust(spec: TrustFilter, program: Program) -> list[Clause]:
+    """Clauses of the trust filter, in the order in which they give the reason; the source's own come second."""
     return [
         Clause("TEST_ACCOUNT", {"customers.is_test"}, nw.col("is_test").fill_null(False)),
-        Clause(
-            "CUSTOMER_MISMATCH",
-            {"orders.customer_id"},
-            (nw.col("order_customer_id") != nw.col("customer_id")).fill_null(False),
-        ),
-        Clause(
-            "NOT_PURCHASED",
-            {"orders.customer_id", "orders.status", "order_items.product_id"},
-            ~purchased.fill_null(False),
-        ),
-        Clause("RETURNED", {"returns.returned_at"}, nw.col("was_returned")),
+        *own_of(program.source_table).trust(spec.parameters),
         Clause("ACCOUNT_STATUS", {"customer_trust.account_status"}, nw.col("account_status") != "active"),
         Clause(
             "TRUST_SCORE_LOW",

@@ -5,19 +5,34 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    bindparam,
+    literal_column,
+    null,
+    select,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.types import DateTime, Integer
 
 from engage_assets.domain.sends import Cap, ClaimRules
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.ledger import tables
 from engage_assets.ledger.engines import among, as_list
+from engage_assets.ledger.prepared import Prepared
 from engage_assets.ledger.states import PLANNED, SETTLED_ASKS
 
 Ask = tuple[datetime, str, str]
 """A solicitation that counts for a cap: slot, type and id of its subject."""
+_SUPPRESSED, _OPTED_OUT, _ANSWERED = range(3)
+Question = tuple[str, str, str, str]
+"""What a program asks a customer: program, customer, type and id of the subject."""
 
 
 class Standing(NamedTuple):
@@ -70,7 +85,7 @@ def judge(connection: Connection, send_ids: Sequence[str], now: datetime, rules:
 def _plain(connection: Connection, glances: Sequence[Glance], rules: ClaimRules) -> set[str]:
     """The sends that nothing can speak against: their customers have no more of them than the cap allows."""
     ready = {send_id: customer for send_id, customer, is_ready in glances if is_ready}
-    marked = _Known.read(connection, set(ready.values()), rules).customers
+    marked = Known.read(connection, set(ready.values()), rules).customers
     if rules.cap is not None:
         count, most = Counter(customer for _, customer, _ in glances), rules.cap.maximum
         marked |= {customer for customer, number in count.items() if number > most}
@@ -83,8 +98,8 @@ def _weigh(connection: Connection, wanted: Sequence[str], now: datetime, rules: 
     """As `judge`, every send looked at by itself."""
     rows = _locked(connection, wanted, now, rules.cap)
     chosen = [rows[send_id] for send_id in wanted if send_id in rows and rows[send_id].state == PLANNED]
-    known = _Known.read(connection, {row.customer_id for row in chosen}, rules)
-    quotas = _Quotas(rules.cap, chosen, rows.values(), now)
+    known = Known.read(connection, {row.customer_id for row in chosen}, rules)
+    quotas = Quotas(rules.cap, chosen, rows.values(), now)
     verdicts = Verdicts()
     for row in chosen:
         reason = known.refusal(row, now, rules)
@@ -221,48 +236,77 @@ def _standing(dialect: str) -> Select[Any]:
     return select(*columns).where(among(dialect, table.send_id)).order_by(table.send_id)
 
 
+@cache
+def _suppressed_hashes(dialect: str) -> Select[Any]:
+    by_hash = tables.suppressions.c.address_hash
+    return select(by_hash).where(among(dialect, by_hash))
+
+
+def _told(dialect: str) -> CompoundSelect[Any]:
+    """What is known of customers, in one statement: its kind, the customer, and up to three columns of that kind."""
+    gone, outs, given = tables.suppressions.c, tables.opt_outs.c, tables.responses.c
+    in_force = among(dialect, outs.customer_id) & outs.revoked_at.is_(None)
+    answers = (given.customer_id, given.program, given.subject_type, given.subject_id)
+    return union_all(
+        select(_literal(_SUPPRESSED), gone.customer_id, null(), null(), null()).where(among(dialect, gone.customer_id)),
+        select(_literal(_OPTED_OUT), outs.customer_id, outs.program, outs.channel, null()).where(in_force),
+        select(_literal(_ANSWERED), *answers).where(among(dialect, given.customer_id)),
+    )
+
+
+def _literal(number: int) -> ColumnElement[Any]:
+    return literal_column(str(number))
+
+
+_TOLD: Final = Prepared(_told)
+
+
+def _asked(connection: Connection, customers: Mapping[str, str], channels: frozenset[str]) -> frozenset[Question]:
+    """What customers were asked through some channels."""
+    table = tables.sends.c
+    theirs = among(connection.dialect.name, table.customer_id) & table.is_solicitation
+    done = table.channel.in_(sorted(channels)) & table.state.in_(sorted(SETTLED_ASKS))
+    query = select(table.program, table.customer_id, table.subject_type, table.subject_id).where(theirs, done)
+    return frozenset((row[0], row[1], row[2], row[3]) for row in connection.execute(query, customers))
+
+
 @dataclass(frozen=True)
-class _Known:
+class Known:
     """What the ledger knows of the customers beside their sends."""
 
     suppressed: frozenset[str]
     opted_out: dict[str, list[tuple[str | None, str | None]]]
-    answered: frozenset[tuple[str, str, str, str]]
+    answered: frozenset[Question]
+    asked: frozenset[Question]
+    """What was asked through the other channels that the rules name."""
 
     @property
     def customers(self) -> set[str]:
         """Of whom something is known that may speak against a send."""
-        return {*self.suppressed, *self.opted_out, *(customer for _, customer, _, _ in self.answered)}
+        told = (customer for _, customer, _, _ in (*self.answered, *self.asked))
+        return {*self.suppressed, *self.opted_out, *told}
 
     @classmethod
-    def read(cls, connection: Connection, their: set[str], rules: ClaimRules) -> "_Known":
-        customers = {"keys": as_list(sorted(their))}
-        by_customer = tables.suppressions.c.customer_id
-        suppressed = set(
-            connection.execute(
-                select(by_customer).where(among(connection.dialect.name, by_customer)), customers
-            ).scalars()
-        )
+    def read(cls, connection: Connection, their: set[str], rules: ClaimRules) -> "Known":
+        """What is known of `their` customers."""
+        dialect, customers = connection.dialect.name, {"keys": as_list(sorted(their))}
+        suppressed: set[str] = set()
+        opted_out: dict[str, list[tuple[str | None, str | None]]] = defaultdict(list)
+        answered: set[Question] = set()
+        for kind, customer, program, second, third in _TOLD.rows(connection, customers):
+            if kind == _SUPPRESSED:
+                suppressed.add(customer)
+            elif kind == _OPTED_OUT:
+                opted_out[customer].append((program, second))
+            else:
+                answered.add((program, customer, second, third))
         addresses = {one: rules.addresses[one] for one in their if one in rules.addresses}
         if addresses:
-            by_hash = tables.suppressions.c.address_hash
-            query = select(by_hash).where(among(connection.dialect.name, by_hash))
             hashes = {"keys": as_list(sorted(set(addresses.values())))}
-            found = set(connection.execute(query, hashes).scalars())
+            found = set(connection.execute(_suppressed_hashes(dialect), hashes).scalars())
             suppressed |= {customer for customer, digest in addresses.items() if digest in found}
-        outs = tables.opt_outs.c
-        query = select(outs.customer_id, outs.program, outs.channel).where(
-            among(connection.dialect.name, outs.customer_id), outs.revoked_at.is_(None)
-        )
-        opted_out: dict[str, list[tuple[str | None, str | None]]] = defaultdict(list)
-        for customer, program, channel in connection.execute(query, customers):
-            opted_out[customer].append((program, channel))
-        given = tables.responses.c
-        query = select(given.program, given.customer_id, given.subject_type, given.subject_id).where(
-            among(connection.dialect.name, given.customer_id)
-        )
-        answered = frozenset((row[0], row[1], row[2], row[3]) for row in connection.execute(query, customers))
-        return cls(frozenset(suppressed), dict(opted_out), answered)
+        asked = _asked(connection, customers, rules.once_with) if rules.once_with else frozenset()
+        return cls(frozenset(suppressed), dict(opted_out), frozenset(answered), asked)
 
     def refusal(self, row: Standing, now: datetime, rules: ClaimRules) -> str | None:
         """The first reason against a send, the cap aside."""
@@ -272,16 +316,21 @@ class _Known:
             return rules.barred[row.send_id]
         if row.customer_id in self.suppressed:
             return "SUPPRESSED"
+        ways = (None, row.channel, rules.types.get(row.channel, row.channel))
         for program, channel in self.opted_out.get(row.customer_id, ()):
-            if program in (None, row.program) and channel in (None, row.channel):
+            if program in (None, row.program) and channel in ways:
                 return "OPTED_OUT"
-        if not self.answered or not row.is_solicitation:
-            return None
+        return self._told(row) if row.is_solicitation else None
+
+    def _told(self, row: Standing) -> str | None:
+        """Why a question need not be asked."""
         key = (row.program, row.customer_id, row.subject_type, row.subject_id)
-        return "ALREADY_ANSWERED" if key in self.answered else None
+        if key in self.answered:
+            return "ALREADY_ANSWERED"
+        return "ALREADY_ASKED" if key in self.asked else None
 
 
-class _Quotas:
+class Quotas:
     """Who may still be asked, by customer: never more than `cap.maximum` subjects in any window of the cap's length."""
 
     def __init__(self, cap: Cap | None, chosen: Sequence[Standing], rows: Iterable[Standing], now: datetime) -> None:

@@ -1,12 +1,11 @@
 """What people and providers answer, kept in the operational database: each call is one transaction."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.responses import (
@@ -16,17 +15,36 @@ from engage_assets.domain.responses import (
     KnownSend,
     Preferences,
     Response,
+    Said,
     ServiceMinute,
 )
-from engage_assets.ledger import tables
+from engage_assets.ledger import answers, tables
+from engage_assets.ledger.answers import response_id
 from engage_assets.ledger.database import Database, lock
 from engage_assets.ledger.engines import among, as_list, insert_new
 from engage_assets.ledger.log import enter, present_states, stamp
 from engage_assets.ledger.outbox import put, put_deliveries
+from engage_assets.ledger.prepared import Prepared
 from engage_assets.ledger.states import HANDED_OVER, IN_DOUBT
 
 _PROOF: Final = ("delivered", "bounce", "complaint")
 """Interactions that only a message which went out can have."""
+
+
+_KNOWN: Final = ("send_id", *(name for name in KnownSend.__dataclass_fields__ if name != "send_id"))
+
+
+def _sends(dialect: str) -> Select[Any]:
+    """Sends as pages know them, the columns of _KNOWN."""
+    table, states = tables.sends.c, tables.send_states.c
+    state = bindparam("handed_over", HANDED_OVER)
+    handed = select(states.at).where(states.send_id == table.send_id, states.state == state)
+    handed_at = handed.correlate(tables.sends).scalar_subquery().label("handed_over_at")
+    columns = [handed_at if name == "handed_over_at" else table[name] for name in _KNOWN]
+    return select(*columns).where(among(dialect, table.send_id))
+
+
+_SENDS: Final = Prepared(_sends)
 
 
 class SqlContacts:
@@ -37,13 +55,14 @@ class SqlContacts:
 
     def send(self, send_id: str) -> KnownSend | None:
         """See Contacts."""
-        table, states = tables.sends.c, tables.send_states.c
-        handed = select(states.at).where(states.send_id == send_id, states.state == HANDED_OVER).scalar_subquery()
-        names = [name for name in KnownSend.__dataclass_fields__ if name != "handed_over_at"]
-        query = select(*(table[name] for name in names), handed.label("handed_over_at")).where(table.send_id == send_id)
+        return self.known_sends([send_id])[0]
+
+    def known_sends(self, send_ids: Sequence[str]) -> list[KnownSend | None]:
+        """See Contacts."""
         with self._database.reading() as connection:
-            row = connection.execute(query).mappings().first()
-        return KnownSend(**row) if row else None
+            rows = _SENDS.rows(connection, {"keys": as_list(send_ids)})
+        found = {row[0]: KnownSend(**dict(zip(_KNOWN, row, strict=True))) for row in rows}
+        return [found.get(send_id) for send_id in send_ids]
 
     def record(self, interactions: Sequence[Interaction], now: datetime) -> int:
         """See Contacts. Raises EngageError for a kind or an event id that is none."""
@@ -68,22 +87,17 @@ class SqlContacts:
             _resolve(connection, [one.send_id for one in known.values() if one.kind in _PROOF], at)
         return len(new)
 
-    def respond(self, response: Response, now: datetime) -> bool:
+    def respond(self, response: Response, now: datetime, *, may_edit: bool = False) -> Said:
         """See Contacts. Raises EngageError for a rating outside 1 to 5."""
-        if not 1 <= response.rating <= 5:
+        if response.rating is not None and not 1 <= response.rating <= 5:
             raise EngageError(f"response about {response.subject_type} {response.subject_id}: rating must be 1 to 5")
         with self._database.writing() as connection:
-            at = stamp(connection, now)
-            statement = insert_new(connection, tables.responses).returning(tables.responses.c.response_id)
-            if not connection.execute(statement, _response_row(response, at)).first():
-                return False
-            _rate(connection, response)
-            subject = {"subject_type": response.subject_type, "subject_id": response.subject_id}
-            place = {"program": response.program, "marketplace": response.marketplace, **subject}
-            status = {"customer_id": response.customer_id, **place, "status": "consumed", "at": at.isoformat()}
-            put(connection, "candidate_status", [status], at)
-            put(connection, "response", [{**place, "at": at.isoformat()}], at)
-        return True
+            return answers.keep(connection, response, stamp(connection, now), may_edit=may_edit)
+
+    def answer(self, program: str, customer_id: str, subject_type: str, subject_id: str) -> Response | None:
+        """See Contacts."""
+        with self._database.reading() as connection:
+            return answers.standing(connection, response_id(program, customer_id, subject_type, subject_id))
 
     def answered(self, program: str, customer_id: str, subject_type: str, subject_id: str) -> bool:
         """See Contacts."""
@@ -136,12 +150,6 @@ class SqlContacts:
                 connection.execute(insert(table), {**vars(one), "buckets": json.dumps(dict(one.buckets))})
 
 
-def response_id(program: str, customer_id: str, subject_type: str, subject_id: str) -> str:
-    """What makes two responses the same: 32 hex digits of SHA-256 over their key."""
-    parts = f"{program}\x1f{customer_id}\x1f{subject_type}\x1f{subject_id}"
-    return hashlib.sha256(parts.encode()).hexdigest()[:32]
-
-
 def opt_out(connection: Connection, customer_id: str, at: datetime, program: str | None, channel: str | None) -> None:
     """Record an opt-out, and that the customer's waiting candidates must go."""
     row = {"customer_id": customer_id, "at": at, "program": program, "channel": channel}
@@ -160,13 +168,6 @@ def _customers(connection: Connection, send_ids: Iterable[str]) -> dict[str, str
 
 def _interaction_row(one: Interaction, at: datetime) -> dict[str, Any]:
     return {**vars(one), "received_at": at}
-
-
-def _response_row(response: Response, at: datetime) -> dict[str, Any]:
-    row = {name: value for name, value in vars(response).items() if name not in ("text", "photos")}
-    key = response_id(response.program, response.customer_id, response.subject_type, response.subject_id)
-    kept = {"response_id": key, "body": response.text or None, "photos": json.dumps(list(response.photos))}
-    return {**row, **kept, "received_at": at}
 
 
 def _suppress(connection: Connection, new: Sequence[Interaction], customers: dict[str, str], at: datetime) -> None:
@@ -191,16 +192,6 @@ def _resolve(connection: Connection, send_ids: Sequence[str], at: datetime) -> N
     enter(connection, doubtful, "sent", at, "PROVIDER_EVENT")
     if doubtful:
         put_deliveries(connection, [present[send_id] for send_id in doubtful], at)
-
-
-def _rate(connection: Connection, response: Response) -> None:
-    """Add a rating to its subject's."""
-    table = tables.ratings
-    subject = {"subject_type": response.subject_type, "subject_id": response.subject_id}
-    connection.execute(insert_new(connection, table), {**subject, "answers": 0, "total": 0})
-    mine = (table.c.subject_type == response.subject_type) & (table.c.subject_id == response.subject_id)
-    counted = {"answers": table.c.answers + 1, "total": table.c.total + response.rating}
-    connection.execute(update(table).where(mine).values(**counted))
 
 
 def _in_force(customer_id: str) -> Select[Any]:

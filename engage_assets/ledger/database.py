@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from threading import Lock
+from threading import Lock, local
 from typing import Any, Final
+from weakref import WeakSet
 
 import polars as pl
 from alembic import command
@@ -18,7 +19,7 @@ from sqlalchemy.schema import SetColumnComment, SetTableComment
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.tables import Table, empty_frame
 from engage_assets.ledger import tables
-from engage_assets.ledger.engines import WRITES, insert_new, open_engine
+from engage_assets.ledger.engines import CHECKPOINT_PAGES, WRITES, insert_new, open_engine
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _ROWS_AT_ONCE: Final = 50_000
@@ -35,30 +36,42 @@ class Database:
     SEND_WINDOW behind; a cut further ahead of a writer's clock was taken of the future and settles nothing.
     """
 
-    def __init__(self, url: str, random: Random | None = None) -> None:
+    def __init__(self, url: str, random: Random | None = None, *, checkpoint_pages: int = CHECKPOINT_PAGES) -> None:
         self.url = url
+        self._checkpoint_pages = checkpoint_pages
         self._random = random or Random()  # noqa: S311 – spreads retries, guards nothing
         self._lock = Lock()
         self._engine: Engine | None = None
+        self._writer: Engine | None = None
+        self._own = local()
+        self._kept: WeakSet[Connection] = WeakSet()
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
+        with self._lock:
+            kept = list(self._kept)
+        for connection in kept:
+            connection.close()
         if self._engine:
             self._engine.dispose()
 
     @property
     def engine(self) -> Engine:
         """The engine, its schema being that of this version; threads that meet here share it."""
-        with self._lock:
-            if self._engine is None:
-                engine = open_engine(self.url, self._random)
-                try:
-                    _bring_up_to_date(engine)
-                except BaseException:
-                    engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
+        if self._engine is None:
+            with self._lock:
+                if self._engine is None:
+                    self._engine = self._opened()
+        return self._engine
+
+    def _opened(self) -> Engine:
+        engine = open_engine(self.url, self._random, self._checkpoint_pages)
+        try:
+            _bring_up_to_date(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -69,10 +82,32 @@ class Database:
     @contextmanager
     def writing(self, *, alone: bool = False) -> Iterator[Connection]:
         """A transaction past the gate. Writers pass together where the database can; a cut waits for all of them."""
-        with self.engine.connect().execution_options(**WRITES) as connection, connection.begin():
+        with self._writing.connect() as connection, connection.begin():
             # A table lock is fair; a lock on the gate's row would let new writers pass a cut that waits, for ever.
             lock(connection, tables.gate, "EXCLUSIVE" if alone else "ROW SHARE")
             yield connection
+
+    @contextmanager
+    def writing_often(self) -> Iterator[Connection]:
+        """As `writing`; on SQLite the thread keeps the connection, since to take one costs as much as small writes."""
+        if self._writing.dialect.name != "sqlite":
+            with self.writing() as connection:
+                yield connection
+            return
+        kept: Connection | None = getattr(self._own, "connection", None)
+        if kept is None or kept.closed:
+            kept = self._own.connection = self._writing.connect()
+            with self._lock:
+                self._kept.add(kept)
+        with kept.begin():
+            yield kept
+
+    @property
+    def _writing(self) -> Engine:
+        """The engine for transactions that write. Made once: options of a single connection cost more than it."""
+        if self._writer is None:
+            self._writer = self.engine.execution_options(**WRITES)
+        return self._writer
 
     def cut(self, until: datetime, statement: Select[Any], table: Table) -> pl.DataFrame:
         """Rows of `statement` once every writer that stamped its time up to `until` has committed."""

@@ -50,7 +50,11 @@ _CACHE_KIB: Final = 16_384
 _PAUSE_SECONDS: Final = (0.0001, 0.001)
 
 
-def open_engine(url: str, random: Random) -> Engine:
+CHECKPOINT_PAGES: Final = 1_000
+"""SQLite: who commits when its log holds so many pages carries them over to the file first."""
+
+
+def open_engine(url: str, random: Random, checkpoint_pages: int = CHECKPOINT_PAGES) -> Engine:
     """An engine for `url`; `random` spreads the retries of processes that wait for one lock.
 
     Raises EngageError for a database that the ledger does not know.
@@ -66,13 +70,18 @@ def open_engine(url: str, random: Random) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        _prepare_sqlite(engine, random)
+        _prepare_sqlite(engine, random, checkpoint_pages)
     return engine
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:
     """An INSERT into `table` that leaves rows alone whose key is there already."""
-    return _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
+    return insert_new_on(connection.dialect.name, table)
+
+
+def insert_new_on(dialect: str, table: Table) -> Insert:
+    """As `insert_new`, on a database of this dialect."""
+    return _INSERTS[dialect](table).on_conflict_do_nothing()
 
 
 def among(dialect: str, of: ColumnElement[Any], name: str = "keys") -> ColumnElement[bool]:
@@ -114,7 +123,7 @@ def later(dialect: str, one: ColumnElement[Any], other: ColumnElement[Any]) -> C
     return greatest(one, other, type_=one.type)
 
 
-def _prepare_sqlite(engine: Engine, random: Random) -> None:
+def _prepare_sqlite(engine: Engine, random: Random, checkpoint_pages: int) -> None:
     """Durable commits, transactions that we begin ourselves, and a fair wait for the write lock.
 
     SQLite's own back-off starves one of two busy processes (up to 1.6 s, some never won); short random
@@ -148,6 +157,7 @@ def _prepare_sqlite(engine: Engine, random: Random) -> None:
         raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
         raw.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
         raw.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        raw.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages}")
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from random import Random
@@ -13,17 +14,24 @@ from sqlalchemy import Connection, DateTime, Select, bindparam, case, delete, fu
 
 from engage_assets.domain.ports import NO_RULES
 from engage_assets.domain.sends import ClaimRules, Claims, Move, Send
-from engage_assets.domain.tables import INTERACTIONS_LOG, OPT_OUT_LOG, RESPONSES_LOG, SENDS_LOG
+from engage_assets.domain.tables import INTERACTIONS_LOG, OPT_OUT_LOG, RESPONSES_LOG, SENDS_LOG, Table
 from engage_assets.ledger import tables
 from engage_assets.ledger.claims import judge
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.engines import among, as_list, insert_new
 from engage_assets.ledger.log import Present, asked_already, enter, enter_each, planned_row, present_states, stamp
 from engage_assets.ledger.outbox import put_deliveries
+from engage_assets.ledger.registrations import SqlRegistrations
 from engage_assets.ledger.states import CLAIMED, HANDED_OVER, IN_DOUBT, ORDER, PLANNED, refuse_illegal
 
 _NO_SUCH_ADDRESS: Final = re.compile(r"TRANSPORT_REFUSED 5\d\d 5\.1\.")
 _LONG_AGO: Final = datetime(1, 1, 1)  # noqa: DTZ001 – UTC without a zone attached, as everywhere
+_TAGS_WRITTEN: Final = Table(
+    RESPONSES_LOG.name,
+    RESPONSES_LOG.grain,
+    tuple(replace(one, kind="text") if one.name == "tags" else one for one in RESPONSES_LOG.columns),
+)
+"""The log of responses as the database holds it: lists as JSON."""
 LEASE: Final = timedelta(minutes=10)
 """A send that its owner neither moves on nor gives back within this belongs to nobody any more."""
 
@@ -210,19 +218,22 @@ class SqlLedger:
         return self.database.cut(until, statement, INTERACTIONS_LOG).sort("received_at", "event_id")
 
     def responses(self, after: datetime | None, until: datetime) -> pl.DataFrame:
-        """See Ledger. Sorted by received_at and response."""
+        """See Ledger. Sorted by received_at, response and version."""
         table = tables.responses.c
         # A JSON list of plain file names: as many names as commas, and one more where it is not empty.
         commas = func.length(table.photos) - func.length(func.replace(table.photos, ",", ""))
-        made = {
-            "has_text": table.body.is_not(None).label("has_text"),
-            "photos": case((table.photos == "[]", 0), else_=commas + 1).label("photos"),
-        }
-        columns = [made[name] if name in made else table[name] for name in RESPONSES_LOG.names]
+        photos = case((table.photos == "[]", 0), else_=commas + 1).label("photos")
+        columns = [photos if name == "photos" else table[name] for name in RESPONSES_LOG.names]
         statement = select(*columns).where(table.received_at <= until)
         if after is not None:
             statement = statement.where(table.received_at > after)
-        return self.database.cut(until, statement, RESPONSES_LOG).sort("received_at", "response_id")
+        found = self.database.cut(until, statement, _TAGS_WRITTEN)
+        lists = found.with_columns(pl.col("tags").str.json_decode(RESPONSES_LOG.schema["tags"]))
+        return lists.sort("received_at", "response_id", "version")
+
+    def registrations(self, until: datetime) -> pl.DataFrame:
+        """See Ledger."""
+        return SqlRegistrations(self.database).changes(None, until)
 
     def health(self, campaign_id: str, since: datetime | None = None) -> tuple[int, int, int]:
         """See Ledger."""

@@ -15,6 +15,7 @@ from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import lock
 from engage_assets.ledger.engines import among, as_list, later, rows_on
+from engage_assets.ledger.prepared import Prepared
 from engage_assets.ledger.states import ASKING, HANDED_OVER, PLANNED
 
 TICK: Final = timedelta(microseconds=1)
@@ -48,13 +49,14 @@ def planned_row(send: Send) -> dict[str, Any]:
         "marketplace": send.marketplace,
         "subject_type": send.subject_type,
         "subject_name": send.subject_name,
+        "subject_maker": send.subject_maker,
         "locale": send.locale,
     }
 
 
 def stamp(connection: Connection, now: datetime) -> datetime:
     """The time of a write: `now`, or just after a cut that was taken while the writer was on its way."""
-    cut: datetime | None = connection.execute(_PASSED, {"now": now, "reach": now + SEND_WINDOW}).scalar()
+    ((cut,),) = _PASSED.rows(connection, {"now": now, "reach": now + SEND_WINDOW})
     return now if cut is None else cut + TICK
 
 
@@ -167,9 +169,12 @@ def _record(connection: Connection, keys: str, reason: str | None) -> None:
     connection.execute(_recorded(connection.dialect.name), {"keys": keys, "why": reason})
 
 
-_PASSED: Final = select(func.max(tables.cuts.c.until)).where(
-    tables.cuts.c.until >= bindparam("now"), tables.cuts.c.until <= bindparam("reach")
-)
+def _passed(_: str) -> Select[Any]:
+    until = tables.cuts.c.until
+    return select(func.max(until)).where(until >= bindparam("now"), until <= bindparam("reach"))
+
+
+_PASSED: Final = Prepared(_passed)
 
 
 @cache

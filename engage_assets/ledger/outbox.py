@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -10,6 +11,9 @@ from engage_assets.domain.responses import OutboxEntry
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.log import CANDIDATE, Present
+from engage_assets.ledger.prepared import Prepared
+
+_NEW: Final = Prepared(lambda _: insert(tables.outbox).inline())
 
 
 class SqlOutbox:
@@ -46,9 +50,7 @@ class SqlOutbox:
 
 def put(connection: Connection, topic: str, payloads: Sequence[Mapping[str, str]], at: datetime) -> None:
     """Leave entries behind, to be applied in this order."""
-    rows = [{"topic": topic, "payload": json.dumps(dict(one)), "created_at": at} for one in payloads]
-    if rows:
-        connection.execute(insert(tables.outbox), rows)
+    _NEW.run(connection, [{"topic": topic, "payload": json.dumps(dict(one)), "created_at": at} for one in payloads])
 
 
 def put_deliveries(connection: Connection, sent: Iterable[Present], at: datetime) -> None:

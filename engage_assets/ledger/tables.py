@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 6
 """A change here is a new file in `migrations/versions`."""
 
 metadata = MetaData()
@@ -58,6 +58,7 @@ sends = Table(
     Column("marketplace", Text, nullable=False, server_default=""),
     Column("subject_type", Text, nullable=False, server_default="product"),
     Column("subject_name", Text),
+    Column("subject_maker", Text, comment="Who made what is asked about, where known."),
     Column("locale", Text),
     Index("sends_of_customer", "customer_id", "subject_id"),
     Index("sends_waiting", "program", "state", "slot_at"),
@@ -129,18 +130,89 @@ responses = Table(
     "responses",
     metadata,
     Column("response_id", String(32), primary_key=True, comment="Hash of program, customer and subject."),
+    Column("version", Integer, primary_key=True, autoincrement=False, comment="1 is the first, the highest stands."),
     Column("program", Text, nullable=False),
     Column("customer_id", Text, nullable=False, index=True),
     Column("marketplace", Text, nullable=False),
     Column("subject_type", Text, nullable=False),
     Column("subject_id", Text, nullable=False),
     Column("send_id", String(32)),
-    Column("rating", Integer, nullable=False),
-    Column("body", Text, comment="What the person wrote. Never leaves this database by itself."),
+    Column("channel", Text, comment="channelId through which this version came."),
+    Column("rating", Integer),
+    Column("is_positive", Boolean),
+    Column("tags", Text, nullable=False, server_default="[]", comment="JSON list of the words that were picked."),
+    Column("has_text", Boolean, nullable=False),
+    Column("body", Text, comment="What the person wrote; kept of the last version only. Never leaves this database."),
     Column("photos", Text, nullable=False, comment="JSON list of file names in the home's photos folder."),
+    Column("at", DateTime, nullable=False, comment="When the first version was submitted."),
+    Column("changed_at", DateTime, nullable=False, comment="When this version was submitted."),
+    Column("received_at", DateTime, nullable=False, index=True),
+    comment="One row per version of an answer. An answer is one program's, customer's and subject's, and counts once.",
+)
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("send_id", String(32), primary_key=True),
+    Column("program", Text, nullable=False),
+    Column("customer_id", Text, nullable=False),
+    Column("session", String(32), nullable=False, unique=True, index=True, comment="Hash of customer and session."),
+    Column("issued_at", DateTime, nullable=False),
+    Column("expires_at", DateTime, nullable=False, comment="No answer is taken from then on."),
+    Column("answered_at", DateTime),
+    Column("answer", Boolean, comment="Whether the last answer was yes."),
+    comment="One row per question asked on demand: a send of its own, at most one a session.",
+)
+event_seats = Table(
+    "event_seats",
+    metadata,
+    Column("program", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("taken", Integer, nullable=False, comment="Registrations that hold a seat."),
+    Column("last_ticket", Integer, nullable=False, comment="Number that was given last in line."),
+    comment="One row per event that somebody registered for: who changes its registrations holds it.",
+)
+registrations = Table(
+    "registrations",
+    metadata,
+    Column("registration_id", String(32), primary_key=True, comment="Hash of program, event and customer."),
+    Column("program", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("customer_id", Text, nullable=False, index=True),
+    Column("marketplace", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="registered, wait_listed, cancelled, attended or no_show."),
+    Column("ticket", Integer, comment="Number in line; null: not in line."),
+    Column("registered_at", DateTime, nullable=False, comment="When the person asked for the seat that he has."),
+    Column("changed_at", DateTime, nullable=False),
+    Column("sequence", Integer, nullable=False, comment="How often it has changed."),
+    Column("channel", Text, comment="channelId of the link that was used; null: direct."),
+    Column("send_id", String(32)),
+    Column("watch_minutes", Float, comment="How long who attended was there."),
+    Index("registrations_in_line", "program", "event_id", "status", "ticket"),
+    comment="One row per customer and event, as it stands.",
+)
+registration_changes = Table(
+    "registration_changes",
+    metadata,
+    Column("registration_id", String(32), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("channel", Text),
+    Column("send_id", String(32)),
     Column("at", DateTime, nullable=False),
     Column("received_at", DateTime, nullable=False, index=True),
-    comment="One row per program, customer and subject: the first answer counts.",
+    Column("watch_minutes", Float),
+    comment="One row per change of a registration. Only ever added to.",
+)
+dietary_preferences = Table(
+    "dietary_preferences",
+    metadata,
+    Column("registration_id", String(32), primary_key=True),
+    Column("program", Text, nullable=False),
+    Column("event_id", Text, nullable=False, index=True),
+    Column("words", Text, nullable=False, comment="What the person wrote: sensitive."),
+    Column("erase_at", DateTime, nullable=False, comment="A week after the event's end as it was known then."),
+    Column("kept_at", DateTime, nullable=False),
+    comment="What people eat, apart from who they are; erased a week after the event.",
 )
 ratings = Table(
     "ratings",

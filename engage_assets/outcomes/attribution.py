@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import narwhals as nw
 
+from engage_assets.domain.answers import as_they_stood
 from engage_assets.domain.program import Program
 from engage_assets.domain.tables import OUTCOMES, RESPONSES_LOG
 from engage_assets.outcomes.states import FATE, last_states, of_partition
@@ -67,25 +68,30 @@ def unsolicited(sends: Frame, responses: Frame, *, program: Program, partition: 
 
 
 def _answers(responses: Frame, program: Program, night: datetime) -> Frame:
-    """The program's answers that were received by `night`, one per customer and subject."""
-    received = responses.filter(nw.col("program") == program.program_id, nw.col("received_at") <= night)
-    return received.unique(["customer_id", "subject_id"], keep="any")
+    """The program's answers as they stood at `night`, one per customer and subject."""
+    own = responses.filter(nw.col("program") == program.program_id)
+    return as_they_stood(own, night).unique(["customer_id", "subject_id"], keep="any")
 
 
 def _owned(events: Frame, answers: Frame, night: datetime) -> Frame:
-    """`send_id`, `response_id`, `responded_at`, `rating` of each answer that a send owns: the latest counted one."""
+    """Each answer and the send that owns it: the latest counted one.
+
+    Columns: `send_id`, `response_id`, `responded_at`, `rating`, `is_positive`.
+    """
     asked_about = answers.select("customer_id", "subject_id")
     known = last_states(events.join(asked_about, on=["customer_id", "subject_id"], how="semi"), night)
     counted = known.filter(nw.col("state").is_in(list(_COUNTED)), nw.col("is_solicitation").fill_null(True))
     asked = counted.select("send_id", "customer_id", "subject_id", "handed_over_at")
-    given = answers.select("response_id", "customer_id", "subject_id", "rating", nw.col("at").alias("responded_at"))
+    given = answers.select(
+        "response_id", "customer_id", "subject_id", "rating", "is_positive", nw.col("at").alias("responded_at")
+    )
     owners = given.join(asked, on=["customer_id", "subject_id"]).filter(
         nw.col("handed_over_at") <= nw.col("responded_at"),
         nw.col("responded_at") <= nw.col("handed_over_at").dt.offset_by(f"{ANSWER_DAYS}d"),
     )
     latest = owners.filter(nw.col("handed_over_at") == nw.col("handed_over_at").max().over("response_id"))
     one = latest.filter(nw.col("send_id") == nw.col("send_id").max().over("response_id"))
-    return one.select("send_id", "response_id", "responded_at", "rating")
+    return one.select("send_id", "response_id", "responded_at", "rating", "is_positive")
 
 
 def _by_send(interactions: Frame, night: datetime) -> Frame:

@@ -6,8 +6,8 @@ from datetime import date
 from math import floor, log10
 from typing import Final
 
+from engage_assets.outcomes.bands import BANDS
 from engage_assets.outcomes.figures import compact, percent, short_day, thousands
-from engage_assets.outcomes.metrics import BANDS
 
 _ROW: Final = 46
 _LEFT: Final = 44
@@ -35,6 +35,15 @@ class FunnelRow:
     y: int
     went_on: float
     ended: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A named share of the whole, with what it says in figures."""
+
+    name: str
+    figures: str
+    share: float
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,14 @@ def funnel(steps: Sequence[Step], width: int) -> Funnel:
         for at, step in enumerate(steps)
     )
     return Funnel(width, len(rows) * _ROW, rows)
+
+
+def bars(rows: Sequence[Bar], width: int) -> Funnel:
+    """One row per bar, as wide as its share."""
+    drawn = tuple(
+        FunnelRow(bar.name, bar.figures, at * _ROW, round(bar.share * width, 2), 0) for at, bar in enumerate(rows)
+    )
+    return Funnel(width, len(rows) * _ROW, drawn)
 
 
 def histogram(counts: Mapping[str, int], minima: Sequence[float], width: int, height: int = 280) -> Histogram:

@@ -2,7 +2,7 @@
 
 An answered send counts as sent, whatever its transport said; so the fates add up to the planned sends. Opens,
 clicks and answers are those of sent messages, one of a kind per send; a click makes no open. What machines did
-stands in the `_raw` figures only.
+stands in the `_raw` figures only. A question asked aloud is a send, and no message: nobody opens it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from engage_assets.domain.program import Program
+from engage_assets.outcomes.answers import answer_figures, names_of_answers
 from engage_assets.outcomes.rows import Figure, count, members, missing, ratio
 
 FATES: Final = {
@@ -21,7 +22,6 @@ FATES: Final = {
     "skipped": "sends not made, each with its reason",
     "held_out": "sends kept back at random for comparison",
 }
-RATINGS: Final = ("1", "2", "3", "4", "5")
 NO_DELIVERY: Final = "no delivery has run"
 
 _COUNTS: Final = {
@@ -32,18 +32,22 @@ _COUNTS: Final = {
     "responses": ("responded", "answers that belong to a send: given at most 14 days after it"),
 }
 _RATES: Final = {
-    "open_rate": ("opened", "sent", "messages that a person opened ÷ sent"),
-    "open_rate_raw": ("opened_raw", "sent", "messages that anybody opened, machines included ÷ sent"),
-    "click_through_rate": ("clicked", "sent", "messages in which a person clicked ÷ sent"),
-    "click_through_rate_raw": ("clicked_raw", "sent", "messages in which anybody clicked, machines included ÷ sent"),
+    "open_rate": ("opened", "messages", "messages that a person opened ÷ sent"),
+    "open_rate_raw": ("opened_raw", "messages", "messages that anybody opened, machines included ÷ sent"),
+    "click_through_rate": ("clicked", "messages", "messages in which a person clicked ÷ sent"),
+    "click_through_rate_raw": (
+        "clicked_raw",
+        "messages",
+        "messages in which anybody clicked, machines included ÷ sent",
+    ),
     "click_to_open_rate": (
         "clicked",
         "opened",
         "clicked ÷ opened messages, people only; above 100 % where mail programs hide opens",
     ),
     "conversion_rate": ("responded", "sent", "answers ÷ sent"),
-    "bounce_rate": ("bounced", "sent", "bounced messages ÷ sent"),
-    "complaint_rate": ("complained", "sent", "messages that were complained of ÷ sent"),
+    "bounce_rate": ("bounced", "messages", "bounced messages ÷ sent"),
+    "complaint_rate": ("complained", "messages", "messages that were complained of ÷ sent"),
 }
 _NEEDS: Final = {
     **dict.fromkeys(("opened", "opened_raw", "clicked", "clicked_raw"), "touched"),
@@ -55,14 +59,27 @@ _MISSING: Final = {
     "reported": "no provider event (delivered, bounce, complaint) of the partition's sends is recorded",
     "answered": "no open, click or answer is recorded",
 }
-_NOTHING: Final = {"sent": "no message was sent", "opened": "no person's open is recorded"}
-_BROKEN_DOWN: Final = ("opens", "clicks", "responses", "open_rate", "click_through_rate", "conversion_rate")
+_NO_MESSAGES: Final = "in this channel people are asked aloud; nothing is opened or clicked"
+_NOTHING: Final = {
+    "sent": "no message was sent",
+    "messages": "no message was sent",
+    "opened": "no person's open is recorded",
+}
+_OF_MESSAGES: Final = ("opens", "clicks", "open_rate", "click_through_rate")
+_OF_ALL: Final = ("responses", "conversion_rate")
 _FLAGS: Final = ("opened", "opened_raw", "clicked", "clicked_raw", "bounced", "complained")
 
 
-def fates_of(states: Mapping[str, int], meaning: Mapping[str, str]) -> dict[str, int]:
+def fates_of(states: pl.DataFrame, meaning: Mapping[str, str]) -> dict[str, int]:
     """Sends by fate, out of sends by state and what each state means."""
-    return {fate: sum(sends for state, sends in states.items() if meaning[state] == fate) for fate in FATES}
+    fate = pl.col("state").replace(dict(meaning))
+    return {name: int(states.filter(fate == name)["sends"].sum()) for name in FATES}
+
+
+def sent_by_channel(tally: pl.DataFrame) -> dict[str, int]:
+    """Sent messages and prompts by channel, out of counted outcomes."""
+    sent = tally.filter(pl.col("outcome").is_in(["sent", "responded"]))
+    return {str(channel): int(own["sends"].sum()) for (channel,), own in sent.group_by("channel")}
 
 
 def fates_of_outcomes(tally: pl.DataFrame) -> dict[str, int]:
@@ -84,51 +101,66 @@ def fates(by_fate: Mapping[str, int] | None) -> Iterator[Figure]:
 def contribution(tally: pl.DataFrame | None, program: Program, unsolicited: int | None, cause: str) -> Iterator[Figure]:
     """Opens, clicks, answers and rates out of counted outcomes; None: all are missing, because of `cause`."""
     if tally is None:
-        names = (*_COUNTS, *_RATES, "mean_rating", "responses_unsolicited")
+        names = (*_COUNTS, *_RATES, *names_of_answers(program), "responses_unsolicited")
         yield from (missing(metric, cause) for metric in names)
         return
-    known = _evidence(tally, unsolicited)
-    yield from _figures(tally, known, (*_COUNTS, *_RATES))
-    yield from _ratings(tally, known)
+    aloud = program.prompt_channels
+    known = _evidence(tally, unsolicited, aloud)
+    yield from _figures(tally, known, (*_COUNTS, *_RATES), aloud)
+    yield from answer_figures(tally, program, None if "answered" in known else _MISSING["answered"])
     yield from _reasons(tally)
     if unsolicited is None:
         yield missing("responses_unsolicited", "responses of the partition's day were not read")
     else:
         note = "answers submitted after this batch instant, up to the next, that belong to no send"
         yield count("responses_unsolicited", unsolicited, note)
-    channels = tuple(channel.channel_id for channel in program.list_channels)
+    channels = tuple(channel.channel_id for channel in program.asking_channels)
     by = {"marketplace": program.marketplaces, "channel": channels}
     for dimension, names in by.items():
         for member in members(tally, dimension, names):
             own = tally.filter(pl.col(dimension) == member)
-            yield count("sent", _sums(own)["sent"], FATES["sent"], dimension, member)
-            yield from _figures(own, known, _BROKEN_DOWN, dimension, member)
+            yield count("sent", _sums(own, aloud)["sent"], FATES["sent"], dimension, member)
+            if dimension == "channel" and member in aloud:
+                yield from (missing(metric, _NO_MESSAGES, dimension, member) for metric in _OF_MESSAGES)
+                yield from _figures(own, known, _OF_ALL, aloud, dimension, member)
+            else:
+                yield from _figures(own, known, (*_OF_MESSAGES, *_OF_ALL), aloud, dimension, member)
 
 
-def _evidence(tally: pl.DataFrame, unsolicited: int | None) -> frozenset[str]:
-    """What was recorded at all: without any trace of it, a figure is unknown and not 0."""
+def _evidence(tally: pl.DataFrame, unsolicited: int | None, aloud: frozenset[str]) -> frozenset[str]:
+    """What was recorded at all: without any trace of it, a figure is unknown and not 0.
+
+    A question asked aloud is a trace of the service, which takes the answers.
+    """
     touched = bool((tally["opened_raw"] | tally["clicked_raw"]).any())
-    answered = touched or bool(unsolicited) or "responded" in tally["outcome"]
+    has_asked = any(channel in aloud for channel in sent_by_channel(tally))
+    answered = touched or bool(unsolicited) or has_asked or "responded" in tally["outcome"]
     found = {"touched": touched, "answered": answered, "reported": bool(tally["is_reported"].any())}
     return frozenset(name for name, is_there in found.items() if is_there)
 
 
-def _sums(tally: pl.DataFrame) -> dict[str, int]:
-    """Sent messages, and those of them with each flag."""
+def _sums(tally: pl.DataFrame, aloud: frozenset[str]) -> dict[str, int]:
+    """What was sent, the messages among it, and those with each flag."""
     sent = tally.filter(pl.col("outcome").is_in(["sent", "responded"]))
     flagged = {flag: int(sent.filter(pl.col(flag))["sends"].sum()) for flag in _FLAGS}
     responded = int(sent.filter(pl.col("outcome") == "responded")["sends"].sum())
-    return {"sent": int(sent["sends"].sum()), "responded": responded, **flagged}
+    everything, messages = sent["sends"].sum(), sent.filter(~pl.col("channel").is_in(list(aloud)))["sends"].sum()
+    return {"sent": int(everything), "messages": int(messages), "responded": responded, **flagged}
 
 
 def _figures(
-    tally: pl.DataFrame, known: frozenset[str], metrics: tuple[str, ...], dimension: str = "all", member: str = "all"
+    tally: pl.DataFrame,
+    known: frozenset[str],
+    metrics: tuple[str, ...],
+    aloud: frozenset[str],
+    dimension: str = "all",
+    member: str = "all",
 ) -> Iterator[Figure]:
     """The named counts and rates of a slice."""
-    sums = _sums(tally)
+    sums = _sums(tally, aloud)
     for metric in metrics:
         part, whole, note = _RATES[metric] if metric in _RATES else (_COUNTS[metric][0], None, _COUNTS[metric][1])
-        if whole and not sums["sent"]:
+        if whole and not sums["sent" if whole == "sent" else "messages"]:
             yield missing(metric, _NOTHING["sent"], dimension, member)
         elif _NEEDS[part] not in known:
             yield missing(metric, _MISSING[_NEEDS[part]], dimension, member)
@@ -136,20 +168,6 @@ def _figures(
             yield ratio(metric, sums[part], sums[whole], note, _NOTHING[whole], dimension, member)
         else:
             yield count(metric, sums[part], note, dimension, member)
-
-
-def _ratings(tally: pl.DataFrame, known: frozenset[str]) -> Iterator[Figure]:
-    """Answers by rating, and their mean."""
-    if "answered" not in known:
-        yield missing("mean_rating", _MISSING["answered"])
-        return
-    rated = tally.filter(pl.col("rating").is_not_null())
-    for rating in RATINGS:
-        answers = int(rated.filter(pl.col("rating") == int(rating))["sends"].sum())
-        yield count("responses", answers, "answers with this rating", "rating", rating)
-    total = int((rated["rating"] * rated["sends"]).sum())
-    answers = int(rated["sends"].sum())
-    yield ratio("mean_rating", total, answers, "sum of the answers' ratings ÷ answers", "no answer is recorded")
 
 
 def _reasons(tally: pl.DataFrame) -> Iterator[Figure]:
@@ -160,18 +178,3 @@ def _reasons(tally: pl.DataFrame) -> Iterator[Figure]:
         of_fate = tally.filter(pl.col("outcome") == fate).with_columns(reason=code)
         for reason, group in sorted(of_fate.group_by("reason"), key=lambda item: item[0]):
             yield count(fate, int(group["sends"].sum()), "sends with this reason", "send_reason", str(reason[0]))
-
-
-def costs(program: Program, sent: int | None, responses: float | None, cause: str) -> Iterator[Figure]:
-    """What a sent message and an answer cost, out of the figures in the program file."""
-    if program.cost is None or sent is None:
-        note = NO_DELIVERY if program.cost else "the program file has no cost section"
-        yield from (missing(metric, note) for metric in ("cost_per_message", "cost_per_response"))
-        return
-    cost = round(program.cost.per_batch + program.cost.per_message * sent, 6)
-    formula = f"{program.cost.currency}: (perBatch + perMessage × sent) ÷ {{}}, from the program's cost section"
-    yield ratio("cost_per_message", cost, sent, formula.format("sent"), "no message was sent")
-    if responses is None:
-        yield missing("cost_per_response", cause)
-    else:
-        yield ratio("cost_per_response", cost, responses, formula.format("answers"), "no answer is recorded")

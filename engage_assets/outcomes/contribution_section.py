@@ -1,14 +1,15 @@
 """What the report shows of sends and of what came back: a funnel, rates, ratings, reasons, the service."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from engage_assets.domain.program import Program
 from engage_assets.domain.reasons import SEND_REASONS
 from engage_assets.outcomes import charts
-from engage_assets.outcomes.contribution import RATINGS
+from engage_assets.outcomes.answers import RATINGS, has_thumbs
+from engage_assets.outcomes.by_source import source_of
 from engage_assets.outcomes.figures import Figures, percent, thousands
-from engage_assets.outcomes.sections import BUSINESS, DELIVERIES, RATES, SERVICE, in_order, written
+from engage_assets.outcomes.sections import ALOUD, BUSINESS, DELIVERIES, RATES, SERVICE, in_order, written
 
 _STEPS: Final = {"Opened": ("opens", "opens_raw"), "Clicked": ("clicks", "clicks_raw"), "Answered": ("responses", None)}
 _BY: Final = ("open_rate", "click_through_rate", "conversion_rate")
@@ -23,17 +24,20 @@ def contribution_section(figures: Figures, program: Program, width: int) -> dict
         "returns": steps,
         "returns_chart": charts.funnel(steps, width),
         "returns_description": _words(steps),
-        "rates": [
-            (label, written(metric, figures.value(metric)), _with_machines(figures, metric))
-            for metric, label in RATES.items()
-        ],
+        "rates": list(_rates(figures, program)),
         "business": [
             (label, figures.note(metric), written(metric, figures.value(metric)))
             for metric, label in BUSINESS.items()
-            if figures.value(metric) is not None
+            if figures.value(metric) is not None and metric not in ALOUD
         ],
         "responses": figures.count("responses"),
-        "ratings": [(rating, figures.count("responses", "rating", rating)) for rating in reversed(RATINGS)],
+        "ratings": []
+        if has_thumbs(program)
+        else [(rating, figures.count("responses", "rating", rating)) for rating in reversed(RATINGS)],
+        "approval": approval(figures, width),
+        "segment": " and ".join(source_of(program).segments),
+        "by_channel": by_channel(figures, width),
+        "aloud": _aloud(figures),
         "planned": figures.count("sends_planned"),
         "unsent": _unsent(figures),
         "slices": _slices(figures, program),
@@ -46,6 +50,11 @@ def contribution_section(figures: Figures, program: Program, width: int) -> dict
     }
 
 
+def _ids(program: Program) -> list[str]:
+    """Channels in which people are asked, by id."""
+    return [channel.channel_id for channel in program.asking_channels]
+
+
 def _cause(figures: Figures) -> str | None:
     """Why there is no funnel of what came back; None where there is one."""
     if figures.value("opens") is not None or figures.value("responses") is not None:
@@ -55,12 +64,58 @@ def _cause(figures: Figures) -> str | None:
 
 def _steps(figures: Figures) -> list[charts.Step]:
     """Sent, then what people did; beside it what only machines did. A step that was not measured is left out."""
-    steps = [charts.Step("Sent", None, figures.count("sent"))]
+    steps = [charts.Step("Sent", None, figures.count("sent") - figures.count("voice_prompts"))]
     for name, (people, anybody) in _STEPS.items():
         if figures.value(people) is not None:
             machines = figures.count(anybody) - figures.count(people) if anybody else None
-            steps.append(charts.Step(name, machines, figures.count(people)))
+            aloud = 0 if anybody else figures.count("voice_answers")
+            steps.append(charts.Step(name, machines, figures.count(people) - aloud))
     return steps
+
+
+def _aloud(figures: Figures) -> str | None:
+    """Questions asked aloud in words; None where the program asks none."""
+    if figures.value("voice_prompts") is None:
+        return None
+    asked, answered = figures.count("voice_prompts"), figures.count("voice_answers")
+    return f"{thousands(asked)} asked, {thousands(answered)} answered ({percent(answered, asked)})"
+
+
+def by_channel(figures: Figures, width: int) -> dict[str, Any] | None:
+    """Which part of the answers each channel brought; None where there is one channel, or no answer."""
+    channels = figures.members("response_share", "channel")
+    rows = {channel: figures.count("responses", "channel", channel) for channel in channels}
+    whole = sum(rows.values())
+    if not whole:
+        return None
+    shown = [charts.Bar(name, f"{thousands(own)} · {percent(own, whole)}", own / whole) for name, own in rows.items()]
+    return {"chart": charts.bars(shown, width), "words": _bar_words(shown)}
+
+
+def approval(figures: Figures, width: int) -> dict[str, Any] | None:
+    """Thumbs up by segment of the subject, the best liked first; None where nobody was asked for thumbs."""
+    if figures.value("positive_rate") is None:
+        return None
+    segments = figures.members("positive_rate", "segment")
+    answers = {segment: figures.count("responses", "segment", segment) for segment in segments}
+    rates = {segment: figures.value("positive_rate", "segment", segment) for segment in segments}
+    ranked = sorted(segments, key=lambda segment: (-(rates[segment] or 0), segment))
+    shown = [
+        charts.Bar(segment, f"{percent(rates[segment])} of {thousands(answers[segment])}", rates[segment] or 0)
+        for segment in ranked
+    ]
+    ups = figures.count("responses", "thumbs", "up")
+    return {
+        "chart": charts.bars(shown, width),
+        "words": _bar_words(shown),
+        "up": ups,
+        "said": ups + figures.count("responses", "thumbs", "down"),
+    }
+
+
+def _bar_words(rows: Sequence[charts.Bar]) -> str:
+    """Bars for those who cannot see them."""
+    return "; ".join(f"{bar.name}: {bar.figures}" for bar in rows)
 
 
 def _words(steps: Sequence[charts.Step]) -> str:
@@ -70,6 +125,15 @@ def _words(steps: Sequence[charts.Step]) -> str:
         + (f" and {thousands(step.ended)} by machines only" if step.ended else "")
         for step in steps
     )
+
+
+def _rates(figures: Figures, program: Program) -> Iterator[tuple[str, str, str]]:
+    """Label, rate of people, rate with machines; the conversion also of each channel, where there are several."""
+    channels = in_order(figures.members("response_share", "channel"), _ids(program))
+    for metric, label in RATES.items():
+        yield label, written(metric, figures.value(metric)), _with_machines(figures, metric)
+        for channel in channels if metric == "conversion_rate" else ():
+            yield f"… by {channel} alone", percent(figures.value(metric, "channel", channel)), ""
 
 
 def _with_machines(figures: Figures, metric: str) -> str:
@@ -92,7 +156,7 @@ def _unsent(figures: Figures) -> list[tuple[str, list[dict[str, Any]]]]:
 
 def _slices(figures: Figures, program: Program) -> list[list[tuple[str, ...]]]:
     """Sent messages and rates, a row for each marketplace, then for each channel."""
-    channels = [channel.channel_id for channel in program.list_channels]
+    channels = _ids(program)
     slices = []
     for dimension, known in {"marketplace": program.marketplaces, "channel": channels}.items():
         rows = [

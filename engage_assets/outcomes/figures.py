@@ -36,6 +36,10 @@ class Figures:
         """The value; null where it could not be measured or is not among the rows."""
         return self.rows.get((metric, dimension, member), (None, ""))[0]
 
+    def has(self, metric: str) -> bool:
+        """Whether the figure is among the rows, measured or not; others are of other kinds of programs."""
+        return (metric, ALL, ALL) in self.rows
+
     def count(self, metric: str, dimension: str = ALL, member: str = ALL) -> int:
         """A value that is always measured: records."""
         return int(self.value(metric, dimension, member) or 0)

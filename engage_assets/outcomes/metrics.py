@@ -14,17 +14,32 @@ import polars as pl
 from engage_assets.domain.program import Program
 from engage_assets.domain.tables import METRICS
 from engage_assets.outcomes.attribution import NIGHT
-from engage_assets.outcomes.contribution import NO_DELIVERY, contribution, costs, fates, fates_of, fates_of_outcomes
+from engage_assets.outcomes.bands import BANDS, TENTHS
+from engage_assets.outcomes.by_source import own_figures, source_of
+from engage_assets.outcomes.contribution import (
+    NO_DELIVERY,
+    contribution,
+    fates,
+    fates_of,
+    fates_of_outcomes,
+    sent_by_channel,
+)
+from engage_assets.outcomes.costs import costs
+from engage_assets.outcomes.own import Given
 from engage_assets.outcomes.rows import Figure, count, members, missing, ratio
 from engage_assets.outcomes.service import ServiceFigures, service_rows
 from engage_assets.outcomes.states import FATE
-from engage_assets.outcomes.tally import MILLION, count_headroom, count_outcomes, count_records, latest_states
-from engage_assets.outcomes.volume import ReviewVolume, volume_row
+from engage_assets.outcomes.tally import (
+    MILLION,
+    count_headroom,
+    count_model_scores,
+    count_outcomes,
+    count_records,
+    latest_states,
+    segment_of,
+)
+from engage_assets.outcomes.volume import AnswerVolume, volume_rows
 
-TENTHS: Final = tuple(f"{low / 10:.1f}-{(low + 1) / 10:.1f}" for low in range(10))
-"""The buckets of the score, each including its lower end; the last includes 1."""
-BANDS: Final = {"low": 0, "medium": 4, "high": 7}
-"""Bands by their lowest tenth."""
 ACCEPTED_STAGES: Final = ("score", "list")
 """Who ends here has passed every filter."""
 
@@ -43,8 +58,10 @@ def measure(
     unsolicited: int | None = None,
     headroom: nw.LazyFrame[Any] | None = None,
     service: ServiceFigures | None = None,
-    volume: ReviewVolume | None = None,
+    volume: AnswerVolume | None = None,
     cache: tuple[int, int] | None = None,
+    scored: nw.LazyFrame[Any] | None = None,
+    own: Given | None = None,
 ) -> pl.DataFrame:
     """The METRICS rows of one partition as known on the night of `as_of` (23:59 UTC), sorted.
 
@@ -52,28 +69,34 @@ def measure(
     DECISIONS rows of the partition. `outcomes`: OUTCOMES rows of the partition and night. `sends`: SENDS_LOG rows of
     any campaigns, from which fates are counted where there are no outcomes. `batch`: seconds and input records of the
     first completed batch. `unsolicited`: rows of `attribution.unsolicited`. `headroom`: the filters' verdicts
-    (customer_id, quota_left). `cache`: scores that the cache held and those that it did not.
+    (customer_id, quota_left). `cache`: scores that the cache held and those that it did not. `scored`: the scored
+    candidates (customer_id, subject_id, the columns of segments, and the models' own scores where there are several
+    models). `own`: what the program's own figures are made of.
     """
-    tally = count_records(decisions)
-    came = None if outcomes is None else count_outcomes(outcomes)
+    tally, source = count_records(decisions), source_of(program)
+    came = None if outcomes is None else count_outcomes(outcomes, _segments(scored, source.segments))
     by_fate = None if came is None else fates_of_outcomes(came)
-    if by_fate is None and sends is not None:
-        by_fate = fates_of(latest_states(sends, program, partition, datetime.combine(as_of, NIGHT)), FATE)
+    sent = None if came is None else sent_by_channel(came)
+    if came is None and sends is not None:
+        states = latest_states(sends, program, partition, datetime.combine(as_of, NIGHT))
+        by_fate, sent = fates_of(states, FATE), sent_by_channel(states.rename({"state": "outcome"}))
     cause = NO_DELIVERY if by_fate is None else _NO_OUTCOMES
     returned = list(contribution(came, program, unsolicited, cause))
     responses = next(figure for figure in returned if figure.metric == "responses" and figure.dimension == "all")
     figures = [
         *_records(tally, program),
         *_scores(tally),
+        *_model_scores(scored, program),
         *_listed(tally, program),
         *_headroom(headroom, program),
         *fates(by_fate),
         *returned,
         *_batch(batch),
         _cache(cache),
-        *costs(program, None if by_fate is None else by_fate["sent"], responses.value, responses.note),
+        *costs(program, sent, responses.value, NO_DELIVERY, responses.note),
         *service_rows(service),
-        volume_row(volume),
+        *volume_rows(volume, source.answers.word),
+        *_own(program, own or Given(program, partition, as_of)),
     ]
     rows = pl.DataFrame([vars(figure) for figure in figures], schema_overrides=METRICS.schema, strict=False)
     return (
@@ -146,6 +169,33 @@ def _scores(tally: pl.DataFrame) -> Iterator[Figure]:
     for version in members(tally.filter(_SCORED), "model_version"):
         records = _sum(tally, _SCORED & (pl.col("model_version") == version))
         yield count("scored_records", records, "records scored by this model", "model", version)
+
+
+def _model_scores(scored: nw.LazyFrame[Any] | None, program: Program) -> Iterator[Figure]:
+    """How the models' own scores are distributed, where several make the score."""
+    if scored is None or len(program.scoring_models) == 1:
+        return
+    there = scored.collect_schema().names()
+    columns = {model.model_id: f"{model.key}_score" for model in program.scoring_models}
+    known = {model: column for model, column in columns.items() if column in there}
+    for model, tenths in count_model_scores(scored, known).items():
+        for bucket, records in zip(TENTHS, tenths, strict=True):
+            note = "scored records in this tenth of the model's own score"
+            yield count("scored_records", records, note, "model_bucket", f"{model}/{bucket}")
+
+
+def _segments(scored: nw.LazyFrame[Any] | None, columns: Sequence[str]) -> nw.LazyFrame[Any] | None:
+    """What each candidate's subject belongs to, where the source has segments."""
+    if scored is None or not columns:
+        return None
+    return scored.with_columns(segment=segment_of(columns))
+
+
+def _own(program: Program, given: Given) -> Iterator[Figure]:
+    """Figures of the program's kind alone."""
+    own = own_figures(program)
+    if own is not None:
+        yield from own.measure(given)
 
 
 def _listed(tally: pl.DataFrame, program: Program) -> Iterator[Figure]:

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from engage_assets.domain.program import Program
 from engage_assets.outcomes import charts
-from engage_assets.outcomes.contribution_section import contribution_section
+from engage_assets.outcomes.by_source import own_figures
+from engage_assets.outcomes.contribution_section import approval, by_channel, contribution_section
 from engage_assets.outcomes.figures import Figures, instant, long_day, percent, thousands
 from engage_assets.outcomes.sections import (
     DELIVERIES,
@@ -23,6 +24,7 @@ from engage_assets.outcomes.sections import (
     in_order,
     key_figures,
     minima,
+    model_buckets,
     origin,
     reasons_by_stage,
     score_words,
@@ -54,6 +56,7 @@ def render_report(
     figures = Figures.of(metrics)
     steps = funnel_steps(figures, program)
     scored = figures.count("scored_records")
+    own = own_figures(program)
     return (
         _templates()
         .get_template("report.html.j2")
@@ -76,7 +79,7 @@ def render_report(
             score_description=score_words(figures),
             minima=minima(program),
             buckets=[
-                {"name": name.replace("-", "–"), "band": band_of(at), "records": records}
+                {"at": at, "name": name.replace("-", "–"), "band": band_of(at), "records": records}
                 for at, (name, records) in enumerate(buckets(figures).items())
             ],
             marketplaces=[
@@ -93,7 +96,10 @@ def render_report(
                 if figures.value(metric) is not None
             ],
             no_delivery=figures.note("sends_planned"),
+            models=_models(figures, program, _CHART_WIDTH),
             **contribution_section(figures, program, _CHART_WIDTH),
+            own=own.section(figures, _CHART_WIDTH) if own else None,
+            own_template=own.template if own else None,
             not_evaluated=sorted(not_evaluated),
             unmeasured=unmeasured(figures),
             measured=[
@@ -106,12 +112,28 @@ def render_report(
     )
 
 
+def _models(figures: Figures, program: Program, width: int) -> list[dict[str, Any]]:
+    """Each model's own scores as a histogram; none where one model makes the score."""
+    return [
+        {
+            "name": model,
+            "records": list(counts.values()),
+            "chart": charts.histogram(counts, [], width),
+            "words": "; ".join(f"{bucket}: {thousands(records)}" for bucket, records in counts.items()),
+        }
+        for model, counts in model_buckets(figures, program).items()
+    ]
+
+
 def report_pictures(*, program: Program, partition: date, metrics: pl.DataFrame) -> dict[str, str]:
-    """`funnel` and `score_histogram` as SVG files with their own size and background, for METRICS rows as above."""
+    """`funnel` and `score_histogram` as SVG files with their own size and background, for METRICS rows as above.
+
+    Beside them what the program has: each model's scores, `answers_by_channel`, `thumbs_up`.
+    """
     figures = Figures.of(metrics)
     steps = funnel_steps(figures, program)
     templates, caption = _templates(), f"{program.program_name}, {long_day(partition)}"
-    return {
+    pictures = {
         "funnel": templates.get_template("funnel.svg.j2").render(
             caption=caption,
             funnel=charts.funnel(steps, _PICTURE_WIDTH),
@@ -127,6 +149,34 @@ def report_pictures(*, program: Program, partition: date, metrics: pl.DataFrame)
             minima=minima(program),
         ),
     }
+    return pictures | _further_pictures(figures, program, caption)
+
+
+def _further_pictures(figures: Figures, program: Program, caption: str) -> dict[str, str]:
+    """Pictures of what not every program has."""
+    templates = _templates()
+    histogram, bars = templates.get_template("score_histogram.svg.j2"), templates.get_template("bars.svg.j2")
+    found = {
+        f"scores_of_{model['name'].replace('-', '_')}": histogram.render(
+            caption=f"{model['name']}, {caption}",
+            histogram=model["chart"],
+            score_description=model["words"],
+            scored=sum(model["records"]),
+            minima=[],
+        )
+        for model in _models(figures, program, _PICTURE_WIDTH)
+    }
+    shares = by_channel(figures, _PICTURE_WIDTH)
+    thumbs = approval(figures, _PICTURE_WIDTH)
+    for name, title, one in (
+        ("answers_by_channel", "Answers by channel", shares),
+        ("thumbs_up", "Share of thumbs up among the answers", thumbs),
+    ):
+        if one is not None:
+            found[name] = bars.render(
+                caption=caption, legend="", title=title, chart=one["chart"], description=one["words"]
+            )
+    return found
 
 
 def _templates() -> Environment:

@@ -8,12 +8,24 @@ import polars as pl
 
 from engage_assets.domain.program import Program
 from engage_assets.domain.reasons import EXPLANATIONS, REASONS
+from engage_assets.domain.sources import SOURCES
 from engage_assets.outcomes import charts
+from engage_assets.outcomes.bands import BANDS, TENTHS
+from engage_assets.outcomes.by_source import OWN_FIGURES
 from engage_assets.outcomes.figures import Figures, duration, instant, percent, short_day, signed_percent, thousands
-from engage_assets.outcomes.metrics import BANDS, TENTHS, stages_of
+from engage_assets.outcomes.metrics import stages_of
 from engage_assets.outcomes.rows import ALL
 
 TREND_PARTITIONS: Final = 30
+
+
+def _volumes(word: str) -> dict[str, str]:
+    """Labels of the figures that are named after what one answer is called."""
+    return {
+        f"{word}_volume": f"{word}s of the day".capitalize(),
+        f"{word}_volume_increase": f"{word} volume increase".capitalize(),
+    }
+
 
 _STAGE_NAMES: Final = {"contract": "Contract", "duplicate": "Duplicates", "score": "Score", "list": "List"}
 DELIVERIES: Final = {
@@ -35,11 +47,19 @@ RATES: Final = {
 }
 BUSINESS: Final = {
     "mean_rating": "Mean rating",
+    "positive_rate": "Thumbs up",
+    "voice_prompts": "Asked aloud",
+    "voice_answers": "Answered aloud",
+    "voice_answer_rate": "Answer rate aloud",
     "responses_unsolicited": "Unsolicited answers",
-    "review_volume_increase": "Review volume increase",
+    **{name: label for source in SOURCES.values() for name, label in _volumes(source.answers.word).items()},
     "cost_per_message": "Cost per message",
     "cost_per_response": "Cost per answer",
 }
+ALOUD: Final = ("voice_prompts", "voice_answers", "voice_answer_rate")
+"""Figures of these that stand beside the funnel."""
+OWN: Final = {metric: label for own in OWN_FIGURES.values() for metric, label in own.labels.items()}
+"""Figures of some kinds of programs alone."""
 SERVICE: Final = {
     "service_requests": "Requests to the service",
     "service_p99_ms": "99th percentile latency of the service",
@@ -66,6 +86,7 @@ LABELS: Final = {
     "open_rate_raw": "Open rate, machines included",
     "click_through_rate_raw": "Click-through rate, machines included",
     **BUSINESS,
+    **OWN,
     "batch_duration_seconds": "Batch duration",
     "throughput_per_minute": "Records per minute",
     "score_cache_hit_rate": "Score cache hit rate",
@@ -80,6 +101,7 @@ _FORMS: Final = {
     "cost_per_message": "{:,.4f}",
     "cost_per_response": "{:,.4f}",
     "service_p99_ms": "{:,.1f} ms",
+    **{metric: form for own in OWN_FIGURES.values() for metric, form in own.forms.items()},
 }
 _TREND_WIDTHS: Final = {"trend_wide": 1000, "trend_narrow": 360}
 
@@ -124,7 +146,7 @@ def key_figures(figures: Figures, program: Program) -> list[dict[str, str]]:
         "batch_duration_seconds": f"{thousands(figures.value('throughput_per_minute'))} records a minute; {deadline}",
         "open_rate": f"people; {percent(figures.value('open_rate_raw'))} with machines",
         "click_through_rate": f"people; {percent(figures.value('click_through_rate_raw'))} with machines",
-        "conversion_rate": f"{thousands(figures.value('responses'))} answers",
+        "conversion_rate": "; ".join([f"{thousands(figures.value('responses'))} answers", *_conversions(figures)]),
     }
     return [
         {
@@ -136,13 +158,19 @@ def key_figures(figures: Figures, program: Program) -> list[dict[str, str]]:
     ]
 
 
+def _conversions(figures: Figures) -> list[str]:
+    """The conversion by channel, where there are several."""
+    channels = figures.members("response_share", "channel")
+    return [f"{channel} {percent(figures.value('conversion_rate', 'channel', channel))}" for channel in channels]
+
+
 def written(metric: str, value: float | None) -> str:
     """A value in the form that fits its metric."""
-    if metric.endswith(("_rate", "_rate_raw")) or metric in ("service_availability", "cap_headroom"):
+    if metric.endswith(("_rate", "_rate_raw", "_share")) or metric in ("service_availability", "cap_headroom"):
         return percent(value)
     if metric == "batch_duration_seconds":
         return duration(value)
-    if metric == "review_volume_increase":
+    if metric.endswith(("_increase", "_improvement")):
         return signed_percent(value)
     form = _FORMS.get(metric)
     return form.format(value) if form and value is not None else thousands(value)
@@ -187,7 +215,7 @@ def unmeasured(figures: Figures) -> list[tuple[str, str]]:
     """Figures that are null, those with the same cause together, and the cause."""
     causes: dict[str, list[str]] = {}
     for metric, label in LABELS.items():
-        if figures.value(metric) is None and metric not in _IMPLIED:
+        if figures.has(metric) and figures.value(metric) is None and metric not in _IMPLIED:
             causes.setdefault(figures.note(metric), []).append(label)
     return [(", ".join(labels).capitalize(), cause) for cause, labels in causes.items()]
 
@@ -205,6 +233,18 @@ def band_of(tenth: int) -> str:
 def minima(program: Program) -> list[tuple[str, str]]:
     """The lowest score of each channel with a list."""
     return [(channel.channel_id, f"{channel.min_score:g}") for channel in program.list_channels]
+
+
+def model_buckets(figures: Figures, program: Program) -> dict[str, dict[str, int]]:
+    """Scored records by tenth of each model's own score; none where one model makes the score."""
+    measured = set(figures.members("scored_records", "model_bucket"))
+    return {
+        model.model_id: {
+            bucket: figures.count("scored_records", "model_bucket", f"{model.model_id}/{bucket}") for bucket in TENTHS
+        }
+        for model in program.scoring_models
+        if f"{model.model_id}/{TENTHS[0]}" in measured
+    }
 
 
 def score_words(figures: Figures) -> str:

@@ -1,5 +1,6 @@
 """What crosses rows when a partition is measured, counted on the engine that holds the rows."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -33,22 +34,48 @@ def count_records(decisions: Frame) -> pl.DataFrame:
     )
 
 
-def latest_states(sends: Frame, program: Program, partition: date, until: datetime) -> dict[str, int]:
-    """Sends of the partition's campaigns by their latest state at `until`."""
+def latest_states(sends: Frame, program: Program, partition: date, until: datetime) -> pl.DataFrame:
+    """Sends of the partition's campaigns by channel and by their latest state at `until`: channel, state, sends."""
     own = last_states(sends.filter(of_partition(program, partition)), until)
-    counted = own.group_by("state").agg(sends=nw.len()).collect("polars").to_polars()
-    return {str(state): int(sends) for state, sends in counted.select("state", "sends").iter_rows()}
+    counted = own.group_by("channel", "state").agg(sends=nw.len()).collect("polars").to_polars()
+    return counted.cast({"sends": pl.Int64})
 
 
-def count_outcomes(outcomes: Frame) -> pl.DataFrame:
+def segment_of(columns: Sequence[str]) -> nw.Expr:
+    """What a subject belongs to, out of the columns by which campaigns are split; null: not known, or no columns."""
+    if not columns:
+        return nw.lit(None).cast(nw.String)
+    return nw.concat_str([nw.col(name) for name in columns], separator=" / ")
+
+
+def count_model_scores(scored: Frame, columns: Mapping[str, str]) -> dict[str, list[int]]:
+    """Scored candidates by tenth of each model's own score, by model; `columns`: where a model's score stands."""
+    counts = {}
+    for model, column in columns.items():
+        tenths = scored.with_columns(micros=(nw.col(column) * MILLION).round(0).cast(nw.Int64)).with_columns(
+            tenth=nw.when(nw.col("micros") >= MILLION).then(nw.lit(9)).otherwise(nw.col("micros") // (MILLION // 10))
+        )
+        found = tenths.group_by("tenth").agg(records=nw.len()).collect("polars").to_polars()
+        by_tenth = dict(found.select("tenth", "records").iter_rows())
+        counts[model] = [int(by_tenth.get(tenth, 0)) for tenth in range(10)]
+    return counts
+
+
+def count_outcomes(outcomes: Frame, segments: Frame | None = None) -> pl.DataFrame:
     """Sends by everything that figures of OUTCOMES are broken down by, and by what people and machines did.
+
+    `segments`: `segment` of each customer and subject; null, not there, or None: UNKNOWN.
 
     The flags `opened`, `clicked`: a person did; with `_raw`: anybody did, machines included. `is_reported`: the
     provider said something of the send.
     """
+    pair = ["customer_id", "subject_id"]
+    known = outcomes.with_columns(segment=nw.lit(None).cast(nw.String))
+    if segments is not None:
+        known = outcomes.join(segments.select(*pair, "segment").unique(pair, keep="any"), on=pair, how="left")
     reported = [nw.col(name).is_null() for name in ("delivered_at", "bounced_at", "complained_at")]
     return (
-        outcomes.with_columns(
+        known.with_columns(
             opened=nw.col("human_opens") > 0,
             opened_raw=nw.col("human_opens") + nw.col("machine_opens") > 0,
             clicked=nw.col("human_clicks") > 0,
@@ -58,14 +85,14 @@ def count_outcomes(outcomes: Frame) -> pl.DataFrame:
             is_reported=~(reported[0] & reported[1] & reported[2]),
         )
         .group_by(
-            *("marketplace", "channel", "outcome", "reason", "rating", "opened", "opened_raw", "clicked"),
-            *("clicked_raw", "bounced", "complained", "is_reported"),
+            *("marketplace", "channel", "outcome", "reason", "rating", "is_positive", "segment", "opened"),
+            *("opened_raw", "clicked", "clicked_raw", "bounced", "complained", "is_reported"),
         )
         .agg(sends=nw.len())
         .collect("polars")
         .to_polars()
         .cast({"sends": pl.Int64, "rating": pl.Int64})
-        .with_columns(pl.col("marketplace").fill_null(UNKNOWN))
+        .with_columns(pl.col("marketplace", "segment").fill_null(UNKNOWN))
     )
 
 

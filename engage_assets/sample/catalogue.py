@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from engage_assets.domain.errors import EngageError
-from engage_assets.domain.tables import PRODUCTS
+from engage_assets.domain.purchases import PRODUCTS
 from engage_assets.sample.people import generator
 from engage_assets.sample.vocabulary import CATEGORIES, STYLES
 

@@ -23,19 +23,25 @@ from engage_assets.sample.vocabulary import (
 _LOCALE_NULL_SHARE: Final = 0.03
 
 
-def draw_customers(seed: int, people: pl.DataFrame, marketplaces: Mapping[str, Marketplace]) -> pl.DataFrame:
+def draw_customers(
+    seed: int,
+    people: pl.DataFrame,
+    marketplaces: Mapping[str, Marketplace],
+    everywhere: Mapping[str, Place] = PLACES,
+    purpose: str = "customers",
+) -> pl.DataFrame:
     """CUSTOMERS, one row per person, sorted by key.
 
-    Marketplaces are those of PLACES that are among `marketplaces`, by their shares; people of the kind
-    `foreign_marketplace` shop in Italy.
+    Marketplaces are those of `everywhere` that are among `marketplaces`, by their shares; people of the kind
+    `foreign_marketplace` shop in Italy. Another `purpose` draws other people from the same seed.
     """
-    places = {code: place for code, place in PLACES.items() if code in marketplaces}
+    places = {code: place for code, place in everywhere.items() if code in marketplaces}
     if not places:
         raise EngageError(
-            f"the sample has people in {', '.join(PLACES)}, but the marketplaces given are {sorted(marketplaces)}; "
+            f"the sample has people in {', '.join(everywhere)}, but the marketplaces given are {sorted(marketplaces)}; "
             "give one of those"
         )
-    rng = generator(seed, "customers")
+    rng = generator(seed, purpose)
     shares = np.array([place.share for place in places.values()])
     codes = rng.choice(list(places), people.height, p=shares / shares.sum()).astype("<U16")
     codes[(people["kind"] == "foreign_marketplace").to_numpy()] = FOREIGN_MARKETPLACE

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from engage_assets.domain.tables import DELIVERIES
+from engage_assets.domain.purchases import DELIVERIES
 from engage_assets.sample.oddities import ORDINARY, UNREAD
 from engage_assets.sample.people import generator
 from engage_assets.sample.purchases import order_id

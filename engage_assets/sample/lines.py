@@ -56,7 +56,7 @@ def draw_lines(
             "customer_id": receivers,
             "buyer_id": np.where(kinds == "order_of_another", buyers, receivers),
             "day": pl.Series(day.astype("datetime64[ms]")).cast(pl.Date),
-            "delivered_at": day.astype("datetime64[us]") + _time_of_day(receivers, zones, first_day, rng),
+            "delivered_at": day.astype("datetime64[us]") + time_of_day(receivers, zones, first_day, rng),
         }
     )
     size = np.where(kinds == ORDINARY, rng.choice(_LINES[0], len(day), p=_LINES[1]), 1)
@@ -114,10 +114,10 @@ def _products(kinds: pl.Series, products: pl.DataFrame, rng: np.random.Generator
     return pl.Series("product_id", chosen.tolist())
 
 
-def _time_of_day(
+def time_of_day(
     receivers: npt.NDArray[np.object_], zones: pl.DataFrame, on: date, rng: np.random.Generator
 ) -> npt.NDArray[np.timedelta64]:
-    """The UTC time of a delivery between 8 and 21 o'clock local time, by the zones' offsets on the day `on`."""
+    """A UTC time between 8 and 21 o'clock local time for each person, by the zones' offsets on the day `on`."""
     noon = datetime.combine(on, time(12), UTC)
     known = sorted(set(zones["time_zone"].drop_nulls()) & known_zones())
     offsets = {zone: (noon.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()).total_seconds() for zone in known}

@@ -4,6 +4,7 @@ A delivery holds at most one oddity. Each kind is there in every week of the wor
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,16 +119,21 @@ def casts(customers: int) -> Counter[str]:
     return Counter(own | {ORDINARY: ordinary})
 
 
-def assign(weeks: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.str_]:
-    """A kind for each order, given the week of each: every kind at its share, and at least once, in every week."""
+def assign(
+    weeks: npt.NDArray[np.int64],
+    rng: np.random.Generator,
+    oddities: Mapping[str, Oddity] = ODDITIES,
+    what: str = "orders",
+) -> npt.NDArray[np.str_]:
+    """A kind for each record, given the week of each: every kind at its share, and at least once, in every week."""
     kinds = np.full(len(weeks), ORDINARY, dtype="<U24")
     for week in np.unique(weeks):
         places = rng.permutation(np.flatnonzero(weeks == week))
-        counts = [max(1, round(oddity.share * len(places))) for oddity in ODDITIES.values()]
+        counts = [max(1, round(oddity.share * len(places))) for oddity in oddities.values()]
         if sum(counts) > len(places):
             raise EngageError(
-                f"a week of the sample has {len(places)} orders, too few to hold each of the {len(counts)} oddities "
-                f"({sum(counts)} orders); take more customers, or whole weeks of history and days"
+                f"a week of the sample has {len(places)} {what}, too few to hold each of the {len(counts)} oddities "
+                f"({sum(counts)} {what}); take more customers, or whole weeks of history and days"
             )
-        kinds[places[: sum(counts)]] = np.repeat(list(ODDITIES), counts)
+        kinds[places[: sum(counts)]] = np.repeat(list(oddities), counts)
     return kinds

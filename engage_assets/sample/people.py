@@ -74,7 +74,7 @@ def true_propensity(activity: Floats, category_effect: Floats, price: Floats, ha
         + 0.90 * habit
         + 0.50 * taste
     )
-    return _logistic(log_odds)
+    return logistic(log_odds)
 
 
 def propensities(people: pl.DataFrame, products: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -113,7 +113,7 @@ def responses(propensity: Floats, delivered_at: pl.Series, rng: np.random.Genera
     reviewed = pl.Series("reviewed", chance < propensity)
     return (
         pl.DataFrame({"at": delivered_at, "reviewed": reviewed, "rating": _ratings(stars)})
-        .with_columns(_delays("delay", delay, _MEAN_DELAY["organic"], ORGANIC_WINDOW))
+        .with_columns(delays_of("delay", delay, _MEAN_DELAY["organic"], ORGANIC_WINDOW))
         .select(
             reviewed_at=pl.when("reviewed").then(pl.col("at") + pl.col("delay")),
             rating=pl.when("reviewed").then("rating"),
@@ -136,25 +136,25 @@ def respond(people: pl.DataFrame, products: pl.DataFrame, sends: pl.DataFrame, s
     """
     facts = propensities(people, products, sends.select("customer_id", product_id="subject_id"))
     chances = _answer_chances(facts.join(people, on="customer_id", how="left", maintain_order="left"))
-    draws = _draws(sends["send_id"].to_list(), seed, 8)
-    opened = draws[0] < chances["open"]
-    clicked = opened & (draws[1] < chances["click"])
-    reviewed = clicked & (draws[2] < chances["review"])
+    chosen = draws(sends["send_id"].to_list(), seed, 8)
+    opened = chosen[0] < chances["open"]
+    clicked = opened & (chosen[1] < chances["click"])
+    reviewed = clicked & (chosen[2] < chances["review"])
     delays = pl.DataFrame(
         {
             "at": sends["slot_at"],
-            "machine": draws[3] < MACHINE_OPEN_RATE,
+            "machine": chosen[3] < MACHINE_OPEN_RATE,
             "opened": opened,
             "clicked": clicked,
             "reviewed": reviewed,
-            "rating": _ratings(draws[4]),
+            "rating": _ratings(chosen[4]),
         }
     ).with_columns(
-        _delays("to_open", draws[5], _MEAN_DELAY["open"], _LONGEST["open"]),
-        _delays("to_click", draws[6], timedelta(minutes=10), timedelta(hours=2)),
-        _delays("to_review", draws[7], _MEAN_DELAY["review"], _LONGEST["review"]),
+        delays_of("to_open", chosen[5], _MEAN_DELAY["open"], _LONGEST["open"]),
+        delays_of("to_click", chosen[6], timedelta(minutes=10), timedelta(hours=2)),
+        delays_of("to_review", chosen[7], _MEAN_DELAY["review"], _LONGEST["review"]),
         # Below the rate, the number that decided is itself uniform, and free to say when.
-        _delays("to_machine", draws[3] / MACHINE_OPEN_RATE % 1.0, timedelta(seconds=20), timedelta(minutes=1)),
+        delays_of("to_machine", chosen[3] / MACHINE_OPEN_RATE % 1.0, timedelta(seconds=20), timedelta(minutes=1)),
     )
     return delays.select(
         sends["send_id"],
@@ -174,21 +174,23 @@ def _answer_chances(facts: pl.DataFrame) -> dict[str, Floats]:
     leaning = np.log(propensity / (1.0 - propensity)) - _BASE
     activity = facts["activity"].to_numpy().astype(np.float64)
     return {
-        "open": _logistic(_OPEN + 0.3 * np.log(activity / ORDERS_PER_MONTH) + 0.3 * facts["habit"].to_numpy()),
-        "click": _logistic(_CLICK + 0.4 * leaning),
-        "review": _logistic(_REVIEW + 0.4 * leaning),
+        "open": logistic(_OPEN + 0.3 * np.log(activity / ORDERS_PER_MONTH) + 0.3 * facts["habit"].to_numpy()),
+        "click": logistic(_CLICK + 0.4 * leaning),
+        "review": logistic(_REVIEW + 0.4 * leaning),
     }
 
 
-def _draws(ids: list[str], seed: int, count: int) -> Floats:
+def draws(ids: list[str], seed: int, count: int) -> Floats:
     """`count` uniform numbers in [0, 1) for each id: 64 hashed bits each, of which a double keeps 53."""
     size = 8 * count
+    if not ids:
+        return np.zeros((count, 0))
     digests = b"".join(hashlib.blake2b(f"{seed}:{one}".encode(), digest_size=size).digest() for one in ids)
     words = np.frombuffer(digests, dtype="<u8").reshape(len(ids), count).T
     return (words >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
-def _delays(name: str, uniform: Floats, mean: timedelta, longest: timedelta) -> pl.Series:
+def delays_of(name: str, uniform: Floats, mean: timedelta, longest: timedelta) -> pl.Series:
     """Exponential delays below `longest`, in whole seconds, by inversion of the cut distribution."""
     reach = -np.expm1(-longest / mean)
     seconds = -np.log1p(-uniform * reach) * mean.total_seconds()
@@ -199,5 +201,6 @@ def _ratings(uniform: Floats) -> pl.Series:
     return pl.Series(1 + np.searchsorted(np.cumsum(_RATING_SHARES)[:-1], uniform, side="right"), dtype=pl.Int64)
 
 
-def _logistic(log_odds: Floats) -> Floats:
+def logistic(log_odds: Floats) -> Floats:
+    """The probability of log odds."""
     return 1.0 / (1.0 + np.exp(-log_odds))

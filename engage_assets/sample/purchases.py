@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from engage_assets.domain.tables import ORDER_ITEMS, ORDERS, RETURNS, REVIEWS
+from engage_assets.domain.purchases import ORDER_ITEMS, ORDERS, RETURNS, REVIEWS
 from engage_assets.sample.people import generator, propensities, responses
 
 _NO_REVIEW: Final = (

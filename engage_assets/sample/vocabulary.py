@@ -59,6 +59,15 @@ PLACES: Final[dict[str, Place]] = {
 }
 """The marketplaces of the world."""
 
+INDIA: Final = Place(
+    1.0,
+    {"Asia/Kolkata": 0.98, "Asia/Dubai": 0.02},
+    {"hi-IN": 0.1},
+    ("Aarav", "Vihaan", "Aditya", "Diya", "Ananya", "Ishaan", "Kavya", "Rohan", "Meera", "Priya", "Arjun"),
+    ("Sharma", "Patel", "Reddy", "Iyer", "Singh", "Gupta", "Nair", "Das", "Mehta", "Rao"),
+)
+"""Where nobody buys, and people listen."""
+
 FOREIGN_MARKETPLACE: Final = "IT"
 """A marketplace with customers that the reviews program does not serve."""
 

@@ -24,7 +24,9 @@ _METRICS: Final = {
 }
 _LABELS: Final = {
     "answered": "whether a person who was asked answers",
-    "reviewed": "whether a customer reviews without being asked",
+    "reviewed": "whether a customer answers without being asked",
+    "liked": "whether a person who answers likes it",
+    "liked_unasked": "whether a customer who answers without being asked likes it",
 }
 _RIVALS: Final = {"champion": "Version in use", "baseline": "Baseline", "constant": "A constant, the base rate"}
 

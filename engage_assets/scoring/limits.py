@@ -1,9 +1,19 @@
 """What a model cannot tell, in words: every card says it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from engage_assets.scoring.slices import Slice
 from engage_assets.scoring.trained_model import FEWEST_EXPLORED
+
+UNASKED: Final = {
+    "answered": "reviewed",
+    "liked": "liked_unasked",
+    "reviewed": "reviewed",
+    "interested": "interested_unasked",
+    "attended": "attended_unasked",
+}
+"""By label what stands for it while a program has sent too little: what people did whom nobody asked."""
 
 
 def limits_of(*, label: str, explored_rows: int, slices: Sequence[Slice]) -> tuple[str, ...]:
@@ -12,17 +22,26 @@ def limits_of(*, label: str, explored_rows: int, slices: Sequence[Slice]) -> tup
     later = "drift of scores, calibration and defaults of features are checked for every partition."
     unjudged = [one.name for one in slices if not one.is_judged]
     return (
-        f"It says who answers, not whom a request moves to answer. {causes}",
+        _claim(label, causes),
         _selection(label, explored_rows),
         *([f"It is not judged by itself for {', '.join(unjudged)}: too few rows."] if unjudged else []),
         f"Its figures are of the rows that it was judged on. What is scored later may differ: {later}",
     )
 
 
+def _claim(label: str, causes: str) -> str:
+    if label.startswith("liked"):
+        return "It says who likes it among those who answer. Who does not answer may think otherwise."
+    if label.startswith(("interested", "attended")):
+        does = "comes" if label.startswith("attended") else "clicks or registers"
+        return f"It says who {does}, not whom an invitation moves to. {causes}"
+    return f"It says who answers, not whom a request moves to answer. {causes}"
+
+
 def _selection(label: str, explored_rows: int) -> str:
-    if label == "reviewed":
+    if label in UNASKED.values():
         return (
-            "It learned from customers whom nobody asked. Those who review unasked may not be those who answer when"
+            "It learned from customers whom nobody asked. Those who answer unasked may not be those who answer when"
             " asked."
         )
     if explored_rows < FEWEST_EXPLORED:

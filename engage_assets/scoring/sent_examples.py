@@ -21,12 +21,17 @@ def sent_examples(
     program: Program,
     as_of: date,
     explored: pl.LazyFrame | None = None,
+    attended: pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:
     """One row per customer and subject asked: customer_id, subject_id, as_of, label, is_exploration.
 
     `as_of` of a row is the batch instant that chose it: that of the partition which its campaign names. `label` is
     whether a response of the customer about the subject was submitted at most label_days after the hand-over, both
     ends included. A response is a person's by its nature; opens and clicks, a person's or a machine's, make no label.
+    Of a model that foretells `liked` it is whether the first such response, in its latest version known then, was a
+    good one; who gave none, or none that says so, is no example. Of a model that foretells `interested` a person's
+    click on the message within that time counts as well; of one that foretells `attended` only who answered and stands
+    in `attended` (customer_id, subject_id) as well.
     `is_exploration`: the row's campaign_id, customer_id and subject_id stand in `explored`.
 
     Only what was known at midnight of the training date `as_of` is read. Left out are
@@ -51,7 +56,11 @@ def sent_examples(
     answered = responses.filter(
         pl.col("program") == program.program_id, pl.col("at") <= known_at, pl.col("received_at") <= known_at
     )
-    labelled = _labelled(mature, answered, timedelta(days=model.label_days))
+    labelled = _labelled(mature, _latest(answered), timedelta(days=model.label_days), liked=model.label == "liked")
+    if model.label == "interested" and interactions is not None:
+        labelled = _or_clicked(labelled, interactions, known_at, timedelta(days=model.label_days))
+    if model.label == "attended":
+        labelled = _and_came(labelled, attended)
     return (
         labelled.group_by(_KEYS)
         .agg(pl.all().sort_by("as_of", "handed_over_at", "send_id").last())
@@ -85,19 +94,54 @@ def _returned(interactions: pl.LazyFrame, known_at: datetime) -> pl.LazyFrame:
     ).select("send_id")
 
 
-def _labelled(sends: pl.LazyFrame, responses: pl.LazyFrame, answer_window: timedelta) -> pl.LazyFrame:
-    """`sends` with `label`, without those whose customer had answered before."""
+def _latest(responses: pl.LazyFrame) -> pl.LazyFrame:
+    """Keys, `answered_at` (of the first version) and `is_positive` (of the latest) of each response."""
+    there = responses.collect_schema().names()
+    verdict = pl.col("is_positive") if "is_positive" in there else pl.lit(None, pl.Boolean)
+    versions = responses.with_columns(verdict.alias("is_positive"))
+    order = [name for name in ("version", "received_at") if name in there]
+    return versions.group_by("response_id", *_KEYS).agg(
+        answered_at=pl.col("at").min(), is_positive=pl.col("is_positive").sort_by(*order, "is_positive").last()
+    )
+
+
+def _labelled(sends: pl.LazyFrame, responses: pl.LazyFrame, answer_window: timedelta, *, liked: bool) -> pl.LazyFrame:
+    """`sends` with `label`, without those whose customer had answered before, or that have none."""
     after = pl.col("answered_at") - pl.col("handed_over_at")
+    is_answer = (after >= timedelta(0)) & (after <= answer_window)
+    by = [pl.col(name).filter(is_answer) for name in ("answered_at", "response_id")]
+    verdict = pl.col("is_positive").filter(is_answer).sort_by(by).first()
     return (
-        sends.join(responses.select(*_KEYS, answered_at="at"), on=list(_KEYS), how="left")
+        sends.join(responses, on=list(_KEYS), how="left")
         .group_by(sends.collect_schema().names())
         .agg(
             had_answered=(after < timedelta(0)).any(),
-            label=((after >= timedelta(0)) & (after <= answer_window)).any(),
+            label=verdict if liked else is_answer.any(),
         )
-        .filter(~pl.col("had_answered"))
+        .filter(~pl.col("had_answered"), pl.col("label").is_not_null())
         .drop("had_answered")
     )
+
+
+def _or_clicked(
+    labelled: pl.LazyFrame, interactions: pl.LazyFrame, known_at: datetime, answer_window: timedelta
+) -> pl.LazyFrame:
+    """A person's click after the hand-over counts like an answer."""
+    clicks = interactions.filter(
+        pl.col("kind") == "click", pl.col("machine_rule").is_null(), pl.col("received_at") <= known_at
+    )
+    firsts = clicks.group_by("send_id").agg(_clicked=pl.col("at").min())
+    after = pl.col("_clicked") - pl.col("handed_over_at")
+    clicked = ((after >= timedelta(0)) & (after <= answer_window)).fill_null(value=False)
+    return labelled.join(firsts, on="send_id", how="left").with_columns(pl.col("label") | clicked).drop("_clicked")
+
+
+def _and_came(labelled: pl.LazyFrame, attended: pl.LazyFrame | None) -> pl.LazyFrame:
+    if attended is None:
+        return labelled.with_columns(label=pl.lit(value=False))
+    people = attended.select(*_KEYS).unique().with_columns(_came=pl.lit(value=True))
+    came = pl.col("_came").fill_null(value=False)
+    return labelled.join(people, on=list(_KEYS), how="left").with_columns(pl.col("label") & came).drop("_came")
 
 
 def _explored(explored: pl.LazyFrame | None) -> pl.LazyFrame:

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from engage_assets.domain.errors import ModelError
 from engage_assets.domain.feature_views import missing_flag
 from engage_assets.domain.program import ScoringModel
+from engage_assets.scoring.limits import UNASKED
 from engage_assets.scoring.trained_model import (
     FEWEST_EXPLORED,
     Floats,
@@ -167,7 +168,7 @@ def _require_both_classes(model: ScoringModel, fitting: pl.DataFrame, validation
             f"{name}: {answered} with and {silent} without an answer (at least {fewest} of each needed)"
             for name, answered, silent, fewest in counted
         )
-        asked = "Only deliveries" if model.label == "reviewed" else "Only sends"
+        asked = "Only records" if model.label in UNASKED.values() else "Only sends"
         raise ModelError(
             f"model {model.model_id} cannot be trained as of {as_of}: {found}. {asked} of the"
             f" {model.history_days} days before that date whose {model.label_days} days for an answer are over"

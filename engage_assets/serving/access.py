@@ -22,7 +22,8 @@ from engage_assets.serving.problems import Problem, ask
 READ: Final = "candidates:read"
 WRITE: Final = "candidates:write"
 METRICS: Final = "metrics:read"
-SCOPES: Final = frozenset({READ, WRITE, METRICS})
+VOICE: Final = "voice"
+SCOPES: Final = frozenset({READ, WRITE, METRICS, VOICE})
 REMEMBERED_SECONDS: Final = 5.0
 """A key that was looked up is not looked up again for so long: the time in which a revocation acts."""
 
@@ -74,19 +75,23 @@ class Gate:
         self._buckets = Buckets(seconds)
 
     def needs(self, scope: str) -> Any:
-        """Dependency of a route that needs `scope`: 401 without a good key, 403 without the scope, 429 too often."""
+        """Dependency of a route that needs `scope`; see `admit`."""
 
         async def check(request: Request, _: Annotated[Any, Depends(_SCHEME)]) -> None:
-            key = await self._identify(request.headers.get("authorization", ""))
-            if scope not in key.scopes:
-                challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
-                raise Problem(403, f"this key lacks the scope {scope}", headers={"WWW-Authenticate": challenge})
-            wait = self._buckets.take(key.key_id, key.per_minute)
-            if wait:
-                headers = {"Retry-After": str(int(wait) + 1)}
-                raise Problem(429, f"more than {key.per_minute} requests a minute with this key", headers=headers)
+            await self.admit(request, scope)
 
         return Depends(check)
+
+    async def admit(self, request: Request, scope: str) -> None:
+        """Let a request pass: 401 without a good key, 403 without the scope, 429 too often."""
+        key = await self._identify(request.headers.get("authorization", ""))
+        if scope not in key.scopes:
+            challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+            raise Problem(403, f"this key lacks the scope {scope}", headers={"WWW-Authenticate": challenge})
+        wait = self._buckets.take(key.key_id, key.per_minute)
+        if wait:
+            headers = {"Retry-After": str(int(wait) + 1)}
+            raise Problem(429, f"more than {key.per_minute} requests a minute with this key", headers=headers)
 
     async def _identify(self, header: str) -> ApiKey:
         kind, _, text = header.partition(" ")

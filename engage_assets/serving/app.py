@@ -15,6 +15,7 @@ from engage_assets.domain.ports import Contacts
 from engage_assets.serving import problems
 from engage_assets.serving.access import Gate
 from engage_assets.serving.changes import changes_router
+from engage_assets.serving.direct import Directly
 from engage_assets.serving.documents import ProblemDetails
 from engage_assets.serving.explain import explain_router
 from engage_assets.serving.health import Readiness, health_router
@@ -25,6 +26,9 @@ from engage_assets.serving.prometheus import registry
 from engage_assets.serving.query import query_router
 from engage_assets.serving.services import Services
 from engage_assets.serving.tracking import tracking_router
+from engage_assets.serving.voice import Voice, direct_routes, voice_router
+from engage_assets.serving.voice_alexa import alexa_router
+from engage_assets.serving.voice_desk import VoiceDesk
 from engage_assets.serving.webhooks import webhook_router
 
 TITLE: Final = "engage_assets: candidates, responses, preferences"
@@ -44,6 +48,8 @@ def create_app(services: Services, seconds: Callable[[], float] = time.monotonic
     measures = Measures(services.clock, services.instance)
     readiness = Readiness(services)
     gate = Gate(services.contacts, services.clock, seconds)
+    desk = VoiceDesk(services)
+    voice = Voice(services, desk)
     app = FastAPI(
         title=TITLE,
         version=VERSION,
@@ -53,12 +59,18 @@ def create_app(services: Services, seconds: Callable[[], float] = time.monotonic
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
         lifespan=_lifespan(readiness, measures, services.contacts),
-        middleware=[Middleware(Observe, measures=measures), Middleware(Guard, limits=services.limits)],
+        middleware=[
+            Middleware(Observe, measures=measures),
+            Middleware(Guard, limits=services.limits),
+            Middleware(Directly, routes=direct_routes(voice, gate)),
+        ],
     )
     problems.register(app)
     app.include_router(query_router(services, gate))
     app.include_router(explain_router(services, gate))
     app.include_router(changes_router(services, gate))
+    app.include_router(voice_router(voice, gate))
+    app.include_router(alexa_router(services, desk))
     app.include_router(tracking_router(services))
     app.include_router(pages_router(services))
     app.include_router(webhook_router(services))

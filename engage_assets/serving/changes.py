@@ -17,7 +17,7 @@ from engage_assets.serving.problems import Problem, ask
 from engage_assets.serving.services import Services
 
 Marketplace = Annotated[Key, Path(description="Code of the marketplace.", examples=["DE"])]
-SubjectType = Annotated[Key, Path(alias="subjectType", description="product, track or event.", examples=["product"])]
+SubjectType = Annotated[Key, Path(alias="subjectType", description="The kind of subject.", examples=["product"])]
 SubjectId = Annotated[Key, Path(alias="subjectId", description="The subject.", examples=["p-77"])]
 
 

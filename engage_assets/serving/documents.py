@@ -121,10 +121,26 @@ class Explained(Answer):
     models: list[ExplainedModel] = Field(description="One for each of the program's models.")
 
 
+class RegisteredCandidate(Document):
+    """Who is registered for what. It stays when the candidate has expired."""
+
+    customer_id: str = Field(examples=["c-1042"])
+    program: str = Field(examples=["event-invitations"])
+    marketplace: str = Field(examples=["DE"])
+    subject_type: str = Field(examples=["event"])
+    subject_id: str = Field(examples=["e-77"])
+    event_at: datetime | None = Field(description="Start; null: the event catalogue has lost the event.")
+    status: str = Field(examples=["registered"])
+    registered_at: datetime = Field(description="When the person asked for the seat.")
+    updated_at: datetime
+    channel: str | None = Field(description="channelId of the link that was used; null: direct.")
+    send_id: str | None
+
+
 class Registrations(Answer):
     """Registered candidates."""
 
-    items: list[Candidate]
+    items: list[RegisteredCandidate]
     total_count: int = Field(description="Length of `items`.")
     is_complete: bool = Field(description="Whether there are no more than `limit`.")
 
@@ -174,6 +190,7 @@ _MEANINGS: Final = {
     404: "No such program, channel or candidate; `known` lists what there is",
     406: "None of the media types that are offered",
     409: "The candidate's status does not allow it",
+    410: "What it is about has expired",
     413: "The body is too large",
     422: "Not the documented form; `faults` lists place and rule",
     429: "Too many requests with this key; see Retry-After",

@@ -32,7 +32,7 @@ class FormUnreadable(Exception):
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a field: a word of the pages, and which photo it is about."""
+    """What is wrong with a field: a word of the pages, and the number that it names (which photo, how much)."""
 
     word: str
     number: int = 0
@@ -68,7 +68,7 @@ def review_bytes(limits: Limits) -> int:
 
 async def read_choices(request: Request, limits: Limits) -> frozenset[str]:
     """Names of the boxes that are ticked; `name=value` where the value matters (`List-Unsubscribe=One-Click`)."""
-    form = await _read(request, limits.body_bytes, limits)
+    form = await read_form(request, limits.body_bytes, limits)
     return frozenset(name for name, _ in form.multi_items()) | frozenset(f"{n}={v}" for n, v in form.multi_items())
 
 
@@ -77,13 +77,13 @@ async def read_review(request: Request, limits: Limits) -> ReviewForm:
 
     Raises FormTooLarge beyond `review_bytes`, and FormUnreadable.
     """
-    form = await _read(request, review_bytes(limits), limits)
+    form = await read_form(request, review_bytes(limits), limits)
     try:
         sent = [part for part in form.getlist("photos") if isinstance(part, UploadFile) and part.filename]
         photos = [await part.read(limits.photo_bytes + 1) for part in sent[: limits.photos + 1]]
     finally:
         await form.close()
-    return ReviewForm(_text(form, "rating"), _text(form, "text"), photos)
+    return ReviewForm(text_of(form, "rating"), text_of(form, "text"), photos)
 
 
 def check(posted: ReviewForm, limits: Limits) -> tuple[dict[str, Fault], list[bytes]]:
@@ -113,29 +113,27 @@ def _check_photos(photos: Sequence[bytes], limits: Limits) -> tuple[list[bytes],
     return drawn, None
 
 
-def _text(form: FormData, name: str) -> str:
+def text_of(form: FormData, name: str) -> str:
     """A text field: line ends as one character, and nothing that a database may refuse."""
     value = form.get(name)
     typed = value if isinstance(value, str) else ""
     return _CONTROLS.sub("", typed.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
-async def _read(request: Request, most: int, limits: Limits) -> FormData:
-    """The form of a request of at most `most` bytes."""
-    limited = Request(request.scope, _within(request.receive, most))
+async def read_form(request: Request, most: int, limits: Limits, *, fields: int = _MOST_FIELDS) -> FormData:
+    """The form of a request of at most `most` bytes. Raises FormTooLarge and FormUnreadable."""
+    limited = Request(request.scope, _within(request.receive, most, 3 * max(most, review_bytes(limits))))
     try:
-        return await limited.form(
-            max_files=_MOST_FIELDS, max_fields=_MOST_FIELDS, max_part_size=min(most, limits.body_bytes)
-        )
+        return await limited.form(max_files=fields, max_fields=fields, max_part_size=min(most, limits.body_bytes))
     except (HTTPException, MultiPartException, ValueError) as fault:  # a declared charset may raise any UnicodeError
         is_large = isinstance(fault, HTTPException) and fault.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         raise (FormTooLarge if is_large else FormUnreadable) from None
 
 
-def _within(receive: Receive, most: int) -> Receive:
+def _within(receive: Receive, most: int, taken_at_most: int) -> Receive:
     """`receive` that raises FormTooLarge after `most` bytes.
 
-    Up to twice as much is taken and dropped first: a browser that cannot finish sending shows no answer.
+    What comes up to `taken_at_most` is dropped first: a browser that cannot finish sending shows no answer.
     """
     taken = 0
 
@@ -145,7 +143,7 @@ def _within(receive: Receive, most: int) -> Receive:
         taken += len(message.get("body", b""))
         if taken <= most:
             return message
-        while message.get("more_body") and taken <= 3 * most:
+        while message.get("more_body") and taken <= taken_at_most:
             message = await receive()
             taken += len(message.get("body", b""))
         raise FormTooLarge

@@ -24,6 +24,7 @@ SECURITY_HEADERS: Final[dict[bytes, bytes]] = {
 }
 """Of every answer that does not set its own."""
 _BUCKETS: Final = 10_000
+_FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _SLACK: Final = 3
 """So many times what a form may have is taken, as a browser that cannot finish sending shows no answer."""
 
@@ -98,8 +99,8 @@ class Guard:
         """Bytes that the body may have."""
         if scope["path"].startswith(API_PREFIX):
             return self._limits.body_bytes
-        has_files = _header(scope, b"content-type").lower().startswith(b"multipart/form-data")
-        return _SLACK * (review_bytes(self._limits) if has_files else self._limits.body_bytes)
+        is_form = _header(scope, b"content-type").lower().startswith(_FORMS)
+        return _SLACK * (review_bytes(self._limits) if is_form else self._limits.body_bytes)
 
 
 def _header(scope: Scope, name: bytes) -> bytes:

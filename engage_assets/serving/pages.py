@@ -1,90 +1,105 @@
-"""The pages behind a message's links: review, thanks, preferences, unsubscribe.
+"""The pages behind a message's links: answers, thanks, preferences, unsubscribe.
 
     GET, POST /review/{token}        token for `answer`
+    GET, POST /feedback/{token}      token for `answer`
+    GET, POST /registration/{token}  token for `answer`; the calendar file at …/event.ics
     GET       /thanks/{token}        token for `answer`
     GET, POST /preferences/{token}   token for `preferences`
     GET, POST /unsubscribe/{token}   token for `preferences`; also one click, RFC 8058
 
-GET (and HEAD) shows, POST acts. The token in the address is all that a page knows of its reader: there are no cookies.
+A program's form follows from its source. GET (and HEAD) shows, POST acts. The token in the address is all that a page
+knows of its reader: there are no cookies.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from secrets import token_hex
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from engage_assets.serving.answering import answering
 from engage_assets.serving.desk import Desk
+from engage_assets.serving.feedback_form import THUMBS
+from engage_assets.serving.page_documents import ACTED, GONE_ON, ONE_CLICKED, SHOWN, body
 from engage_assets.serving.photos import Photos
+from engage_assets.serving.reception import Reception
+from engage_assets.serving.registration_routes import add_registration_routes
 from engage_assets.serving.services import Services
 
-_Answers = dict[int | str, dict[str, Any]]
-_GONE_ON: Final[_Answers] = {303: {"description": "Onward to another page."}}
-_SHOWN: Final[_Answers] = {404: {"description": "No link of ours.", "content": {"text/html": {}}}}
-_ACTED: Final[_Answers] = (
-    _SHOWN
-    | _GONE_ON
-    | {
-        403: {"description": "Not posted from our page.", "content": {"text/html": {}}},
-        413: {"description": "Too large.", "content": {"text/html": {}}},
-        422: {"description": "The form again, with what is wrong.", "content": {"text/html": {}}},
-    }
-)
-_ONE_CLICKED: Final[_Answers] = {200: {"description": "One click was received.", "content": {"text/plain": {}}}}
-
-
-def _body(kind: str, required: Sequence[str] = (), **fields: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "properties": fields} | ({"required": list(required)} if required else {})
-    return {"requestBody": {"required": bool(required), "content": {kind: {"schema": schema}}}}
-
-
-_REVIEW_BODY: Final = _body(
+_REVIEW_BODY: Final = body(
     "multipart/form-data",
     ["rating"],
     rating={"type": "string", "enum": ["1", "2", "3", "4", "5"]},
     text={"type": "string"},
     photos={"type": "array", "items": {"type": "string", "format": "binary"}},
 )
-_PREFERENCES_BODY: Final = _body(
+_FEEDBACK_BODY: Final = body(
+    "multipart/form-data",
+    ["thumb"],
+    thumb={"type": "string", "enum": list(THUMBS)},
+    comment={"type": "string"},
+    tags={"type": "array", "items": {"type": "string"}},
+)
+_PREFERENCES_BODY: Final = body(
     "application/x-www-form-urlencoded",
     program={"type": "string"},
     channel={"type": "string"},
     everything={"type": "string"},
 )
-_CLICK: Final = _body("application/x-www-form-urlencoded", (), **{"List-Unsubscribe": {"type": "string"}})
+_CLICK: Final = body("application/x-www-form-urlencoded", (), **{"List-Unsubscribe": {"type": "string"}})
 
 
 def pages_router(services: Services, random_name: Callable[[], str] = token_hex) -> APIRouter:
     """Routes of the pages. `random_name` names photos; nobody may be able to guess it."""
     router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
-    desk = Desk(services, Photos(services.photos, random_name))
+    reception = Reception(services)
+    answers, desk = answering(reception, Photos(services.photos, random_name)), Desk(reception)
 
     @router.head("/review/{token}", include_in_schema=False)
-    @router.get("/review/{token}", responses=_SHOWN)
+    @router.get("/review/{token}", responses=SHOWN | GONE_ON)
     def review_page(token: str) -> Response:
         """The form for a review."""
-        return desk.review_page(token)
+        return answers.page("review", token)
 
     @router.post(
         "/review/{token}",
         status_code=303,
         response_class=RedirectResponse,
-        responses=_ACTED,
+        responses=ACTED,
         openapi_extra=_REVIEW_BODY,
     )
     async def post_review(token: str, request: Request) -> Response:
         """Send a review: `rating` 1 to 5, and if wished `text` and `photos`."""
-        return await desk.post_review(token, request)
+        return await answers.post("review", token, request)
+
+    @router.head("/feedback/{token}", include_in_schema=False)
+    @router.get("/feedback/{token}", responses=SHOWN | GONE_ON)
+    def feedback_page(token: str) -> Response:
+        """The form for feedback, filled with what the person said before."""
+        return answers.page("feedback", token)
+
+    @router.post(
+        "/feedback/{token}",
+        status_code=303,
+        response_class=RedirectResponse,
+        responses=ACTED,
+        openapi_extra=_FEEDBACK_BODY,
+    )
+    async def post_feedback(token: str, request: Request) -> Response:
+        """Send feedback, or change it: `thumb` up or down, and if wished `comment` and `tags`."""
+        return await answers.post("feedback", token, request)
+
+    add_registration_routes(router, answers, reception)
 
     @router.head("/thanks/{token}", include_in_schema=False)
-    @router.get("/thanks/{token}", responses=_SHOWN | _GONE_ON)
+    @router.get("/thanks/{token}", responses=SHOWN | GONE_ON)
     def thanks_page(token: str) -> Response:
-        """Thanks for a review."""
-        return desk.thanks_page(token)
+        """Thanks for an answer."""
+        return answers.thanks(token)
 
     @router.head("/preferences/{token}", include_in_schema=False)
-    @router.get("/preferences/{token}", responses=_SHOWN)
+    @router.get("/preferences/{token}", responses=SHOWN)
     def preferences_page(token: str, saved: str = "") -> Response:
         """What the person wants no more of."""
         return desk.preferences_page(token, is_saved=bool(saved))
@@ -93,7 +108,7 @@ def pages_router(services: Services, random_name: Callable[[], str] = token_hex)
         "/preferences/{token}",
         status_code=303,
         response_class=RedirectResponse,
-        responses=_ACTED,
+        responses=ACTED,
         openapi_extra=_PREFERENCES_BODY,
     )
     async def post_preferences(token: str, request: Request) -> Response:
@@ -101,7 +116,7 @@ def pages_router(services: Services, random_name: Callable[[], str] = token_hex)
         return await desk.post_preferences(token, request)
 
     @router.head("/unsubscribe/{token}", include_in_schema=False)
-    @router.get("/unsubscribe/{token}", responses=_SHOWN)
+    @router.get("/unsubscribe/{token}", responses=SHOWN)
     def unsubscribe_page(token: str) -> Response:
         """A page with one button; a scanner's visit changes nothing."""
         return desk.unsubscribe_page(token)
@@ -110,7 +125,7 @@ def pages_router(services: Services, random_name: Callable[[], str] = token_hex)
         "/unsubscribe/{token}",
         status_code=303,
         response_class=RedirectResponse,
-        responses=_ACTED | _ONE_CLICKED,
+        responses=ACTED | ONE_CLICKED,
         openapi_extra=_CLICK,
     )
     async def post_unsubscribe(token: str, request: Request) -> Response:

@@ -1,13 +1,9 @@
-"""The routes of the query API, and GetRegisteredCandidates."""
+"""The routes of the query API."""
 
-from dataclasses import dataclass
-from datetime import date
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from fastapi import APIRouter
 
-from engage_assets.domain.statuses import REGISTERED
 from engage_assets.serving import answers
 from engage_assets.serving.access import READ, Gate
 from engage_assets.serving.channels import OFFERED, ByChannel
@@ -21,37 +17,13 @@ from engage_assets.serving.documents import (
     operation,
     problems,
 )
-from engage_assets.serving.names import ProgramId, program_of
-from engage_assets.serving.problems import ask
+from engage_assets.serving.registered import ByRegistration
 from engage_assets.serving.services import Services
 
 _BATCH: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {answers.JSON: {"schema": BatchQuery.model_json_schema()}}}
 }
 _STREAMS: Final = {media_type: {"schema": {"type": "string"}} for media_type in OFFERED}
-
-Registered = Annotated[str, Field(pattern=f"^({'|'.join(sorted(REGISTERED))})$", examples=["registered"])]
-Statuses = Annotated[list[Registered] | None, Query(description="May be repeated; absent: registered.")]
-EventDate = Annotated[date | None, Query(alias="eventDate", description="Only those whose event is that day, UTC.")]
-Most = Annotated[int, Query(ge=1, le=10_000, description="Candidates at most.")]
-
-
-@dataclass(frozen=True)
-class ByRegistration:
-    """Handler of the query for registrations."""
-
-    services: Services
-
-    async def candidates(
-        self, program: ProgramId, status: Statuses = None, event_date: EventDate = None, limit: Most = 1_000
-    ) -> Response:
-        """Candidates of a program that are registered, or in other statuses of a registration."""
-        program_of(self.services.programs, program)
-        statuses, now = frozenset(status or ("registered",)), self.services.clock.now()
-        rows = await ask(self.services.store.with_status, program, statuses, event_date, limit + 1, now)
-        found = answers.items(rows[:limit])
-        counts = {"totalCount": len(found), "isComplete": len(rows) <= limit}
-        return answers.as_json({"asOf": now, "items": found, **counts})
 
 
 def query_router(services: Services, gate: Gate) -> APIRouter:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from engage_assets.domain.marketplaces import Marketplace
-from engage_assets.domain.ports import CandidateReader, CandidateWriter, Clock, Contacts
+from engage_assets.domain.ports import AccountLinks, CandidateReader, CandidateWriter, Clock, Contacts, Prompts
 from engage_assets.domain.program import Program
 from engage_assets.domain.tokens import Signer
 from engage_assets.scoring.explanations import Explanation
+from engage_assets.serving.registration_events import EventServices
+from engage_assets.voice.alexa_signature import Verifier
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,25 @@ class Limits:
     photo_bytes: int = 5 * 1024 * 1024
     photos: int = 3
     text_length: int = 5_000
+    """Of a review, in code points."""
+    comment_length: int = 200
+    """Of feedback, in characters as a person counts them."""
+    dietary_length: int = 200
+    """Of dietary preferences, counted alike."""
     page_rows: int = 1_000
     stream_rows: int = 100_000
     customers: int = 1_000
     """In one batch query."""
+
+
+@dataclass(frozen=True)
+class AlexaSkill:
+    """The Alexa skill that this service answers."""
+
+    applications: frozenset[str]
+    """Ids of the skill, `amzn1.ask.skill.…`; requests for others are refused."""
+    verifier: Verifier
+    accounts: AccountLinks
 
 
 @dataclass(frozen=True)
@@ -53,3 +70,11 @@ class Services:
     """
     instance: str = "service"
     """Name of this process in what it measures."""
+    prompts: Prompts | None = None
+    """None: this service asks nothing by voice."""
+    subject_name: Callable[[str, str], str | None] = lambda _program, _subject: None
+    """Name of a program's subject, where it is known."""
+    alexa: AlexaSkill | None = None
+    """None: there is no Alexa skill."""
+    events: EventServices | None = None
+    """None: nobody registers for events here."""

@@ -1,7 +1,7 @@
 """Tracking addresses: the pixel, the redirect, and the hidden link that only machines follow.
 
     GET, HEAD /o/{token}.gif   an open, and a transparent picture
-    GET, HEAD /c/{token}       a click, and on to the review page
+    GET, HEAD /c/{token}       a click, and on to the page of the program's form
     GET, HEAD /h/{token}       the hidden link: a machine's click, and on like any other
 
 All tokens are made for the purposes `open` (the pixel) and `click` (both links). Where a link leads is made from the
@@ -21,6 +21,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from engage_assets.domain.forms import form_of
 from engage_assets.domain.responses import Interaction, InteractionKind, KnownSend
 from engage_assets.domain.tokens import Purpose, Token
 from engage_assets.serving import words
@@ -76,7 +77,7 @@ class Track:
         return Response(PIXEL, media_type="image/gif", headers=_HEADERS)
 
     def click(self, token: str, request: Request, *, is_hidden: bool = False) -> Response:
-        """Record a click, a machine's where the link was the hidden one, and lead on to the review page."""
+        """Record a click, a machine's where the link was the hidden one, and lead on to the form."""
         said = self._read(token, "click")
         send = self.services.contacts.send(said.send_id) if said else None
         if said is None or send is None:
@@ -88,7 +89,8 @@ class Track:
         else:
             self._judge(request, send, "click", "redirect")
         answer = self.services.signer.sign("answer", send.send_id, said.expires_at)
-        return RedirectResponse(f"../review/{answer}", status_code=302, headers=_HEADERS)
+        form = form_of(self.services.programs.get(send.program))
+        return RedirectResponse(f"../{form.name}/{answer}", status_code=302, headers=_HEADERS)
 
     def _read(self, token: str, purpose: Purpose) -> Token | None:
         return self.services.signer.read(token, purpose, self.services.clock.now())
@@ -124,7 +126,7 @@ def tracking_router(services: Services, random_part: Callable[[], str] = token_h
     @router.head("/c/{token}", include_in_schema=False)
     @router.get("/c/{token}", status_code=302, response_class=RedirectResponse, responses=_LOST)
     def click(token: str, request: Request) -> Response:
-        """The message's button: on to the review page."""
+        """The message's button: on to the page on which the person answers."""
         return track.click(token, request)
 
     @router.head("/h/{token}", include_in_schema=False)

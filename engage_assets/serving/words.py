@@ -52,9 +52,16 @@ def in_words(limits: Limits, language: str) -> dict[str, str]:
     """Limits as the pages write them."""
     return {
         "text_length": f"{limits.text_length:,}".replace(",", THOUSANDS[language]),
+        "comment_length": str(limits.comment_length),
+        "dietary_length": str(limits.dietary_length),
         "photos": str(limits.photos),
         "photo_mb": f"{limits.photo_bytes / 2**20:g}",
     }
+
+
+def said(language: str, word: str) -> str:
+    """A word of the pages that stands elsewhere."""
+    return str(getattr(_environment().get_template(f"words/{language}.j2").module, word))
 
 
 @cache

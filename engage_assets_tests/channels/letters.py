@@ -69,9 +69,10 @@ def rendered(marketplace=MARKETPLACE, **changes):
     return frame.row(0, named=True)
 
 
-def letter(row=None, *, name="Ada", address=ADDRESS, marketplace=MARKETPLACE, links=None):
+def letter(row=None, *, name="Ada", address=ADDRESS, marketplace=MARKETPLACE, links=None, calendar=None):
     """The letter of one campaign row."""
-    return Letterpress({"DE": marketplace}, links).letter(row or rendered(), name=name, address=address)
+    press = Letterpress({"DE": marketplace}, links)
+    return press.letter(row or rendered(), name=name, address=address, calendar=calendar)
 
 
 def parts(row, *, name="Ada", links=None):

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engage_assets.channels.exploration import Exploration
-from engage_assets.channels.lists import email_list, explored, fill, judge_for_list
+from engage_assets.channels.filling import fill
+from engage_assets.channels.lists import email_list, explored, judge_for_list
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs.batch import Batch
 from engage_assets.defs.list_stages import fill_lists
@@ -46,7 +47,7 @@ def people(scores: list[float], **changes: Any) -> pl.DataFrame:
 def verdicts_on(rows: pl.DataFrame, exploration: Exploration | None, channel: EmailChannel | None = None):
     channel = channel or an_email()
     judged = judge_for_list(nw.from_native(rows.lazy()), channel).to_native().collect()
-    return fill(judged, channel, exploration)
+    return fill([(channel, judged)], exploration)
 
 
 def drawn(rows: pl.DataFrame, exploration: Exploration, channel: EmailChannel | None = None) -> list[str]:
@@ -241,9 +242,7 @@ def test_a_programs_lists_draw_its_share_by_the_same_lots(tmp_path):
 def test_the_list_says_who_was_drawn():
     rows, channel = people([0.9] * 10 + [0.1] * 10), an_email(limit=10)
     verdicts = verdicts_on(rows, a_lot(0.3), channel)
-    listed = email_list(
-        rows.lazy(), verdicts, program=a_program(), channel=channel, partition=PARTITION, marketplaces=MARKETPLACES
-    )
+    listed = email_list(rows.lazy(), verdicts, program=a_program(), channel=channel, partition=PARTITION)
     assert listed.schema == EMAIL_LIST.schema
     assert listed["is_exploration"].to_list() == [False] * 7 + [True] * 3
     expected = listed.tail(3).select("campaign_id", "customer_id", "subject_id")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engage_assets.channels.lists import email_list, fill, final_reasons, judge_for_list
+from engage_assets.channels.filling import fill
+from engage_assets.channels.lists import email_list, final_reasons, judge_for_list
 from engage_assets.domain.channel_specs import EmailChannel, InAppChannel
 from engage_assets.domain.tables import EMAIL_LIST, LIST_VERDICTS
 from engage_assets_tests.builders import PRODUCT_REVIEWS, a_candidate, a_program, candidates, instant
-from engage_assets_tests.sample.worlds import MARKETPLACES
 
 PARTITION = date(2026, 11, 19)
 
@@ -25,7 +25,7 @@ def an_email(**changes: Any) -> EmailChannel:
 def verdicts_on(rows: pl.DataFrame, channel=None) -> pl.DataFrame:
     channel = channel or an_email()
     judged = judge_for_list(nw.from_native(rows.lazy()), channel).to_native().collect()
-    return fill(judged, channel)
+    return fill([(channel, judged)])
 
 
 def listing(*rows: dict[str, Any], **limits: Any) -> dict[str, str | int]:
@@ -235,7 +235,6 @@ def slots(*rows: dict[str, Any], config: dict[str, Any] | None = None, **program
         program=a_program(**program),
         channel=channel,
         partition=PARTITION,
-        marketplaces=MARKETPLACES,
     )
     assert listed.schema == EMAIL_LIST.schema
     assert listed["rank"].to_list() == list(range(1, listed.height + 1))

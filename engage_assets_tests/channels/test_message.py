@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engage_assets.channels.merge import one_line
+from engage_assets.channels.message import CalendarPart
 from engage_assets.domain.errors import EngageError
 from engage_assets_tests.channels.letters import ADDRESS, LINKS, MARKETPLACE, QUESTIONS, letter, parts, rendered
 
@@ -115,6 +116,19 @@ def test_any_text_reads_as_in_the_librarys_message(subject, sender, name, produc
     assert max(map(len, raw.split(b"\r\n"))) <= 998
     assert all(len(line) <= 76 for line in raw.split(b"\r\n") if b"=?utf-8?" in line)
     assert "%%" not in "".join(bodies(mail))
+
+
+def test_a_calendar_file_stands_where_mail_programs_look_for_it():
+    content = b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nSUMMARY:F\xc3\xbcr alle\r\nEND:VCALENDAR\r\n"
+    part = CalendarPart(content, 'text/calendar; charset="utf-8"; method=REQUEST; component=VEVENT')
+    mail = parsed(letter(calendar=part))
+    assert not defects(mail)
+    assert bodies(mail) == bodies(parsed(letter()))
+    found = [one for one in mail.walk() if one.get_content_type() == "text/calendar"]
+    assert [one.get_payload(decode=True) for one in found] == [content, content]
+    assert [one["Content-Type"].params["method"] for one in found] == ["REQUEST", "REQUEST"]
+    assert [one.get_filename() for one in found] == [None, "event.ics"]
+    assert mail.get_content_type() == "multipart/mixed"
 
 
 def test_equal_input_gives_equal_bytes():

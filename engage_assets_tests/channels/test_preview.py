@@ -25,7 +25,7 @@ def test_each_message_is_there_whole_and_closed_in(base_url):
         assert row["send_id"] in page
         assert row["subject"] in unescape(page)
         assert row["greeting_named"].replace("%%name%%", STAND_IN) in unescape(page)
-    shown = [unescape(html) for html in re.findall(r'<iframe sandbox title="[^"]*" srcdoc="([^"]*)"></iframe>', page)]
+    shown = [unescape(html) for html in re.findall(r'<iframe sandbox [^>]*srcdoc="([^"]*)"></iframe>', page)]
     assert [html[:15] + html[-7:] for html in shown] == ["<!doctype html></html>"] * 2
     assert "<script" not in page
     assert "%%" not in page

@@ -11,7 +11,7 @@ import polars as pl
 from engage_assets.connectors.duckdb import DuckDBConnector
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.domain.program import Program
-from engage_assets.domain.tables import DELIVERIES
+from engage_assets.domain.purchases import DELIVERIES
 from engage_assets_tests.builders import PRODUCT_REVIEWS, rows_of
 
 DAY = date(2026, 11, 19)

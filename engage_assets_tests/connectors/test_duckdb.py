@@ -11,8 +11,9 @@ from polars.testing import assert_frame_equal
 from engage_assets.connectors.duckdb import DuckDBConnector
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.domain.errors import QueryError, WarehouseError
+from engage_assets.domain.purchases import DELIVERIES, ORDERS
 from engage_assets.domain.sources import SOURCES
-from engage_assets.domain.tables import CUSTOMERS, DELIVERIES, ORDERS, frame_schema
+from engage_assets.domain.tables import CUSTOMERS, frame_schema
 from engage_assets_tests.builders import a_customer, a_delivery, instant, rows_of
 from engage_assets_tests.connectors.shops import DAY, a_reader
 

@@ -8,7 +8,8 @@ from polars.testing import assert_frame_equal
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.domain.errors import WarehouseError
-from engage_assets.domain.tables import CUSTOMERS, DELIVERIES, OPT_OUTS, PRODUCTS, REVIEWS
+from engage_assets.domain.purchases import DELIVERIES, PRODUCTS, REVIEWS
+from engage_assets.domain.tables import CUSTOMERS, OPT_OUTS
 from engage_assets_tests.builders import a_customer, a_delivery, instant, rows_of
 
 FORMS = ["parquet", "csv", "parquet parts", "csv parts"]

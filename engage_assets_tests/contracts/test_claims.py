@@ -47,9 +47,8 @@ def opt_out(ledger: SqlLedger, customer: str = "c-1", **scope) -> None:
 
 def answer(ledger: SqlLedger, customer: str = "c-1", **changes) -> None:
     said = {"program": "product-reviews", "marketplace": "DE", "subject_type": "product", "subject_id": "p-1"}
-    assert SqlContacts(ledger.database).respond(
-        Response(customer_id=customer, rating=5, at=NOW, **(said | changes)), NOW
-    )
+    given = Response(customer_id=customer, rating=5, at=NOW, **(said | changes))
+    assert SqlContacts(ledger.database).respond(given, NOW) == "new"
 
 
 def suppress(ledger: SqlLedger, customer: str | None = None, address: str | None = None) -> None:
@@ -158,6 +157,33 @@ def test_who_answered_is_not_asked_about_the_same(ledger, said, outcome):
     answer(ledger, **said)
 
     assert claimed(ledger, a_send()) == outcome
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_who_answers_another_channel_before_the_mail_is_claimed_gets_none(ledger, is_changed):
+    """A mail waits for its slot, another channel asks and is answered, perhaps twice, and then the slot comes."""
+    mail, question = a_send(), a_send(channel="voice-assistant", slot_at=NOW)
+    ledger.plan([mail], NOW)
+    hand_over(ledger, question, then="sent")
+    contacts = SqlContacts(ledger.database)
+    for up in (True, False)[: 1 + is_changed]:
+        said = Response("product-reviews", "c-1", "DE", "product", "p-1", None, NOW, question.send_id, is_positive=up)
+        contacts.respond(said, NOW, may_edit=True)
+
+    claims = ledger.claim([mail.send_id], SLOT)
+
+    assert claims == Claims([], {mail.send_id: "ALREADY_ANSWERED"})
+    assert contacts.send(mail.send_id).state == "skipped"
+
+
+def test_an_answer_while_a_mail_is_on_its_way_stops_nothing_and_counts_once(ledger):
+    mail = a_send()
+    hand_over(ledger, mail)
+    answer(ledger)
+    ledger.move([mail.send_id], "sent", SLOT)
+
+    assert SqlContacts(ledger.database).send(mail.send_id).state == "sent"
+    assert ledger.responses(None, SLOT)["version"].to_list() == [1]
 
 
 @pytest.mark.parametrize("kind", ["complaint", "bounce"])

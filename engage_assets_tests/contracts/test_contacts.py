@@ -22,8 +22,9 @@ from engage_assets.domain.responses import (
 )
 from engage_assets.domain.sends import Move
 from engage_assets.domain.tables import INTERACTIONS_LOG, RESPONSES_LOG
-from engage_assets.ledger import tables
-from engage_assets.ledger.contacts import SqlContacts, response_id
+from engage_assets.ledger import answers, tables
+from engage_assets.ledger.answers import response_id
+from engage_assets.ledger.contacts import SqlContacts
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.operations import SqlOperations
 from engage_assets.ledger.outbox import SqlOutbox
@@ -244,8 +245,12 @@ def test_a_response_is_kept_with_its_rating_and_what_follows_from_it(ledger, con
     assert not contacts.answered(*key)
     assert contacts.rating("product", "p-1") == (0, 0)
 
-    assert contacts.respond(a_response(text=TEXT, photos=("1.jpg", "2.jpg")), NOW)
+    assert contacts.answer(*key) is None
 
+    given = a_response(text=TEXT, photos=("1.jpg", "2.jpg"), channel="email", tags=("warm", 'a "b", c'))
+    assert contacts.respond(given, NOW) == "new"
+
+    assert contacts.answer(*key) == given
     assert contacts.answered(*key)
     assert contacts.rating("product", "p-1") == (1, 4)
     place = {"program": "product-reviews", "marketplace": "DE", "subject_type": "product", "subject_id": "p-1"}
@@ -260,23 +265,28 @@ def test_a_response_is_kept_with_its_rating_and_what_follows_from_it(ledger, con
         {
             **place,
             "customer_id": "c-1",
+            "version": 1,
             "send_id": a_send().send_id,
+            "channel": "email",
             "rating": 4,
+            "is_positive": None,
+            "tags": ["warm", 'a "b", c'],
             "has_text": True,
             "photos": 2,
             "at": NOW - MINUTE,
+            "changed_at": NOW - MINUTE,
             "received_at": NOW,
         }
     ]
 
 
 def test_the_first_answer_counts(ledger, contacts):
-    assert contacts.respond(a_response(), NOW)
-    assert not contacts.respond(a_response(rating=1, text=TEXT, send_id=None), NOW + SECOND)
+    assert contacts.respond(a_response(), NOW) == "new"
+    assert contacts.respond(a_response(rating=1, text=TEXT, send_id=None), NOW + SECOND) == "unchanged"
 
     others = [a_response(customer_id="c-2", rating=5), a_response(program="another", rating=1, text="")]
-    assert all(contacts.respond(other, NOW + SECOND) for other in others)
-    assert contacts.respond(a_response(subject_type="track"), NOW)
+    assert {contacts.respond(other, NOW + SECOND) for other in others} == {"new"}
+    assert contacts.respond(a_response(subject_type="track"), NOW) == "new"
 
     assert contacts.rating("product", "p-1") == (3, 10)
     assert contacts.rating("track", "p-1") == (1, 4)
@@ -302,6 +312,95 @@ def test_a_rating_outside_one_to_five_is_refused(ledger, contacts, rating):
     assert ledger.responses(None, NOW).is_empty()
 
 
+def a_thumb(minutes: int = 0, *, up: bool = True, **changes) -> Response:
+    """An answer of yes or no, submitted minutes after NOW."""
+    good = {"program": "another", "rating": None, "is_positive": up, "channel": "email", "at": NOW + minutes * MINUTE}
+    return a_response(**(good | changes))
+
+
+def test_an_answer_that_may_be_edited_counts_once_and_keeps_its_versions(ledger, contacts):
+    up, down = a_thumb(text=TEXT, tags=("folk",)), a_thumb(5, up=False, channel="voice", send_id=None, marketplace="US")
+    key = ("another", "c-1", "product", "p-1")
+
+    said = [contacts.respond(one, NOW + at * MINUTE, may_edit=True) for at, one in enumerate((up, up, down, down))]
+    later = contacts.respond(replace(up, at=NOW + HOUR), NOW + HOUR, may_edit=True)
+
+    assert [*said, later] == ["new", "unchanged", "edited", "unchanged", "edited"]
+    assert contacts.answer(*key) == replace(up, at=NOW + HOUR)
+    assert contacts.rating("product", "p-1") == (0, 0)
+    assert [one.get("status", "response") for one in waiting(ledger)] == ["consumed", "response"]
+    names = ("version", "is_positive", "tags", "has_text", "channel", "at", "changed_at", "received_at")
+    log = ledger.responses(None, NOW + HOUR)
+    assert log["response_id"].n_unique() == 1
+    assert log.select(names).rows() == [
+        (1, True, ["folk"], True, "email", NOW, NOW, NOW),
+        (2, False, [], False, "voice", NOW, NOW + 5 * MINUTE, NOW + 2 * MINUTE),
+        (3, True, ["folk"], True, "email", NOW, NOW + HOUR, NOW + HOUR),
+    ]
+    assert ledger.responses(NOW, NOW + 2 * MINUTE)["version"].to_list() == [2]
+    assert rows(ledger, tables.responses, "version", "body") == [(1, None), (2, None), (3, TEXT)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"rating": 3}, {"is_positive": False}, {"tags": ("folk", "pop")}, {"text": "No"}, {"photos": ("1.jpg",)}],
+    ids=lambda other: next(iter(other)),
+)
+def test_whatever_is_said_otherwise_is_an_edit_and_how_it_came_is_none(contacts, other):
+    before = a_thumb(tags=("pop", "folk"), text=TEXT)
+    contacts.respond(before, NOW)
+
+    elsewhere = replace(before, channel="voice", send_id=None, at=NOW + SECOND)
+    assert contacts.respond(elsewhere, NOW + SECOND, may_edit=True) == "unchanged"
+    assert contacts.respond(replace(before, **other), NOW + SECOND, may_edit=True) == "edited"
+
+
+def test_a_spoken_yes_or_no_leaves_the_comment_and_the_tags(ledger, contacts):
+    written = a_thumb(text=TEXT, tags=("folk",))
+    contacts.respond(written, NOW)
+
+    said = []
+    for minutes, is_up in enumerate((True, False)):
+        spoken = a_thumb(minutes, up=is_up, channel="voice")
+        with ledger.database.writing() as connection:
+            said.append(answers.keep(connection, spoken, NOW, may_edit=True, is_thumb_only=True))
+
+    assert said == ["unchanged", "edited"]
+    stands = contacts.answer("another", "c-1", "product", "p-1")
+    assert stands == replace(written, is_positive=False, channel="voice", at=NOW + MINUTE)
+    assert ledger.responses(None, NOW)["has_text"].to_list() == [True, True]
+
+
+def test_an_older_submission_that_comes_late_changes_nothing(contacts):
+    contacts.respond(a_thumb(5), NOW + 5 * MINUTE, may_edit=True)
+
+    assert contacts.respond(a_thumb(4, up=False), NOW + HOUR, may_edit=True) == "unchanged"
+    assert contacts.respond(a_thumb(5, up=False), NOW + HOUR, may_edit=True) == "edited"
+
+
+def test_a_rating_that_is_edited_is_counted_anew(contacts):
+    for minutes, stars in enumerate((4, 1, None, 5)):
+        contacts.respond(a_thumb(minutes, rating=stars), NOW, may_edit=True)
+        assert contacts.rating("product", "p-1") == ((1, stars) if stars else (0, 0))
+
+
+def test_edits_at_once_make_one_version_each(ledger, contacts):
+    start = threading.Barrier(4)
+    contacts.respond(a_thumb(rating=1), NOW, may_edit=True)
+
+    def edit(thread: int) -> list[str]:
+        start.wait()
+        each = [a_thumb(rating=2 + (thread + place) % 4, text=f"{thread} {place}") for place in range(5)]
+        return [contacts.respond(one, NOW, may_edit=True) for one in each]
+
+    with ThreadPoolExecutor(4) as pool:
+        said = [one for each in pool.map(edit, range(4)) for one in each]
+    assert said == ["edited"] * 20
+    log = ledger.responses(None, NOW)
+    assert log["version"].to_list() == list(range(1, 22))
+    assert contacts.rating("product", "p-1") == (1, log["rating"][-1])
+
+
 def test_a_text_lies_in_one_column_of_one_table(ledger, contacts):
     hand_over(ledger, a_send(), then="sent")
     contacts.respond(a_response(text=TEXT), NOW)
@@ -324,7 +423,8 @@ def test_answers_at_once_are_all_in_the_rating(ledger, contacts):
     def answer(thread: int) -> int:
         start.wait()
         people = [f"c-{number}" for number in range(8)]
-        return sum(contacts.respond(a_response(customer_id=one), NOW) for one in Random(thread).sample(people, k=8))
+        said = [contacts.respond(a_response(customer_id=one), NOW) for one in Random(thread).sample(people, k=8)]
+        return said.count("new")
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(answer, range(4))) == 8

@@ -19,32 +19,36 @@ from polars.testing import assert_frame_equal
 from engage_assets.candidates.contract import check_contract
 from engage_assets.candidates.duplicates import refuse_duplicates
 from engage_assets.channels.lists import final_reasons, judge_for_list
+from engage_assets.connectors.duckdb import DuckDBConnector
+from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.decisions import count_reasons, decide
 from engage_assets.defs import list_stages, stages
+from engage_assets.defs.batch import Batch
 from engage_assets.domain.facts import latest_known, stated_once
-from engage_assets.domain.sources import SOURCES
-from engage_assets.domain.tables import (
-    INPUT_TABLES,
-    INTERACTIONS_LOG,
-    LIST_VERDICTS,
-    OPT_OUT_LOG,
-    RESPONSES_LOG,
-    SENDS_LOG,
-    declared,
-)
+from engage_assets.domain.program import Program
+from engage_assets.domain.sources import INPUT_TABLES, SOURCES
+from engage_assets.domain.tables import INTERACTIONS_LOG, LIST_VERDICTS, OPT_OUT_LOG, RESPONSES_LOG, SENDS_LOG, declared
 from engage_assets.filters import judge
-from engage_assets.filters.facts import Asking, join_facts
+from engage_assets.filters.asking import Asking
+from engage_assets.filters.facts import join_facts
 from engage_assets.outcomes.attribution import outcomes, unsolicited
 from engage_assets.outcomes.metrics import measure
-from engage_assets.outcomes.volume import review_volume
+from engage_assets.outcomes.volume import answer_volume
+from engage_assets.programs import load_folder
 from engage_assets.scoring.bands import band, histogram
-from engage_assets_tests.sample.worlds import FIRST_DAY, MARKETPLACES, small_world
+from engage_assets_tests.defs.small_events import add_version, make_events
+from engage_assets_tests.filters.inviting import EVENTS as INVITING
+from engage_assets_tests.filters.inviting import MONDAY
+from engage_assets_tests.filters.listening import MUSIC
+from engage_assets_tests.outcomes import listening
+from engage_assets_tests.sample.worlds import FIRST_DAY, MARKETPLACES, MUSIC_MARKETPLACES, both_worlds, small_world
 from engage_assets_tests.test_decisions import FLAGS, PROGRAM, FakeScorer, a_batch, a_history, run
 
 PARTITION = FIRST_DAY + timedelta(days=6)
 NOW = PROGRAM.cadence.batch_instant(PARTITION)
 NIGHT = PARTITION + timedelta(days=1)
 TICK = timedelta(microseconds=1)
+ALL_MARKETPLACES = load_folder(Path(__file__).parent.parent.parent / "programs").marketplaces
 CHANNELS = ["email", "banner"]
 STANDING = ["account_status", "fraud_score", "trust_score"]
 STRANGE = ["", " ", "\t", "\u00a0", "\u3000", "\x0b", "\x85", "'", '"', "\\", "%", "Ä", "a\u0308", "日本", "🎁", "C-1"]
@@ -113,10 +117,58 @@ def without_duplicates(to: ToEngine, day: Day) -> Frame:
 
 
 def judged(to: ToEngine, day: Day, *lacking: str) -> Frame:
+    return judged_for(PROGRAM, to(day["candidates"]), to, day, *lacking)
+
+
+def judged_for(program: Program, candidates: Frame, to: ToEngine, day: Day, *lacking: str) -> Frame:
     known = (*INPUT_TABLES, "send_events", "given_opt_outs")
     tables = {name: to(day[name]) for name in known if name in day and name not in lacking}
     available = declared({name: day[name].columns for name in tables})
-    return judge(join_facts(to(day["candidates"]), tables, Asking(PROGRAM, NOW)), PROGRAM, available)
+
+    def settled(frame: Frame) -> Frame:
+        # Spark would plan all facts as one, which takes it minutes.
+        return to(rows(frame)) if frame.implementation.is_pyspark() and program is MUSIC else frame
+
+    return judge(join_facts(candidates, tables, Asking(program, NOW, settled)), program, available)
+
+
+def listened(to: ToEngine, plays: Day) -> pl.DataFrame:
+    """A day of plays: the contract with its tracks, duplicates, bots and all other filters."""
+    checked_plays = check_contract(
+        to(plays["raw"]),
+        to(plays["customers"]),
+        source=SOURCES[MUSIC.source_table],
+        program=MUSIC,
+        marketplaces=MUSIC_MARKETPLACES,
+        partition=PARTITION,
+        subjects=to(plays["tracks"]),
+    )
+    found = rows(refuse_duplicates(checked_plays))
+    refused = pl.col("reason").is_not_null()
+    verdicts = judged_for(MUSIC, to(found.filter(~refused).drop("reason")), to, plays)
+    return pl.concat([found.filter(refused), rows(verdicts.select(found.columns))])
+
+
+def invited(to: ToEngine, day: Day) -> pl.DataFrame:
+    """A Monday of invitations: the contract without dates, duplicates, the interest match, regions and zones."""
+    source = SOURCES[INVITING.source_table]
+    checked_profiles = check_contract(
+        to(day["raw"]),
+        to(day["customers"]),
+        source=source,
+        program=INVITING,
+        marketplaces=ALL_MARKETPLACES,
+        partition=MONDAY.date(),
+    )
+    found = rows(refuse_duplicates(checked_profiles))
+    refused = pl.col("reason").is_not_null()
+    tables = {name: to(frame) for name, frame in day.items() if name not in ("raw", "customers")}
+    columns = {name: frame.columns for name, frame in day.items()} | {source.table.name: source.table.names}
+    available = declared(columns) | {"events.is_open", "events.topics", "events.starts_at"}
+    settled = Asking(INVITING, MONDAY, lambda frame: to(rows(frame)) if frame.implementation.is_pyspark() else frame)
+    candidates = to(found.filter(~refused).drop("reason"))
+    verdicts = judge(join_facts(candidates, tables, settled), INVITING, available)
+    return pl.concat([found.filter(refused), rows(verdicts.select(found.columns))])
 
 
 def for_the_list(to: ToEngine, day: Day) -> Frame:
@@ -145,6 +197,12 @@ def came_of_sends(to: ToEngine, day: Day) -> Frame:
     return outcomes(*logs, program=PROGRAM, partition=PARTITION, as_of=NIGHT)
 
 
+def music_measured(to: ToEngine, day: Day) -> pl.DataFrame:
+    """The figures of a program with thumbs, spoken questions, genres, several models, playlists and artists."""
+    assert day
+    return listening.measured(on=to, own=listening.given(on=to))
+
+
 def asked_by_nobody(to: ToEngine, day: Day) -> Frame:
     logs = [to(day[name]) for name in ("send_events", "responses")]
     return unsolicited(*logs, program=PROGRAM, partition=PARTITION, as_of=NIGHT)
@@ -156,7 +214,9 @@ def measured(to: ToEngine, day: Day, **came: Any) -> pl.DataFrame:
 
 
 def measured_with_outcomes(to: ToEngine, day: Day) -> pl.DataFrame:
-    volume = review_volume(to(day["reviews"]), to(day["responses"]), first_send=PARTITION, day=NIGHT)
+    reviews = SOURCES["deliveries"].answers
+    given = to(day[reviews.table.name]), to(day["responses"])
+    volume = answer_volume(*given, answers=reviews, first_send=PARTITION, day=NIGHT)
     return measured(to, day, outcomes=to(day["outcomes"]), headroom=to(day["verdicts"]), unsolicited=1, volume=volume)
 
 
@@ -176,6 +236,7 @@ FUNCTIONS: dict[str, Callable[[ToEngine, Day], Frame | pl.DataFrame]] = {
     "unsolicited": asked_by_nobody,
     "measure": measured,
     "measure with outcomes": measured_with_outcomes,
+    "measure a program about tracks": music_measured,
     "stated_once": lambda to, day: stated_once(to(day["orders"]), "order_id"),
     "stated_once by two keys": lambda to, day: stated_once(to(day["order_items"]), "order_id", "product_id"),
     "latest_known": lambda to, day: latest_known(to(day["customer_trust"]), "customer_id", "known_at", STANDING),
@@ -203,7 +264,54 @@ def test_the_day_holds_what_engines_could_see_differently(day):
     assert day["outcomes"].height == day["send_events"].filter(program=PROGRAM.program_id)["send_id"].n_unique()
 
 
+def test_every_engine_gives_the_same_rows_of_plays(on_engine, plays):
+    expected = rows(listened(on_polars, plays))
+    ends = set(expected["reason"])
+    assert {None, "KEY_MISSING", "DATE_INVALID", "VALUE_INVALID", "DUPLICATE", "BOT_ACTIVITY", "ENGAGEMENT_LOW"} <= ends
+    assert_frame_equal(rows(listened(on_engine, plays)), expected, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "on_engine",
+    ["polars", "duckdb", pytest.param("pyspark", marks=[pytest.mark.spark, pytest.mark.soak])],
+    indirect=True,
+)
+def test_every_engine_gives_the_same_rows_of_invitations(on_engine, invitations):
+    expected = rows(invited(on_polars, invitations))
+    ends = set(expected["reason"])
+    assert {None, "KEY_MISSING", "DUPLICATE", "INTEREST_LOW", "REGION", "TIME_ZONE", "SUBJECT_CLOSED"} <= ends
+    assert_frame_equal(rows(invited(on_engine, invitations)), expected, check_exact=True)
+
+
 # --- the inputs -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def invitations(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """What `invited` reads: a tiny world's Monday, one event full, profiles again later and under strange names."""
+    warehouse, monday = tmp_path_factory.mktemp("invitations"), date(2026, 11, 23)
+    make_events(warehouse, last_monday=monday, weeks=3)
+    add_version(warehouse, "e03-1", starts_at=datetime(2026, 12, 2, 5), known_at=MONDAY)  # noqa: DTZ001
+    add_version(warehouse, "e03-0", event_id="e03-2", capacity=0)
+    batch = Batch(INVITING, monday, ALL_MARKETPLACES, Warehouse(warehouse))
+    raw = pl.concat(
+        [pl.DataFrame(part) for part in DuckDBConnector(batch.warehouse).read(INVITING, monday, batch.asked)]
+    )
+    some = raw.filter(pl.col("interest_tags").list.len() > 0).row(0, named=True)
+    others = [{"customer_id": None}, {"customer_id": " "}, {"updated_at": NOW}, {"updated_at": None}]
+    others += [{"interest_tags": tags} for tags in (None, [], [None], STRANGE, ["DEVOPS\u3000", "ML"])]
+    copies = [{**some, **change, "record_id": f"odd-{place}"} for place, change in enumerate(others)]
+    copies += [
+        {**some, "customer_id": f"c-{place:03}", "record_id": f"odd-{place}", "geographic_region": region,
+         "interest_tags": ["cloud_Computing", "statistics", *STRANGE]}
+        for place, region in enumerate([None, *STRANGE, "US", "DE"], start=100)
+    ]  # fmt: skip
+    tables = {name: frame.collect() for name, frame in batch.stated(batch.instant).items()}
+    log = {
+        "send_events": pl.DataFrame(schema=SENDS_LOG.schema),
+        "given_opt_outs": pl.DataFrame(schema=OPT_OUT_LOG.schema),
+    }
+    return {**tables, **log, "raw": pl.concat([raw, pl.DataFrame(copies, schema=raw.schema)])}
 
 
 @pytest.fixture(scope="module")
@@ -213,10 +321,11 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     small_world(warehouse, days=7, history_days=14, customers=900)
     batch = a_batch(warehouse, PARTITION)
     first = run(batch)
-    day = {name: frame.collect() for name, frame in batch.tables.items()}
+    read = [name for name in batch.tables if name != PROGRAM.source_table]
+    day = {name: batch.tables[name].collect() for name in read}
     good = first.verdicts.filter(pl.col("reason").is_null()).row(0, named=True)
     day["raw"] = strange_records(first.raw, good)
-    day |= {name: strange_rows(day[name], first.raw, spared=good) for name in batch.tables}
+    day |= {name: strange_rows(day[name], first.raw, spared=good) for name in read}
 
     log = list(a_history(first.verdicts, NOW, random.Random(1)))
     campaign = f"product-reviews:email:{PARTITION}:DE"
@@ -238,6 +347,40 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     return day
 
 
+@pytest.fixture(scope="module")
+def plays(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """What `listened` reads: a small world's day, rows made to be awkward among it, and bots of every kind."""
+    warehouse = tmp_path_factory.mktemp("listening")
+    both_worlds(warehouse)
+    batch = Batch(MUSIC, PARTITION, MUSIC_MARKETPLACES, Warehouse(warehouse))
+    found = {name: frame.collect() for name, frame in batch.tables.items()}
+    raw = pl.concat([pl.DataFrame(part) for part in DuckDBConnector(batch.warehouse).read(MUSIC, PARTITION)])
+    odd = {
+        "listener_id": [None, *STRANGE],
+        "genre": [None, *STRANGE],
+        "track_release_date": [None, NOW.date(), NOW.date() + timedelta(days=1)],
+        "played_at": [None, datetime(2000, 1, 1) - TICK, NOW, NOW + TICK],  # noqa: DTZ001 - instants are UTC
+        "engagement_score": [None, float("inf"), -0.0, 0.6, 1.0, 1.0 + 1e-12],
+        "play_count": [None, 0, 1],
+    }
+    checked_plays = pl.concat(stages.check_records(batch, raw.lazy()))
+    good = checked_plays.filter(pl.col("reason").is_null(), pl.col("engagement_score") > 0.6)["record_id"]
+    some = raw.filter(pl.col("record_id") == good[0]).row(0, named=True)
+    copies = [{**some, name: value} for name, values in odd.items() for value in values]
+    numbered = [{**copy, "record_id": f"odd-{place}"} for place, copy in enumerate(copies)]
+    regular = {"listener_id": some["listener_id"], "track_id": "t-odd", "device_id": "d"}  # regularly
+    starts = [NOW - timedelta(hours=1) + timedelta(seconds=61 * place + place % 2) for place in range(20)]
+    single = [{**regular, "started_at": at, "ended_at": at + timedelta(minutes=1)} for at in starts]
+    found["plays"] = pl.concat([found["plays"], pl.DataFrame(single, schema=found["plays"].schema)])
+    log = pl.DataFrame(schema=SENDS_LOG.schema), pl.DataFrame(schema=OPT_OUT_LOG.schema)
+    return {
+        **found,
+        "raw": pl.concat([raw, pl.DataFrame(numbered, schema=raw.schema)]),
+        "send_events": log[0],
+        "given_opt_outs": log[1],
+    }
+
+
 def what_came_back(log: list[dict[str, Any]], rng: random.Random) -> Day:
     """Interactions with the sends of a log, and answers, with instants around every limit."""
     night = datetime.combine(NIGHT, time(23, 59))
@@ -249,9 +392,10 @@ def what_came_back(log: list[dict[str, Any]], rng: random.Random) -> Day:
         touch |= {"machine_rule": rng.choice([None, *STRANGE]), "is_permanent": rng.choice([None, True, False])}
         touched += [known | touch] * rng.choice([1, 2])
         key = (event["program"], event["customer_id"], event["subject_id"])
-        answer = {"response_id": f"r-{place}", "rating": rng.randint(1, 5), "photos": 0, "has_text": True}
+        answer = {"response_id": f"r-{place}", "version": 1, "rating": rng.randint(1, 5), "photos": 0}
         answers[key] = known | answer | dict(zip(("program", "customer_id", "subject_id"), key, strict=True))
-    given = list(answers.values()) * 2
+    edited = [one | {"version": 2, "rating": 6 - one["rating"]} for one in answers.values() if one["rating"] > 3]
+    given = [*edited, *answers.values()] * 2
     return {
         "interactions": pl.DataFrame(touched, schema=INTERACTIONS_LOG.schema),
         "responses": pl.DataFrame(given, schema=RESPONSES_LOG.schema),

@@ -17,7 +17,8 @@ from engage_assets.defs.delivery import Delivered, Postman, deliver_due
 from engage_assets.defs.delivery_checks import Checker, audience_of
 from engage_assets.domain.operations import Approval
 from engage_assets.domain.program import Program
-from engage_assets.domain.tables import DECISIONS, INPUT_TABLES, LIST_COLUMNS, Table, frame_schema
+from engage_assets.domain.sources import INPUT_TABLES
+from engage_assets.domain.tables import DECISIONS, LIST_COLUMNS, Table, frame_schema
 from engage_assets.home import Home
 from engage_assets.lake import Lake
 from engage_assets.ledger.database import Database

@@ -52,42 +52,48 @@ ASSETS = [
     "ledger/opt_outs",
     "ledger/responses",
     "ledger/send_events",
-    "product_reviews/candidates",
-    "product_reviews/daily_metrics",
-    "product_reviews/daily_report",
-    "product_reviews/activity_features",
-    "product_reviews/reviewing_features",
-    "product_reviews/standing_features",
-    "product_reviews/decisions",
-    "product_reviews/email_campaigns",
-    "product_reviews/email_list",
-    "product_reviews/email_sends",
-    "product_reviews/filter_verdicts",
-    "product_reviews/filtered_candidates",
-    "product_reviews/list_verdicts",
-    "product_reviews/outcomes",
-    "product_reviews/raw_deliveries",
-    "product_reviews/responses",
-    "product_reviews/review_propensity_v2_card",
-    "product_reviews/review_propensity_v2_examples",
-    "product_reviews/review_propensity_v2_model",
-    "product_reviews/review_propensity_v2_verdict",
-    "product_reviews/scored_candidates",
-    "product_reviews/set_aside",
-    "product_reviews/stored_candidates",
-    "product_reviews/warehouse_export",
+    *(
+        f"{program}/{name}"
+        for program in ("product_reviews", "music_feedback")
+        for name in (
+            *("candidates", "set_aside", "filter_verdicts", "filtered_candidates", "scored_candidates"),
+            *("stored_candidates", "list_verdicts", "email_list", "decisions", "email_campaigns", "email_sends"),
+            *("responses", "outcomes", "daily_metrics", "daily_report", "warehouse_export"),
+        )
+    ),
+    *(
+        f"product_reviews/{name}"
+        for name in (
+            *("raw_deliveries", "activity_features", "reviewing_features", "standing_features"),
+            *(f"review_propensity_v2_{part}" for part in ("card", "examples", "model", "verdict")),
+        )
+    ),
+    *(
+        f"music_feedback/{name}"
+        for name in (
+            *("raw_track_plays", "artists_features", "feedback_given_features"),
+            *("listening_features", "taste_features", "combined_models"),
+            *("track_scores", "playlists", "playlist_changes", "brigades"),
+            *(
+                f"{model}_{part}"
+                for model in ("feedback_propensity_v3", "music_affinity_v2")
+                for part in ("card", "examples", "model", "verdict")
+            ),
+        )
+    ),
 ]
 JOBS = [
     "archive_day_close",
     "archive_drain",
     "archive_redact",
     "candidates_clean_up",
+    "music_feedback_playlists",
     "opt_outs_sweep",
-    "product_reviews_batch",
-    "product_reviews_delivery",
-    "product_reviews_export",
-    "product_reviews_metrics",
-    "product_reviews_training",
+    *(
+        f"{program}_{job}"
+        for program in ("product_reviews", "music_feedback")
+        for job in ("batch", "delivery", "export", "metrics", "training")
+    ),
     "summaries_close",
     "theshop_brand_behaviour",
     "theshop_brand_commerce",
@@ -97,6 +103,12 @@ JOBS = [
 SCHEDULES = {
     "candidates_clean_up_schedule": "0 1 * * SUN",
     "opt_outs_sweep_schedule": "30 */6 * * *",
+    "music_feedback_batch_schedule": "0 2 * * *",
+    "music_feedback_export_schedule": "30 3 * * *",
+    "music_feedback_delivery_schedule": "*/15 * * * *",
+    "music_feedback_metrics_schedule": "59 23 * * *",
+    "music_feedback_playlists_schedule": "0 18 * * *",
+    "music_feedback_training_schedule": "0 4 * * 0",
     "product_reviews_batch_schedule": "0 2 * * *",
     "product_reviews_export_schedule": "0 3 * * *",
     "product_reviews_delivery_schedule": "*/15 * * * *",
@@ -108,6 +120,7 @@ SCHEDULES = {
     "theshop_pharmacy_behaviour_schedule": "0 2 * * *",
     "theshop_pharmacy_commerce_schedule": "0 4 * * *",
 }
+OWNERS = {"product_reviews": ["team:reviews"], "music_feedback": ["team:curation", "team:artist-relations"]}
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +142,12 @@ def test_keys_jobs_and_schedules(definitions):
 def test_every_asset_tells_an_analyst_what_it_is(definitions):
     for spec in definitions.resolve_all_asset_specs():
         assert spec.description, spec.key
-        assert spec.group_name in ("archive", "ledger", "product_reviews", "summaries", *SERVICES), spec.key
+        assert spec.group_name in ("archive", "ledger", "summaries", *OWNERS, *SERVICES), spec.key
         assert spec.kinds, spec.key
         if spec.group_name == "archive":
             assert spec.owners == ["team:archive"], spec.key
-        if spec.group_name == "product_reviews":
-            assert spec.owners == ["team:reviews"], spec.key
+        if spec.group_name in OWNERS:
+            assert spec.owners == OWNERS[spec.group_name], spec.key
         if {"avro"} == set(spec.kinds) and spec.partitions_def:
             columns = spec.metadata["dagster/column_schema"].columns
             assert all(column.description for column in columns), spec.key

@@ -82,6 +82,20 @@ def test_each_fact_of_the_moment_bars_its_send_with_its_reason(tmp_path):
     assert len(campaign.outbox()) == 1
 
 
+@pytest.mark.parametrize("maker", ["Paper Lanterns", None])
+def test_the_page_is_told_who_made_the_subject(tmp_path, maker):
+    """Campaigns that were rendered before makers were told have no such column."""
+    campaign = SmallCampaign(tmp_path, ["c-1"])
+    messages = campaign.messages()
+    told = messages.with_columns(subject_maker=pl.lit(maker)) if maker else messages.drop("subject_maker")
+    campaign.lake.write(("product_reviews", "email_campaigns"), str(DAY), told)
+
+    campaign.deliver()
+
+    send = SqlContacts(campaign.database).send(messages["send_id"].item())
+    assert (send.state, send.subject_name, send.subject_maker) == ("sent", "Kettle", maker)
+
+
 def test_a_subject_that_closed_bars_all_of_its_sends(tmp_path):
     campaign = SmallCampaign(tmp_path, ["c-1"])
     campaign.input("products", {"product_id": "p-1", "name": "Kettle", "is_reviewable": False})
@@ -131,6 +145,23 @@ def test_a_stop_holds_until_it_is_lifted(tmp_path):
     campaign.deliver(SLOT + 15 * MINUTE)
     assert len(campaign.outbox()) == 1
     assert campaign.operations.audit()["act"].to_list() == ["stop", "resume"]
+
+
+def test_a_stop_of_a_marketplace_holds_all_of_its_campaigns(tmp_path):
+    campaign = SmallCampaign(tmp_path, ["c-1", "c-2", "c-3"])
+    segments = {"c-1": f"{CAMPAIGN}:Pop", "c-2": f"{CAMPAIGN}:Folk", "c-3": f"{CAMPAIGN}X"}
+    campaign.render(*({"customer_id": one, "campaign_id": its} for one, its in segments.items()))
+    campaign.operations.stop(CAMPAIGN, "wrong picture", "ada", SLOT)
+
+    campaign.deliver()
+    assert {one: state for one, (state, _) in campaign.fates().items()} == {
+        "c-1": "planned",
+        "c-2": "planned",
+        "c-3": "sent",
+    }
+    campaign.operations.resume(CAMPAIGN, "ada", SLOT)
+    campaign.deliver(SLOT + 15 * MINUTE)
+    assert len(campaign.outbox()) == 3
 
 
 def test_a_stop_while_it_runs_acts_within_a_batch(tmp_path):
@@ -214,6 +245,21 @@ def test_a_program_that_asks_for_approval_waits_for_it(tmp_path):
     campaign.approve()
     assert not refusals(campaign)
     assert len(campaign.outbox()) == 1
+
+
+def test_many_campaigns_are_asked_for_in_one_line(tmp_path):
+    people = [f"c-{number}" for number in range(9)]
+    campaign = SmallCampaign(tmp_path, people, a_program(approval="required"))
+    campaign.render(*({"customer_id": one, "campaign_id": f"{CAMPAIGN}:{one}"} for one in people))
+    asked = refusals(campaign)["approval"]
+    assert asked.startswith("9 of 9 campaigns are not approved, or no longer;")
+    assert f"`engage approve product-reviews --date {DAY}`" in asked
+    assert asked.count("product-reviews:email:") == 3
+    assert f"{CAMPAIGN}:c-0: not approved" in asked
+
+    campaign.approve()
+    assert not refusals(campaign)
+    assert len(campaign.outbox()) == 9
 
 
 def test_an_old_batch_open_counts_a_store_that_differs_and_a_slow_transport_keep_a_campaign_back(tmp_path):

@@ -412,6 +412,43 @@ def test_readers_find_whole_tables_while_they_are_made_again(works):
     assert all(rows in ([{"n": n, "a": n, "b": n}] for n in (20, 90)) for rows in asks)
 
 
+def test_readers_find_every_table_whole_while_all_are_made_again(works):
+    """Two editions of all 16 tables take turns; what is read is one of them, byte for byte."""
+    desk = works.desk()
+    paths = {name: desk.path(name, SECOND) for name in TABLES}
+    windowed = [name for family in FAMILIES for name, window in DOCUMENTED[family].items() if window.days]
+    editions = [a_spec(tables={name: {"windowDays": days} for name in windowed}) for days in (20, 90)]
+    known = {name: set() for name in TABLES}
+    found = {name: [] for name in TABLES}
+    stop = threading.Event()
+
+    def publish(edition):
+        again = Works(works.home.root, edition).desk()
+        return [type(one) for family in FAMILIES for one in again.make(family, SECOND)]
+
+    def read():
+        while not stop.is_set() or min(map(len, found.values())) < READS // len(TABLES) + 1:
+            for name, path in paths.items():
+                found[name].append(path.read_bytes())
+            stop.wait(0.01)  # leaves the processor to the publisher
+
+    for edition in editions:
+        assert publish(edition) == [Made] * len(TABLES)
+        for name, path in paths.items():
+            known[name].add(path.read_bytes())
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for thread in readers:
+        thread.start()
+    made = [publish(editions[turn % 2]) for turn in range(2)]
+    stop.set()
+    for thread in readers:
+        thread.join()
+    assert made == [[Made] * len(TABLES)] * 2
+    assert sum(map(len, found.values())) >= READS
+    assert sum(len(both) == 2 for both in known.values()) >= 12  # `mau` has no window
+    assert all(set(found[name]) <= known[name] for name in TABLES)
+
+
 def test_no_more_services_ask_at_once_than_may(works):
     limited = Works(works.home.root, a_spec(maxConcurrentQueries=1))
     making = limited.desk().make("behaviour", SECOND)

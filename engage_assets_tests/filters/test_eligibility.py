@@ -15,7 +15,7 @@ IN_APP = {
     "config": {"bannerType": "slim", "displayDuration": 3, "placement": "home"},
 }
 PUSH = {"channelId": "push", "type": "push", "config": {"reminderDaysBefore": 1, "title": "t", "body": "b"}}
-VOICE = {"channelId": "voice", "type": "voice", "config": {"prompt": "p", "responseOptions": ["yes"]}}
+VOICE = {"channelId": "voice", "type": "voice", "config": {"prompt": "p", "responseOptions": ["yes", "no"]}}
 ALL_CHANNELS = a_program(channels=[EMAIL, IN_APP, PUSH, VOICE])
 
 

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from engage_assets.domain.errors import ProgramFileError, WarehouseError
+from engage_assets.domain.errors import WarehouseError
 from engage_assets.filters import not_evaluated
 from engage_assets_tests.builders import a_program
 from engage_assets_tests.filters.worlds import AFTER, BEFORE, INSTANT, TICK, judged, refused_by
@@ -218,5 +218,5 @@ def test_a_filter_that_purchases_do_not_have_is_an_error():
         "order": 9,
         "parameters": {"minEngagementScore": 0.5},
     }
-    with pytest.raises(ProgramFileError, match=r"product-reviews.* cannot evaluate engagement"):
+    with pytest.raises(WarehouseError, match=r"engagement of product-reviews.*deliveries\.engagement_score"):
         judged(program=a_program(filterChain=[engagement]))

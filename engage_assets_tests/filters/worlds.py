@@ -1,5 +1,7 @@
-"""One good purchase and all that is known around it; a test changes one fact and names the reason."""
+"""One good record and all that is known around it; a test changes one fact and names the reason."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -7,10 +9,11 @@ import narwhals as nw
 import polars as pl
 
 from engage_assets.domain.program import Program
-from engage_assets.domain.sources import SOURCES
-from engage_assets.domain.tables import INPUT_TABLES, OPT_OUT_LOG, SENDS_LOG, Table, declared, frame_schema
+from engage_assets.domain.sources import INPUT_TABLES, SOURCES
+from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG, Column, Table, declared, frame_schema
 from engage_assets.filters import judge
-from engage_assets.filters.facts import Asking, join_facts
+from engage_assets.filters.asking import Asking
+from engage_assets.filters.facts import join_facts
 from engage_assets_tests.builders import a_candidate, a_program, instant
 
 INSTANT = instant("2026-11-20 02:00")
@@ -18,8 +21,26 @@ INSTANT = instant("2026-11-20 02:00")
 BEFORE, AFTER = INSTANT - timedelta(days=3), INSTANT + timedelta(days=3)
 TICK = timedelta(microseconds=1)
 
-CANDIDATE = SOURCES["deliveries"].candidate_columns
-GOOD: dict[str, list[dict[str, Any]]] = {
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What makes one candidate of one source acceptable."""
+
+    program: Program
+    candidate: Row
+    good: Mapping[str, list[Row]]
+    """Rows by table; a table that is not here the deployment lacks."""
+    filled_in: Mapping[str, Row]
+    """The row of a table that is empty in the good world, before a test changes it."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return SOURCES[self.program.source_table].candidate_columns
+
+
+GOOD: dict[str, list[Row]] = {
     "customers": [
         {"customer_id": "c-1", "marketplace": "DE", "email": "x", "push_subscription": "x", "voice_allowed": True}
     ],
@@ -51,11 +72,8 @@ FILLED_IN = {
 }
 """The row of a table that is empty in the good world, before a test changes it."""
 
-TABLES: dict[str, Table] = {
-    **{name: table for name, table in INPUT_TABLES.items() if name != "deliveries"},
-    "send_events": SENDS_LOG,
-    "given_opt_outs": OPT_OUT_LOG,
-}
+PURCHASE = Scene(a_program(), {"order_id": "o-1", "order_value": 9.9}, GOOD, FILLED_IN)
+TABLES: dict[str, Table] = {**INPUT_TABLES, "send_events": SENDS_LOG, "given_opt_outs": OPT_OUT_LOG}
 
 Rows = dict[str, Any] | list[dict[str, Any]] | None
 """Changes to the good row; or several rows, each as changes; or None: the deployment lacks the table."""
@@ -83,6 +101,7 @@ def a_send(*states: str, at: Any = BEFORE, **changes: Any) -> list[dict[str, Any
 
 def judged(
     *,
+    scene: Scene = PURCHASE,
     program: Program | None = None,
     candidate: dict[str, Any] | None = None,
     lacks: tuple[str, ...] = (),
@@ -92,10 +111,10 @@ def judged(
 
     `lacks`: each `table.column` that the deployment lacks.
     """
-    program = program or a_program()
-    row = {**a_candidate(), "order_id": "o-1", "order_value": 9.9, **(candidate or {})}
-    frame = pl.DataFrame([{c.name: row[c.name] for c in CANDIDATE}], schema=frame_schema(CANDIDATE))
-    known = _frames(tables, lacks)
+    program = program or scene.program
+    row = {**a_candidate(), **scene.candidate, **(candidate or {})}
+    frame = pl.DataFrame([{c.name: row[c.name] for c in scene.columns}], schema=frame_schema(scene.columns))
+    known = _frames(scene, tables, lacks)
     facts = join_facts(_lazy(frame), {name: _lazy(found) for name, found in known.items()}, Asking(program, INSTANT))
     available = declared({name: found.columns for name, found in known.items()})
     verdicts = judge(facts, program, available).to_native().collect()
@@ -109,9 +128,9 @@ def refused_by(**changes: Any) -> str | None:
     return verdict["reason"]
 
 
-def _frames(tables: dict[str, Rows], lacks: tuple[str, ...]) -> dict[str, pl.DataFrame]:
+def _frames(scene: Scene, tables: dict[str, Rows], lacks: tuple[str, ...]) -> dict[str, pl.DataFrame]:
     assert tables.keys() <= TABLES.keys(), tables.keys() - TABLES.keys()
-    changed = {name: _rows(name, tables.get(name, GOOD[name])) for name in TABLES}
+    changed = {name: _rows(scene, name, tables.get(name, scene.good.get(name))) for name in TABLES}
     return {
         name: pl.DataFrame(rows, schema=TABLES[name].schema).drop(
             [column for table, _, column in (gap.partition(".") for gap in lacks) if table == name]
@@ -121,10 +140,10 @@ def _frames(tables: dict[str, Rows], lacks: tuple[str, ...]) -> dict[str, pl.Dat
     }
 
 
-def _rows(name: str, changes: Rows) -> list[dict[str, Any]] | None:
+def _rows(scene: Scene, name: str, changes: Rows) -> list[Row] | None:
     if changes is None:
         return None
-    good = GOOD[name][0] if GOOD[name] else FILLED_IN.get(name, {})
+    good = scene.good[name][0] if scene.good.get(name) else scene.filled_in.get(name, {})
     rows = [good | change for change in ([changes] if isinstance(changes, dict) else changes)]
     assert all(row.keys() <= set(TABLES[name].names) for row in rows), name
     return rows

@@ -9,7 +9,7 @@ import pytest
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.sends import Send
 from engage_assets.ledger.ledger import SqlLedger
-from engage_assets.ledger.tables import gate, sends
+from engage_assets.ledger.tables import SCHEMA_VERSION, gate, sends
 from engage_assets_tests.builders import instant
 
 NOW = instant("2026-11-20 02:40")
@@ -69,7 +69,7 @@ def test_a_write_that_fails_leaves_nothing(ledger):
 
     assert ledger.plan([a_send("c-1")], NOW) == 1
     with ledger.database.reading() as connection:
-        assert connection.execute(gate.select()).all() == [(1, 2)]
+        assert connection.execute(gate.select()).all() == [(1, SCHEMA_VERSION)]
         assert connection.execute(sends.select()).one().state == "planned"
 
 

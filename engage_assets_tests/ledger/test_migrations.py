@@ -160,6 +160,54 @@ def test_a_migrated_database_goes_on(old_url):
     ledger.close()
 
 
+def test_answers_of_version_2_are_their_first_versions(urls):
+    engine = open_engine(urls[0], Random(1))
+    with engine.connect().execution_options(**WRITES) as connection, connection.begin():
+        migrate(connection, 0, "0002")
+        connection.execute(
+            text(
+                "INSERT INTO sends (send_id, program, campaign_id, customer_id, subject_id, channel, slot_at,"
+                " cap_scope, is_solicitation, state, planned_at, updated_at)"
+                " VALUES ('s', 'p', 'c', 'c-1', 'p-1', 'push', :at, 'p', :asks, 'sent', :at, :at)"
+            ),
+            {"at": NOW, "asks": True},
+        )
+        for key, send, body in (("r-1", "s", "Fine."), ("r-2", None, None)):
+            connection.execute(
+                text(
+                    "INSERT INTO responses VALUES (:key, 'p', 'c-1', 'DE', 'product', 'p-1', :send, 4, :body,"
+                    " :photos, :at, :received)"
+                ),
+                {"key": key, "send": send, "body": body, "photos": "[]", "at": NOW, "received": NOW + SECOND},
+            )
+    engine.dispose()
+
+    ledger = SqlLedger(urls[0])
+    log = ledger.responses(None, NOW + 10 * SECOND)
+
+    names = (
+        "response_id",
+        "version",
+        "channel",
+        "rating",
+        "is_positive",
+        "has_text",
+        "at",
+        "changed_at",
+        "received_at",
+    )
+    times = (NOW, NOW, NOW + SECOND)
+    assert log.select(names).rows() == [
+        ("r-1", 1, "push", 4, None, True, *times),
+        ("r-2", 1, None, 4, None, False, *times),
+    ]
+    assert log["tags"].to_list() == [[], []]
+    with ledger.database.reading() as connection:
+        kept = dict(connection.execute(text("SELECT response_id, body FROM responses")).tuples().all())
+    assert kept == {"r-1": "Fine.", "r-2": None}
+    ledger.close()
+
+
 def test_a_migrated_schema_is_that_of_a_new_database(old_url, urls):
     assert differences(old_url) == differences(urls[1]) == []
     assert described(old_url) == described(urls[1])
@@ -181,7 +229,9 @@ def test_threads_that_meet_at_an_old_database_migrate_it_once(old_url):
     assert heights == {sum(len(states) for states, _ in LIVES.values())}
     database = Database(old_url)
     with database.reading() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0002"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [
+            f"{SCHEMA_VERSION:04}"
+        ]
         assert connection.execute(gate.select()).all() == [(1, SCHEMA_VERSION)]
     database.close()
 
@@ -198,7 +248,7 @@ def test_threads_may_make_different_databases_at_once(urls):
         return version
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(make, urls)) == ["0002"] * 2
+        assert list(pool.map(make, urls)) == [f"{SCHEMA_VERSION:04}"] * 2
 
 
 def test_a_migration_waits_for_a_writer_of_the_old_version(old_url):

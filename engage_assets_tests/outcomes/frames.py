@@ -82,6 +82,7 @@ def responses(*answers: tuple, **columns: object) -> pl.DataFrame:
     rows = [
         {
             "response_id": response,
+            "version": 1,
             "program": "product-reviews",
             "customer_id": "c-1",
             "subject_id": "p-1",

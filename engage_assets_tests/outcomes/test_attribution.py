@@ -1,5 +1,6 @@
 from collections import Counter
 from datetime import date, datetime, timedelta
+from itertools import permutations
 
 import polars as pl
 import pytest
@@ -73,6 +74,7 @@ def test_a_send_that_was_opened_clicked_and_answered():
         "complained_at": None,
         "responded_at": instant("2026-11-21 16:05"),
         "rating": 4,
+        "is_positive": None,
         "response_id": "r-1",
     }
 
@@ -209,6 +211,20 @@ def test_what_was_received_after_the_night_is_not_known_yet():
     assert made(SENT, night=PARTITION).is_empty()
 
 
+def test_an_answer_that_was_changed_counts_once_at_its_first_instant_and_as_it_stood():
+    first = responses(("r-1", "2026-11-21 16:05", 2))
+    edits = [
+        responses(("r-1", "2026-11-21 16:05", rating), version=version, received_at=instant(at))
+        for version, rating, at in ((2, 5, "2026-11-21 20:00"), (3, 1, "2026-11-22 10:00"))
+    ]
+    for versions in permutations((first, *edits)):
+        given = pl.concat([*versions, *versions])
+        for night, rating in ((NIGHT, 5), (date(2026, 11, 22), 1)):
+            row = the_only(SENT, NOBODY, given, night=night)
+            assert (row["rating"], row["responded_at"]) == (rating, instant("2026-11-21 16:05"))
+        assert strays(SENT.clear(), given) == ["r-1"]
+
+
 def test_bounces_and_complaints():
     touched = interactions(("s-1", "bounce", "2026-11-21 16:00"), ("s-1", "complaint", "2026-11-21 17:00"))
     for permanent, hard in ((None, False), (False, False), (True, True)):
@@ -257,7 +273,9 @@ def histories(draw):
         for subject in SUBJECTS:
             if at := draw(st.none() | MOMENT):
                 answer = {"response_id": f"{customer}/{subject}", "program": "product-reviews", "customer_id": customer}
-                answers.append({**answer, "subject_id": subject, "rating": 5, "at": at, "received_at": at})
+                answers.append(
+                    {**answer, "subject_id": subject, "version": 1, "rating": 5, "at": at, "received_at": at}
+                )
     return events, touched, answers
 
 

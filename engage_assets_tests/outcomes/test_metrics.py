@@ -130,6 +130,7 @@ def test_what_cannot_be_measured_is_null_and_says_why():
         "score_cache_hit_rate": "scores are not kept: the deployment has no score cache",
         **dict.fromkeys(costs, "the program file has no cost section"),
         **dict.fromkeys(service, "the service measured nothing in this time"),
+        "review_volume": "reviews, or the day of the first send, are not known",
         "review_volume_increase": "reviews, or the day of the first send, are not known",
     }
     assert values(metrics, "input_records") == {"all": 0}

@@ -2,8 +2,8 @@ from datetime import date, datetime, time, timedelta
 
 import polars as pl
 
-from engage_assets.domain.tables import REVIEWS
-from engage_assets.outcomes.volume import review_volume, volume_row
+from engage_assets.domain.purchases import REVIEWS, SOURCE
+from engage_assets.outcomes.volume import answer_volume, volume_rows
 from engage_assets_tests.outcomes.frames import on_duckdb, on_polars, responses
 
 DAY = date(2026, 11, 21)
@@ -24,7 +24,12 @@ def saturdays(*counts):
 
 def row(table, answers=None, on=on_polars, first_send=FIRST_SEND):
     given = responses() if answers is None else answers
-    return volume_row(review_volume(on(table), on(given), first_send=first_send, day=DAY))
+    volume = answer_volume(on(table), on(given), answers=SOURCE.answers, first_send=first_send, day=DAY)
+    return increase(volume)
+
+
+def increase(volume):
+    return list(volume_rows(volume, SOURCE.answers.word))[1]
 
 
 def test_a_day_is_compared_with_the_same_weekday_of_four_weeks():
@@ -43,7 +48,9 @@ def test_a_review_counts_once_on_its_first_day():
     again = ("2026-10-24 0", datetime.combine(DAY, time(9)))
     table = reviews(saturdays(1, 1, 1, 1, 1), again, ("c-1", datetime.combine(DAY, time(10))), ("c-9", None))
     answers = responses(("r-1", "2026-11-21 09:59", 5))
-    assert row(table, answers).value == 1.0
+    edited = responses(("r-1", "2026-11-21 09:59", 1), version=2)
+    for given in (answers, pl.concat([answers, edited])):
+        assert row(table, given).value == 1.0
 
 
 def test_without_four_weeks_of_reviews_there_is_no_increase():
@@ -52,4 +59,4 @@ def test_without_four_weeks_of_reviews_there_is_no_increase():
     )
     assert row(reviews({})).value is None
     assert row(reviews({date(2026, 10, 1): 1})).note == "no reviews on the same weekdays before the first send"
-    assert volume_row(None).value is None
+    assert increase(None).value is None

@@ -5,6 +5,7 @@ import polars as pl
 from engage_assets.outcomes.metrics import measure
 from engage_assets.outcomes.words import contribution, funnel, history, range_table
 from engage_assets_tests.builders import a_program
+from engage_assets_tests.outcomes import listening
 from engage_assets_tests.outcomes.frames import A_DAY, NIGHT, PARTITION, decisions, on_polars, outcome_rows
 
 
@@ -55,6 +56,25 @@ def measured(came):
     log = None if came is None else on_polars(came)
     how = {"partition": PARTITION, "as_of": NIGHT, "sends": None, "batch": None, "outcomes": log, "unsolicited": 1}
     return measure(on_polars(A_DAY), program=a_program(), **how)
+
+
+def test_questions_asked_aloud_stand_beside_the_messages():
+    lines = contribution(listening.measured(own=listening.given())).splitlines()
+    assert lines[2:12] == [
+        "sent                                   8  88.9%",
+        "opened                                 3  75.0%",
+        "  by machines only                     0   0.0%",
+        "clicked                                2  50.0%",
+        "  by machines only                     0   0.0%",
+        "answered                               2  50.0%",
+        "asked aloud                            4  50.0%",
+        "  answered                             2  50.0%",
+        "",
+        "open rate                                 75.0%",
+    ]
+    assert "playlist improvement                     +60.0%" in lines
+    assert "artist satisfaction                   4.50 of 5" in lines
+    assert {len(line) for line in lines if ":" not in line} == {0, 47}
 
 
 def test_the_funnel_goes_on_with_what_came_back():

@@ -8,7 +8,8 @@ import pytest
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.reasons import REASONS
 from engage_assets.domain.slots import known_zones
-from engage_assets.domain.tables import INPUT_TABLES, POLARS_TYPES, SOURCE_TYPES
+from engage_assets.domain.sources import INPUT_TABLES
+from engage_assets.domain.tables import POLARS_TYPES, SOURCE_TYPES
 from engage_assets.sample.catalogue import draw_products
 from engage_assets.sample.customers import draw_customers
 from engage_assets.sample.lines import draw_lines

@@ -3,7 +3,8 @@ from datetime import date, datetime, timedelta
 import polars as pl
 import pytest
 
-from engage_assets.domain.tables import DELIVERIES, REVIEWS
+from engage_assets.domain import music
+from engage_assets.domain.purchases import DELIVERIES, REVIEWS, SOURCE
 from engage_assets.scoring.examples import examples
 from engage_assets_tests.scoring.synthetic import scoring_model
 
@@ -22,6 +23,7 @@ def examples_of(deliveries, reviews=()):
     return examples(
         pl.LazyFrame(delivered, schema=DELIVERIES.schema),
         pl.LazyFrame(written, schema=REVIEWS.schema),
+        source=SOURCE,
         model=MODEL,
         as_of=TRAINED,
     ).collect()
@@ -104,3 +106,55 @@ def test_nothing_later_than_the_training_date_is_seen():
     moved = [row if row[2] <= midnight else (row[0], "p9", row[2] + timedelta(days=1)) for row in written]
     more = [(f"c{number}", "p0", TRAINED + timedelta(days=number)) for number in range(9)]
     assert examples_of(delivered + more, moved).equals(before)
+
+
+LIKED = scoring_model(label="liked", label_days=14, history_days=60)
+PLAYED = {"play_count": 1, "completion_rate": 0.95, "track_release_date": DAY}
+
+
+def liked_of(plays, feedback):
+    """Plays are dicts laid over a whole play of a new track; feedback (listener, track, instant, thumbs up)."""
+    given = [dict(zip(("listener_id", "track_id", "given_at", "thumbs_up"), row, strict=True)) for row in feedback]
+    played = [
+        {"listener_id": "ann", "track_id": "hit", "played_at": at("2026-05-01T23:59"), **PLAYED, **play}
+        for play in plays
+    ]
+    return examples(
+        pl.LazyFrame(played, schema=music.TRACK_PLAYS.schema),
+        pl.LazyFrame(given, schema=music.FEEDBACK.schema),
+        source=music.SOURCE,
+        model=LIKED,
+        as_of=TRAINED,
+    ).collect()
+
+
+@pytest.mark.parametrize(
+    ("feedback", "label"),
+    [
+        ([("2026-05-03T00:00", True)], [True]),
+        ([("2026-05-03T00:00", False)], [False]),
+        ([("2026-05-04T00:00", True), ("2026-05-03T00:00", False)], [False]),  # the first answer counts
+        ([("2026-05-03T00:00", None)], []),  # an answer that does not say so
+        ([], []),  # no answer is no example
+        ([("2026-05-02T02:00", True)], []),  # answered before the batch
+    ],
+)
+def test_liked_is_learned_from_answers_alone(feedback, label):
+    given = [("ann", "hit", at(when), up) for when, up in feedback]
+    assert liked_of([{}], given)["label"].to_list() == label
+
+
+@pytest.mark.parametrize(
+    ("play", "counts"),
+    [
+        ({}, True),
+        ({"completion_rate": 0.9499}, False),
+        ({"play_count": 0}, False),
+        ({"track_release_date": date(2026, 4, 25)}, True),  # seven days before the batch's date
+        ({"track_release_date": date(2026, 4, 24)}, False),
+        ({"track_release_date": date(2026, 5, 2)}, True),
+        ({"track_release_date": date(2026, 5, 3)}, False),
+    ],
+)
+def test_whole_plays_of_new_tracks_are_offered(play, counts):
+    assert liked_of([play], [("ann", "hit", at("2026-05-03T00:00"), True)]).height == counts

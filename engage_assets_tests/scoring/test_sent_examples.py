@@ -46,12 +46,12 @@ def answer(customer="ann", product="lamp", after=timedelta(days=1), **changes):
     return [row | {"received_at": instant, "response_id": f"{customer}-{product}", "rating": 5} | changes]
 
 
-def examples_of(sends, answers=(), interactions=(), explored=None, program=PROGRAM, as_of=TRAINED):
+def examples_of(sends, answers=(), interactions=(), explored=None, program=PROGRAM, as_of=TRAINED, model=MODEL):
     return sent_examples(
         pl.LazyFrame(sends, schema=SENDS_LOG.schema),
         pl.LazyFrame(list(answers), schema=RESPONSES_LOG.schema),
         pl.LazyFrame(list(interactions), schema=INTERACTIONS_LOG.schema),
-        model=MODEL,
+        model=model,
         program=program,
         as_of=as_of,
         explored=explored,
@@ -60,6 +60,32 @@ def examples_of(sends, answers=(), interactions=(), explored=None, program=PROGR
 
 def labels_of(*given, **more):
     return examples_of(*given, **more)["label"].to_list()
+
+
+def test_an_answer_that_was_changed_is_one_answer_given_first():
+    changed = {"version": 2, "received_at": TAKEN + timedelta(days=16)}
+    assert labels_of(send(), [*answer(), *answer(**changed)]) == [True]
+    assert labels_of(send(), answer(**changed | {"after": timedelta(days=15)})) == [False]
+
+
+@pytest.mark.parametrize(
+    ("answers", "label"),
+    [
+        ([], []),  # no answer is no example
+        ([{"is_positive": True}], [True]),
+        ([{"is_positive": False}], [False]),
+        ([{"is_positive": None}], []),
+        ([{"is_positive": True, "after": timedelta(days=15)}], []),
+        # changed while it still counts, and after the training date
+        ([{"is_positive": True}, {"is_positive": False, "version": 2, "received_at": at("2026-05-20")}], [False]),
+        ([{"is_positive": True}, {"is_positive": False, "version": 2, "received_at": at("2026-06-02")}], [True]),
+    ],
+)
+def test_liked_is_the_latest_version_known_of_an_answer(answers, label):
+    given = [row for each in answers for row in answer(**each)]
+    liked = MODEL.model_copy(update={"label": "liked"})
+    for order in (given, given[::-1]):
+        assert labels_of(send(), order, model=liked) == label
 
 
 def test_an_example_stands_at_the_batch_that_chose_it():

@@ -11,15 +11,19 @@ import polars as pl
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import CandidateKey, StatusChange
-from engage_assets.domain.responses import ApiKey, Interaction, KnownSend, Preferences, Response, ServiceMinute
+from engage_assets.domain.program import Program
+from engage_assets.domain.responses import ApiKey, Interaction, KnownSend, Preferences, Response, Said, ServiceMinute
 from engage_assets.domain.statuses import SERVED, may_follow
 from engage_assets.domain.tokens import Signer
 from engage_assets.serving.services import Services
 from engage_assets.stores.columns import TYPES
 from engage_assets_tests.builders import a_program, instant
+from engage_assets_tests.serving.fake_prompts import FakePrompts
 
 NOW = instant("2026-11-20 12:00")
 SEND_ID = "0123456789abcdef0123456789abcdef"
+TRACK_SEND_ID = "fedcba9876543210fedcba9876543210"
+TAGS = ["Indie Rock", "Hip-Hop", "R&B / Soul"]
 SIGNING_KEY = b"k" * 32
 KEY = ("customer_id", "program", "marketplace", "subject_type", "subject_id")
 
@@ -195,6 +199,20 @@ def a_send(**changes: Any) -> KnownSend:
     return replace(send, **changes)
 
 
+def a_track_program(**changes: Any) -> Program:
+    """A program that asks about tracks: its answers are thumbs."""
+    query = "SELECT listener_id, track_id FROM track_plays"
+    connector = {"connectorId": "plays", "type": "redshift", "config": {"database": "streaming", "query": query}}
+    good = {"programId": "music-feedback", "dataConnectors": [connector], "feedback": {"tags": TAGS}}
+    return a_program(**(good | changes))
+
+
+def a_track_send(**changes: Any) -> KnownSend:
+    """A send about a track; `changes` replace fields."""
+    about = {"program": "music-feedback", "subject_type": "track", "subject_id": "t-1", "subject_name": "Midnight Rain"}
+    return a_send(**({"send_id": TRACK_SEND_ID, "subject_maker": "Paper Lanterns", **about} | changes))
+
+
 class FakeContacts:
     """Contacts over dictionaries; tests read its fields."""
 
@@ -212,21 +230,32 @@ class FakeContacts:
     def send(self, send_id: str) -> KnownSend | None:
         return self.sends.get(send_id)
 
+    def known_sends(self, send_ids: Sequence[str]) -> list[KnownSend | None]:
+        return [self.send(send_id) for send_id in send_ids]
+
     def record(self, interactions: Sequence[Interaction], now: datetime) -> int:
         new = {one.event_id: one for one in interactions if one.send_id in self.sends}
         new = {event: one for event, one in new.items() if event not in self.interactions}
         self.interactions |= new
         return len(new)
 
-    def respond(self, response: Response, now: datetime) -> bool:
-        if self.answered(response.program, response.customer_id, response.subject_type, response.subject_id):
-            return False
-        self.responses.append(response)
-        return True
+    def respond(self, response: Response, now: datetime, *, may_edit: bool = False) -> Said:
+        before = self.answer(response.program, response.customer_id, response.subject_type, response.subject_id)
+        if before is None:
+            self.responses.append(response)
+            return "new"
+        if not may_edit or replace(response, at=before.at, send_id=before.send_id, channel=before.channel) == before:
+            return "unchanged"
+        self.responses[self.responses.index(before)] = response
+        return "edited"
+
+    def answer(self, program: str, customer_id: str, subject_type: str, subject_id: str) -> Response | None:
+        asked = (program, customer_id, subject_type, subject_id)
+        there = {(one.program, one.customer_id, one.subject_type, one.subject_id): one for one in self.responses}
+        return there.get(asked)
 
     def answered(self, program: str, customer_id: str, subject_type: str, subject_id: str) -> bool:
-        asked = (program, customer_id, subject_type, subject_id)
-        return any((one.program, one.customer_id, one.subject_type, one.subject_id) == asked for one in self.responses)
+        return self.answer(program, customer_id, subject_type, subject_id) is not None
 
     def preferences(self, customer_id: str) -> Preferences:
         return self.wanted.get(customer_id, Preferences())
@@ -291,5 +320,6 @@ def some_services(photos: Path, **changes: Any) -> Services:
         photos=photos,
         webhook_secrets={"generic": b"g" * 32, "ses": b"s" * 32},
         explain=lambda _: (),
+        prompts=FakePrompts(),
     )
     return replace(services, **changes)

@@ -1,79 +1,48 @@
 """The pages in headless Chromium: what a person does, at the width of a desk and of a telephone, with axe-core."""
 
-import socket
-import threading
-import time
-
 import pytest
-import uvicorn
 
 from engage_assets.domain.responses import Preferences
-from engage_assets_tests.serving.fakes import FakeContacts, a_send, a_token, some_services
-from engage_assets_tests.serving.visits import a_photo, an_app
+from engage_assets_tests.builders import a_program
+from engage_assets_tests.serving.browsing import WIDTHS, Visit, launched, served
+from engage_assets_tests.serving.fakes import (
+    TAGS,
+    FakeContacts,
+    a_send,
+    a_token,
+    a_track_program,
+    a_track_send,
+    some_services,
+)
+from engage_assets_tests.serving.visits import a_photo
 
 pytestmark = pytest.mark.browser
 
-LAUNCH = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
-WIDTHS = {"desk": 1280, "telephone": 375}
 SENDS = {
     name: a_send(send_id=f"{number:032x}", customer_id=f"c-{number}", locale="en-GB", subject_name="Kettle 2000")
     for number, name in enumerate([*WIDTHS, "plain"])
+}
+
+TRACKS = {
+    name: a_track_send(send_id=f"{number:032x}", customer_id=f"c-{number}", locale="en-GB")
+    for number, name in enumerate([*WIDTHS, "plain"], start=100)
 }
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     """Real HTTP on a free port: its services and its address."""
-    services = some_services(tmp_path_factory.mktemp("home") / "photos", contacts=FakeContacts(*SENDS.values()))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(an_app(services), log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield services, f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    programs = {program.program_id: program for program in (a_program(), a_track_program())}
+    contacts = FakeContacts(*SENDS.values(), *TRACKS.values())
+    services = some_services(tmp_path_factory.mktemp("home") / "photos", contacts=contacts, programs=programs)
+    with served(services) as address:
+        yield services, address
 
 
 @pytest.fixture(scope="module")
 def browser(chromium_path):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=LAUNCH.split())
+    with launched(chromium_path) as browser:
         yield browser
-        browser.close()
-
-
-class Visit:
-    """One person with a page open; whatever it complains of or loads is kept."""
-
-    def __init__(self, browser, address, **settings):
-        self.context = browser.new_context(**settings)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(5_000)
-        self.address, self.faults, self.loaded = address, [], set()
-        self.page.on("console", lambda message: self.faults.append(message.text))
-        self.page.on("request", lambda request: self.loaded.add(request.url.split("/")[2]))
-
-    def go(self, path):
-        self.page.goto(self.address + path)
-
-    def look(self):
-        """The page fits its width, and axe-core finds nothing, level AA included."""
-        from axe_playwright_python.sync_playwright import Axe
-
-        width = self.page.viewport_size["width"]
-        assert self.page.evaluate("document.documentElement.scrollWidth") == width
-        found = Axe().run(self.page).response["violations"]
-        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
-
-    def close(self):
-        self.context.close()
-        assert self.loaded <= {self.address.split("/")[2]}
-        # The status 422 of a form that must be looked at again is the one thing that browsers note.
-        assert [fault for fault in self.faults if "422" not in fault] == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -129,6 +98,77 @@ def test_a_person_reviews_chooses_and_unsubscribes(service, browser, width):
     visit.close()
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_listener_says_what_he_thinks_and_changes_his_mind(service, browser, width):
+    services, address = service
+    send = TRACKS[width]
+    visit = Visit(browser, address, viewport={"width": WIDTHS[width], "height": 800})
+    page = visit.page
+
+    visit.go(f"/c/{a_token('click', send.send_id)}")
+    assert page.get_by_role("heading", name="What did you think of “Midnight Rain” by Paper Lanterns?").is_visible()
+    visit.look()
+    page.get_by_label("Your comment").fill("🎶" * 201)
+    page.evaluate("document.forms[0].noValidate = true")  # a browser that asks for the thumb itself would not send
+    page.get_by_role("button", name="Send feedback").click()
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    visit.look()
+    page.get_by_role("link", name="The comment has 201 characters").click()
+    assert page.evaluate("document.activeElement.id") == "comment"
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.insert_text("🎶" * 200)
+    page.get_by_role("link", name="Please choose “I liked it”").click()
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_role("radio", name="Not for me").is_checked()
+    page.keyboard.press("ArrowUp")
+    page.get_by_role("checkbox", name="R&B / Soul").check()
+    page.get_by_role("button", name="Send feedback").click()
+    assert page.get_by_role("heading", name="Thank you for your feedback!").is_visible()
+    visit.look()
+
+    page.get_by_role("link", name="Change your answer").click()
+    assert page.get_by_text("You said that you liked it.").is_visible()
+    assert page.get_by_role("radio", name="I liked it").is_checked()
+    visit.look()
+    page.get_by_role("radio", name="Not for me").check()
+    page.get_by_role("checkbox", name="R&B / Soul").uncheck()
+    page.get_by_role("button", name="Save change").click()
+    assert page.get_by_text("“Midnight Rain” was not for you.").is_visible()
+    (kept,) = [one for one in services.contacts.responses if one.customer_id == send.customer_id]
+    assert (kept.is_positive, kept.text, kept.tags) == (False, "🎶" * 200, ())
+    visit.close()
+
+
+def test_what_can_be_touched_is_large_enough(service, browser):
+    """44 CSS pixels, as a thumb needs (WCAG 2.5.5)."""
+    _, address = service
+    visit = Visit(browser, address, viewport={"width": 320, "height": 640})
+    visit.go(f"/feedback/{a_token('answer', TRACKS['plain'].send_id)}")
+    visit.look()
+    sizes = [one.bounding_box() for one in visit.page.locator("label:has(input), button, textarea").all()]
+    assert len(sizes) == 2 + len(TAGS) + 2
+    assert all(size["width"] >= 44 and size["height"] >= 44 for size in sizes)
+    visit.close()
+
+
+def test_a_comment_that_is_far_too_large_is_answered_by_a_page(service, browser):
+    services, address = service
+    visit = Visit(browser, address)
+    visit.go(f"/feedback/{a_token('answer', TRACKS['plain'].send_id)}")
+    # In a field that is not drawn: a browser takes long to lay out so much text. Ten megabytes: test_feedback.
+    visit.page.evaluate(
+        "const field = document.createElement('input');"
+        " Object.assign(field, {type: 'hidden', name: 'comment', value: 'x'.repeat(2 ** 20)});"
+        " document.forms[0].append(field)"
+    )
+    visit.page.get_by_role("radio", name="I liked it").check()
+    visit.page.get_by_role("button", name="Send feedback").click()
+    assert visit.page.get_by_role("alert").get_by_text("That was too much to send at once.").is_visible()
+    visit.look()
+    assert services.contacts.answer("music-feedback", TRACKS["plain"].customer_id, "track", "t-1") is None
+    visit.close()
+
+
 def test_all_works_without_scripts(service, browser):
     services, address = service
     send = SENDS["plain"]
@@ -138,6 +178,12 @@ def test_all_works_without_scripts(service, browser):
     page.get_by_role("radio", name="2 stars: fair").check()
     page.get_by_role("button", name="Send review").click()
     assert page.get_by_role("heading", name="Thank you for your review!").is_visible()
+    visit.go(f"/feedback/{a_token('answer', TRACKS['plain'].send_id)}")
+    page.get_by_role("radio", name="I liked it").check()
+    page.get_by_text("Hip-Hop").click()
+    page.get_by_role("button", name="Send feedback").click()
+    page.get_by_role("link", name="Change your answer").click()
+    assert page.get_by_role("checkbox", name="Hip-Hop").is_checked()
     visit.go(f"/preferences/{a_token('preferences', send.send_id)}")
     page.get_by_label("Messages of").check()
     page.get_by_role("button", name="Save").click()

@@ -1,6 +1,7 @@
 """The service keeps to its OpenAPI document, and no request that the document allows, or nearly, breaks it."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,8 +17,21 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from engage_assets.serving.app import create_app
+from engage_assets_tests.builders import a_program
 from engage_assets_tests.serving.clients import a_key
-from engage_assets_tests.serving.fakes import FakeContacts, FakeStore, a_row, a_send, a_token, some_services
+from engage_assets_tests.serving.fakes import (
+    SEND_ID,
+    TRACK_SEND_ID,
+    FakeContacts,
+    FakeStore,
+    a_row,
+    a_send,
+    a_token,
+    a_track_program,
+    a_track_send,
+    some_services,
+)
+from engage_assets_tests.serving.gatherings import a_gathering, a_ledger, event_program, send_of
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 LIGHT = settings(
@@ -39,11 +53,12 @@ KNOWN = {
     "subjectId": "p-77",
     "form": "generic",
 }
+EVENT_SEND_ID = "e" * 32
 PURPOSES = {"/o/": "open", "/c/": "click", "/h/": "click", "/preferences": "preferences", "/unsubscribe": "preferences"}
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory) -> tuple[list[Any], dict[str, str]]:
+def service(tmp_path_factory) -> Iterator[tuple[list[Any], dict[str, str]]]:
     """What the document lists, of a service that knows the values above; and the header with its key."""
     key, show = a_key()
     rows = [
@@ -51,16 +66,25 @@ def service(tmp_path_factory) -> tuple[list[Any], dict[str, str]]:
         for at, status in enumerate(("active", "delivered", "registered", "attended"))
     ]
     store = FakeStore(*rows)
-    contacts = FakeContacts(a_send(), keys=[key])
-    services = some_services(tmp_path_factory.mktemp("photos"), store=store, writer=store, contacts=contacts)
-    schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(services))
-    return [found.ok() for found in schema.get_all_operations()], show
+    home = tmp_path_factory.mktemp("home")
+    with a_ledger() as database:
+        gathering = a_gathering(home, database)
+        invited = send_of("c-1", gathering.event_id, send_id=EVENT_SEND_ID)
+        contacts = FakeContacts(a_send(), a_track_send(), invited, keys=[key])
+        programs = {program.program_id: program for program in (a_program(), a_track_program(), event_program())}
+        services = some_services(
+            home, store=store, writer=store, contacts=contacts, programs=programs, events=gathering.events
+        )
+        schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(services))
+        yield [found.ok() for found in schema.get_all_operations()], show
 
 
 def know(case: Any) -> None:
     """Put values that the service knows into the path of a request."""
     purpose = next((purpose for start, purpose in PURPOSES.items() if case.path.startswith(start)), "answer")
-    known = KNOWN | {"token": a_token(purpose)}
+    sends = {"/feedback": TRACK_SEND_ID, "/registration": EVENT_SEND_ID}
+    send_id = next((one for start, one in sends.items() if case.path.startswith(start)), SEND_ID)
+    known = KNOWN | {"token": a_token(purpose, send_id)}
     case.path_parameters = {name: known[name] for name in case.path_parameters or {}}
 
 

@@ -5,7 +5,6 @@ import io
 import json
 import threading
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -337,27 +336,6 @@ def test_a_program_that_rests_gives_nothing(serve):
         "/v1/programs/resting-reviews/channels/email/candidates", headers={"Accept": "application/x-ndjson"}
     )
     assert lines.content == b""
-
-
-def test_registrations_by_status_and_day_of_the_event(serve):
-    rows = [
-        a_row(customer_id="c-1", status="registered"),
-        a_row(customer_id="c-2", status="registered", event_at=NOW + timedelta(days=3)),
-        a_row(customer_id="c-3", status="wait_listed"),
-        a_row(customer_id="c-4"),
-    ]
-    client, _ = serve(*rows)
-    path = "/v1/programs/product-reviews/registrations"
-
-    def customers(**asked):
-        return sorted(one["customerId"] for one in client.get(path, params=asked).json()["items"])
-
-    assert customers() == ["c-1", "c-2"]
-    assert customers(eventDate="2026-11-23") == ["c-2"]
-    assert customers(status=["registered", "wait_listed"]) == ["c-1", "c-2", "c-3"]
-    first = client.get(path, params={"limit": 1}).json()
-    assert (first["totalCount"], first["isComplete"]) == (1, False)
-    assert client.get(path, params={"status": "active"}).status_code == 422
 
 
 def test_consumed_is_written_once_and_is_served_no_more(serve):

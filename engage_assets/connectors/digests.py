@@ -1,0 +1,65 @@
+"""The name of a record without a key, in the engine itself: SHA-256 of its canonical JSON (RFC 8785), as SQL of DuckDB.
+
+The same as `records.canonical` gives, for rows whose values every engine writes alike; the others are left to it.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from engage_assets.domain.tables import Column, Kind
+
+_ODD_TEXT: Final = r"[\x00-\x1f\"\\]"
+"""What JSON escapes."""
+_EXACT: Final = 2**53
+"""Integers from here on are no JSON numbers."""
+
+
+def digest(columns: Sequence[Column]) -> str:
+    """SQL for the digest of a row of `columns`; null where the row is to be named by hand.
+
+    By hand: texts that JSON escapes, also in lists, numbers that need an exponent, instants and dates before the year
+    1000 or after 9999, infinite ones among them.
+    """
+    ordered = sorted(columns, key=lambda column: column.name)
+    members = " || ',' || ".join(f"'\"{column.name}\":' || {_written(column)}" for column in ordered)
+    texts = [_name(column) for column in columns if column.kind in ("key", "text")]
+    odd = [_is_odd(column) for column in columns if column.kind not in ("key", "text", "flag")]
+    if texts:
+        odd.append(f"regexp_matches(concat({', '.join(texts)}), '{_ODD_TEXT}')")
+    return f"CASE WHEN NOT ({' OR '.join(odd) or 'false'}) THEN sha256('{{' || {members} || '}}') END"
+
+
+def _name(column: Column) -> str:
+    return f'"{column.name}"'
+
+
+def _written(column: Column) -> str:
+    """SQL for a column's value as canonical JSON."""
+    value = _name(column)
+    text = f"'\"' || {value} || '\"'"
+    forms: dict[Kind, str] = {
+        "key": text,
+        "text": text,
+        "date": f"'\"' || CAST({value} AS VARCHAR) || '\"'",
+        "instant": f"'\"' || strftime({value}, '%Y-%m-%dT%H:%M:%S.%fZ') || '\"'",
+        "number": f"CASE WHEN {value} = trunc({value}) THEN CAST(TRY_CAST({value} AS BIGINT) AS VARCHAR)"
+        f" ELSE CAST({value} AS VARCHAR) END",
+        "integer": f"CAST({value} AS VARCHAR)",
+        "flag": f"CAST({value} AS VARCHAR)",
+        "texts": f"'[' || array_to_string(list_transform({value}, lambda one: coalesce('\"' || one || '\"', 'null')), ',')"
+        " || ']'",
+    }
+    return f"coalesce({forms[column.kind]}, 'null')"
+
+
+def _is_odd(column: Column) -> str:
+    """SQL for whether a value is not written alike everywhere; never null."""
+    value = _name(column)
+    forms: dict[Kind, str] = {
+        "date": f"NOT {value} BETWEEN DATE '1000-01-01' AND DATE '9999-12-31'",
+        "instant": f"NOT {value} BETWEEN TIMESTAMP '1000-01-01' AND TIMESTAMP '9999-12-31'",
+        "number": f"NOT ({value} = 0 OR abs({value}) BETWEEN 0.001 AND 1e15)",
+        "integer": f"abs({value}::HUGEINT) >= {_EXACT}",
+        "texts": f"regexp_matches(array_to_string({value}, ' '), '{_ODD_TEXT}')",
+    }
+    return f"coalesce({forms[column.kind]}, false)"

@@ -1,0 +1,100 @@
+"""The stages of playlists: an update, what stands in the playlists, whether their rules are kept. Knows no Dagster."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import polars as pl
+
+from engage_assets.defs.batch import Batch, as_frame
+from engage_assets.defs.playlist_curation import Curation, rules_hash
+from engage_assets.domain.facts import stated_once
+from engage_assets.domain.music import TRACKS
+from engage_assets.domain.playlist_spec import Playlists
+from engage_assets.domain.playlist_tables import TRACK_SCORES
+from engage_assets.domain.ports import Ledger
+from engage_assets.domain.program import Program
+from engage_assets.domain.tables import empty_frame
+from engage_assets.lake import Lake
+from engage_assets.playlists.brigades import find_brigades
+from engage_assets.playlists.filling import fill_playlists
+from engage_assets.playlists.scores import COUNTS
+
+_DAY: Final = timedelta(days=1)
+
+
+def curation_of(batch: Batch, rules: Playlists, partition: date, ledger: Ledger) -> Curation:
+    """The curation of a partition of a batch's program."""
+    database = batch.program.connector.config.database
+    source = batch.warehouse.scan(batch.source.table, database)
+    tables = {**batch.tables, **({batch.source.table.name: source} if source is not None else {})}
+    responses = ledger.responses(None, rules.instant(partition)).lazy()
+    return Curation(batch.program, rules, partition, tables, batch.available, responses)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a partition's update makes."""
+
+    scores: pl.DataFrame
+    brigades: pl.DataFrame
+    answers: pl.DataFrame
+    """The day's answers with `void`."""
+    is_incremental: bool
+    """Whether the counts of the day before were taken over."""
+
+
+def update_of(batch: Batch, rules: Playlists, lake: Lake, ledger: Ledger) -> Update:
+    """TRACK_SCORES and BRIGADES of the batch's partition."""
+    curation = curation_of(batch, rules, batch.partition, ledger)
+    before = counts_of(_made(batch.program, lake, batch.partition - _DAY), rules_hash(batch.program))
+    judged = curation.count(before)
+    scores = curation.scores(judged.counts)
+    return Update(scores, find_brigades(judged.answers, scores, rules), judged.answers, before is not None)
+
+
+def make_day_before(batch: Batch, rules: Playlists, lake: Lake, ledger: Ledger) -> date | None:
+    """Write TRACK_SCORES of the partition before the batch's where the lake lacks it: that day, else None.
+
+    What an update begins with, and what its playlists are compared with, is thus there in any order of partitions.
+    """
+    day = batch.partition - _DAY
+    if _made(batch.program, lake, day) is not None:
+        return None
+    curation = curation_of(batch, rules, day, ledger)
+    lake.write((batch.program.key, TRACK_SCORES.name), day.isoformat(), curation.scores(curation.count(None).counts))
+    return day
+
+
+def _made(program: Program, lake: Lake, day: date) -> pl.LazyFrame | None:
+    """A partition of TRACK_SCORES that is in the lake."""
+    path = lake.path((program.key, TRACK_SCORES.name), day.isoformat())
+    return pl.scan_parquet(path) if path.is_file() else None
+
+
+def fill(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFrame:
+    """TRACK_SCORES with `standing` and `place`, as of the partition's update."""
+    today = rules.instant(partition).date()
+    filled: pl.DataFrame = fill_playlists(as_frame(scores), rules, today).to_native().collect()
+    return filled
+
+
+def counts_of(scores: pl.LazyFrame | None, rules: str) -> pl.LazyFrame | None:
+    """The counts of an earlier partition's TRACK_SCORES, if the same rules made them."""
+    if scores is None:
+        return None
+    others = scores.filter(pl.col("rules_hash") != rules).head(1).collect()
+    return None if others.height else scores.select(*COUNTS)
+
+
+def track_names(batch: Batch, playlists: pl.DataFrame) -> pl.DataFrame:
+    """track_id, name and artist_name of the tracks that stand in playlists; null where they are not known."""
+    wanted = playlists.lazy().select("track_id").unique()
+    tracks = batch.tables.get(TRACKS.name)
+    there = tracks.collect_schema().names() if tracks is not None else []
+    named = (tracks if tracks is not None else empty_frame(TRACKS).lazy()).select(
+        "track_id",
+        *(pl.col(name) if name in there else pl.lit(None, pl.String).alias(name) for name in ("name", "artist_name")),
+    )
+    once: pl.LazyFrame = stated_once(as_frame(named), "track_id").to_native()
+    return wanted.join(once, on="track_id", how="left").sort("track_id").collect()

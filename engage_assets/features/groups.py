@@ -1,0 +1,256 @@
+"""The point-in-time join of views of groups: what all subjects of a group have seen, and what a customer turns to.
+
+A row is seen from the later of its event and of its becoming known until it leaves the feature's window. So what is
+seen at an instant is a sum of rows that came in, less one of rows that went out, both running over the instants that
+are asked for. Rows are added up by key and instant while they stream by: memory holds keys times instants, and the
+work does not grow with the instants.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Final
+
+import polars as pl
+
+from engage_assets.domain.feature_views import Feature, FeatureView
+
+_MILLIONTHS: Final = 1_000_000
+_UNIT: Final = 2**20
+"""A weight is added up as a whole number of its 2⁻²⁰th parts, so that the order of rows does not matter."""
+_FINE: Final = 2**32
+"""Faded weights likewise, as whole floats: up to 2⁵³ their sums are exact."""
+_PARTS: Final = 2**22
+_HALVES: Final = 8
+"""Half-lives of a period. Inside one, weights are stated as of its begin, and grow by at most 2⁸."""
+
+
+@dataclass(frozen=True)
+class _Running:
+    """Sums as of each instant that is asked for, by key."""
+
+    keys: tuple[str, ...]
+    sums: pl.LazyFrame
+    """The keys, `_place` (of the instant among the sorted ones, from which on a row counts), `_n`, `_sum`: running."""
+    is_of_one_instant: bool
+
+    def at(self, asked: pl.LazyFrame) -> pl.LazyFrame:
+        """`asked` (the keys and `_place`) with `_n` and `_sum` as of the place; null where no row was seen by then."""
+        return asked.sort("_place").join_asof(
+            self.sums.sort("_place"), on="_place", by=list(self.keys), strategy="backward", check_sortedness=False
+        )
+
+
+def known_of_groups(
+    view: FeatureView, rows: pl.LazyFrame, groups: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]
+) -> pl.LazyFrame:
+    """`pairs` with the features' values, null where nothing is known.
+
+    `rows` as `view_rows` gives them; `groups`: `_subject`, `_group`, `_weight`; `pairs`: the distinct keys and
+    `_as_of` that are asked for.
+    """
+    instants = pairs.select(pl.col("_as_of").unique().sort()).collect()["_as_of"]
+    places = pl.LazyFrame({"_as_of": instants, "_place": pl.int_range(len(instants), dtype=pl.Int64, eager=True)})
+    asked = pairs.join(places, on="_as_of")
+    seen = rows.filter(pl.col(name).is_not_null() for name in ("_subject", "_event", "_known"))
+    if view.entity == "pair":
+        parts = _of_pair(seen, groups, asked, instants, features)
+    else:
+        parts = [_of_subject(seen, groups, asked, instants, feature) for feature in features]
+    return reduce(lambda left, right: left.join(right, on=pairs.collect_schema().names()), parts)
+
+
+def _of_subject(
+    rows: pl.LazyFrame, groups: pl.LazyFrame, asked: pl.LazyFrame, instants: pl.Series, feature: Feature
+) -> pl.LazyFrame:
+    """Count, sum or mean over the rows of all subjects of the subject's group (of several the first by name)."""
+    own_group = groups.group_by("_subject").agg(pl.col("_group").min())
+    wanted = asked.join(own_group, on="_subject", how="left")
+    value = pl.lit(1) if feature.source_column is None else _whole(pl.col(feature.name))
+    given = rows.with_columns(_n=value.is_not_null().cast(pl.Int64), _sum=value.fill_null(0).cast(pl.Int128))
+    grouped = given.join(own_group.join(wanted, on="_group", how="semi"), on="_subject")
+    found = _running(grouped, ("_group",), instants, feature).at(wanted)
+    if feature.aggregate == "mean":
+        found = _with_mean(found, given, asked, instants, feature)
+    else:
+        found = found.with_columns(_value=_stated(feature))
+    return found.select("_subject", "_as_of", pl.col("_value").alias(feature.name))
+
+
+def _stated(feature: Feature) -> pl.Expr:
+    """A count or a sum; null where no row is in the window."""
+    total = pl.col("_n") if feature.aggregate == "count" else (pl.col("_sum").cast(pl.Float64) / _MILLIONTHS).round(6)
+    return pl.when(pl.col("_n") > 0).then(total)
+
+
+def _with_mean(
+    found: pl.LazyFrame, given: pl.LazyFrame, asked: pl.LazyFrame, instants: pl.Series, feature: Feature
+) -> pl.LazyFrame:
+    """`found` with `_value`: (sum + shrinkage · mean of all) ÷ (rows + shrinkage), without the subject's own rows."""
+    number, total = pl.col("_n").fill_null(0), pl.col("_sum").fill_null(0)
+    if feature.others:
+        own = _running(given.join(asked, on="_subject", how="semi"), ("_subject",), instants, feature).at(asked)
+        own = own.select("_subject", "_as_of", _own_n="_n", _own_sum="_sum")
+        found = found.join(own, on=["_subject", "_as_of"], how="left")
+        number, total = number - pl.col("_own_n").fill_null(0), total - pl.col("_own_sum").fill_null(0)
+    whole = _running(given.with_columns(_all=pl.lit(0)), ("_all",), instants, feature)
+    overall = whole.at(asked.select("_as_of", "_place", _all=pl.lit(0)).unique())
+    overall = overall.select("_as_of", _mean=pl.col("_sum").cast(pl.Float64) / pl.col("_n") / _MILLIONTHS)
+    added = pl.col("_mean").fill_null(0) * feature.shrinkage if feature.shrinkage else pl.lit(0.0)
+    shrunk = (total.cast(pl.Float64) / _MILLIONTHS + added) / (number + feature.shrinkage)
+    is_known = (number > 0) | (pl.lit(feature.shrinkage > 0) & pl.col("_mean").is_not_null())
+    known = pl.col("_group").is_not_null() & is_known
+    return found.join(overall, on="_as_of", how="left").with_columns(_value=pl.when(known).then(shrunk.round(6)))
+
+
+def _of_pair(
+    rows: pl.LazyFrame, groups: pl.LazyFrame, asked: pl.LazyFrame, instants: pl.Series, features: Sequence[Feature]
+) -> list[pl.LazyFrame]:
+    """Share or similarity of the subject's groups in what the customer turned to."""
+    places = pl.LazyFrame({"_as_of": instants}).with_row_index("_place").cast({"_place": pl.Int64})
+    named = groups.group_by("_subject", "_group").agg(pl.col("_weight").max()).collect()
+    codes = named.select(pl.col("_group").unique()).with_row_index("_code")
+    of_groups = named.lazy().join(codes.lazy(), on="_group").select("_subject", "_weight", _group="_code")
+    mine = rows.join(of_groups, on="_subject")  # those of whoever is asked for
+    keys = ("_customer", "_group", "_period")
+    running = [_running(_weighed(mine, feature), keys, instants, feature) for feature in features]
+    sums = pl.collect_all([one.sums for one in running], engine="streaming")  # reads the rows once
+    return [
+        _likeness(_taste(replace(one, sums=added.lazy()), asked, places, feature), of_groups, asked, feature)
+        for one, added, feature in zip(running, sums, features, strict=True)
+    ]
+
+
+def _weighed(mine: pl.LazyFrame, feature: Feature) -> pl.LazyFrame:
+    """The rows with `_period`, `_n` 1 and `_sum`: what each weighs for its group, grown since the period's begin."""
+    weight = pl.lit(1.0) if feature.source_column is None else pl.col(feature.name).cast(pl.Float64)
+    weighed = mine.with_columns(_weight=weight * pl.col("_weight"))
+    return weighed.filter(pl.col("_weight").is_finite(), pl.col("_weight") > 0).select(
+        "_customer",
+        "_group",
+        "_event",
+        "_known",
+        _period=_period(feature),
+        _n=pl.lit(1, pl.Int64),
+        _sum=(pl.col("_weight") * _grown(feature) * _UNIT).round().cast(pl.Int64),
+    )
+
+
+def _likeness(taste: pl.LazyFrame, of_groups: pl.LazyFrame, asked: pl.LazyFrame, feature: Feature) -> pl.LazyFrame:
+    """`asked` with the feature: of the taste the share, or the cosine, of the subject's groups."""
+    mine = _scaled(taste, "_taste", ["_customer", "_place"])
+    theirs = _scaled(
+        of_groups.join(asked.select("_subject").unique(), on="_subject", how="semi"), "_weight", ["_subject"]
+    )
+    pairs = asked.with_row_index("_pair")
+    met = (
+        pairs.select("_pair", "_customer", "_subject", "_place")
+        .join(theirs, on="_subject")
+        .join(mine, on=["_customer", "_place", "_group"])
+        .with_columns(_dot=pl.col("_taste") * pl.col("_weight"))
+        .group_by("_pair")
+        .agg(pl.col("_dot").sum(), _met=pl.col("_taste").sum())
+    )
+    whole, part = _length(mine, "_taste", ["_customer", "_place"]), _length(theirs, "_weight", ["_subject"])
+    found = (
+        pairs.join(whole, on=["_customer", "_place"], how="left")
+        .join(part.select("_subject", _norm="_length"), on="_subject", how="left")
+        .join(met, on="_pair", how="left")
+    )
+    ratio = pl.col("_met").fill_null(0) / pl.col("_total")
+    if feature.aggregate == "similarity":
+        ratio = pl.col("_dot").fill_null(0) / (pl.col("_length") * pl.col("_norm"))
+    is_known = pl.col("_total").is_not_null() & pl.col("_norm").is_not_null()
+    value = pl.when(is_known).then(pl.min_horizontal(ratio, 1.0).round(6))
+    return found.select("_customer", "_subject", "_as_of", value.alias(feature.name))
+
+
+def _scaled(rows: pl.LazyFrame, value: str, keys: list[str]) -> pl.LazyFrame:
+    """The rows with the value in whole parts of the key's greatest, so that sums of its squares are exact."""
+    greatest = rows.group_by(keys).agg(_greatest=pl.col(value).max())
+    share = (pl.col(value) / pl.col("_greatest") * _PARTS).round()
+    return rows.join(greatest, on=keys).with_columns(share.alias(value)).drop("_greatest")
+
+
+def _length(rows: pl.LazyFrame, value: str, keys: list[str]) -> pl.LazyFrame:
+    """By key the length of the vector that its values are, `_length`, and their sum, `_total`."""
+    squared = rows.with_columns(_square=pl.col(value) * pl.col(value)).group_by(keys)
+    return squared.agg(pl.col("_square").sum(), _total=pl.col(value).sum()).with_columns(
+        _length=pl.col("_square").sqrt()
+    )
+
+
+def _taste(running: _Running, asked: pl.LazyFrame, places: pl.LazyFrame, feature: Feature) -> pl.LazyFrame:
+    """`_customer`, `_place`, `_group` and `_taste`: what the group weighs for the customer then, in whole parts."""
+    weighed = running.sums
+    if not running.is_of_one_instant:
+        when = asked.select("_customer", "_place").unique()
+        weighed = running.at(when.join(weighed.select("_customer", "_group", "_period").unique(), on="_customer"))
+    faded = weighed.filter(pl.col("_sum") > 0).join(places, on="_place")
+    fine = (pl.col("_sum").cast(pl.Float64) * _faded(feature) * (_FINE / _UNIT)).round()
+    taste = faded.with_columns(_taste=fine).group_by("_customer", "_place", "_group").agg(pl.col("_taste").sum())
+    return taste.filter(pl.col("_taste") > 0)
+
+
+def _running(rows: pl.LazyFrame, keys: tuple[str, ...], instants: pl.Series, feature: Feature) -> _Running:
+    """Sums of `_n` and `_sum` of the rows in the feature's window, as of each of the sorted `instants`."""
+    seen_from = pl.max_horizontal("_event", "_known")
+    came, left = _place_of(seen_from, instants), pl.lit(len(instants), pl.Int64)
+    if feature.window is not None:
+        left = _place_of(pl.max_horizontal(seen_from, pl.col("_event") + feature.window), instants)
+    placed = rows.select(*keys, "_n", "_sum", _came=came, _left=left).filter(pl.col("_came") < pl.col("_left"))
+    sums = _added(placed, keys, "_came", 1)
+    if feature.window is not None and len(instants) > 1:
+        gone = _added(placed.filter(pl.col("_left") < len(instants)), keys, "_left", -1)
+        sums = pl.concat([sums, gone]).group_by(*keys, "_place").agg(pl.col("_n", "_sum").sum())
+    if len(instants) == 1:
+        return _Running(keys, sums, is_of_one_instant=True)
+    added_up = sums.sort(*keys, "_place").with_columns(pl.col("_n", "_sum").cum_sum().over(keys))
+    return _Running(keys, added_up, is_of_one_instant=False)
+
+
+def _added(rows: pl.LazyFrame, keys: tuple[str, ...], place: str, sign: int) -> pl.LazyFrame:
+    return rows.group_by(*keys, pl.col(place).alias("_place")).agg(pl.col("_n", "_sum").sum() * sign)
+
+
+def _place_of(instant: pl.Expr, instants: pl.Series) -> pl.Expr:
+    """The place of the first of `instants` at or after `instant`; their number where there is none."""
+    return instant.map_batches(
+        lambda values: instants.search_sorted(values, side="left").cast(pl.Int64),
+        return_dtype=pl.Int64,
+        is_elementwise=True,
+    )
+
+
+def _period(feature: Feature) -> pl.Expr:
+    """The period of the row's event; 0 for all where weights do not fade."""
+    if feature.half_life is None:
+        return pl.lit(0, pl.Int64)
+    return pl.col("_event").cast(pl.Int64) // (_HALVES * _microseconds(feature))
+
+
+def _grown(feature: Feature) -> pl.Expr:
+    """2 to the half-lives between the begin of the event's period and the event."""
+    if feature.half_life is None:
+        return pl.lit(1.0)
+    since = pl.col("_event").cast(pl.Int64) % (_HALVES * _microseconds(feature))
+    return pl.lit(2.0).pow(since / _microseconds(feature))
+
+
+def _faded(feature: Feature) -> pl.Expr:
+    """2 to the half-lives between the instant and the begin of the period before it: at most 1."""
+    if feature.half_life is None:
+        return pl.lit(1.0)
+    begin = pl.col("_period") * (_HALVES * _microseconds(feature))
+    return pl.lit(2.0).pow((begin - pl.col("_as_of").cast(pl.Int64)) / _microseconds(feature))
+
+
+def _microseconds(feature: Feature) -> int:
+    assert feature.half_life is not None
+    return round(feature.half_life.total_seconds() * _MILLIONTHS)
+
+
+def _whole(value: pl.Expr) -> pl.Expr:
+    """A value as whole millionths; null for what is not finite."""
+    number = value.cast(pl.Float64)
+    return (pl.when(number.is_finite()).then(number) * _MILLIONTHS).round().cast(pl.Int128)

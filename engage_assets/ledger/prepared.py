@@ -1,0 +1,79 @@
+"""Statements that are compiled once and run by the driver itself: for what is done many times a second."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Connection, Dialect, Insert, Select, Update
+
+Statement = Select[Any] | CompoundSelect[Any] | Insert | Update
+Row = tuple[Any, ...]
+_Process = Callable[[Any], Any] | None
+
+
+class Prepared:
+    """A statement by database: what `statement` makes for the name of a dialect.
+
+    It takes values by name and gives tuples, both of Python's types, as SQLAlchemy would; a fault is the driver's own.
+    An INSERT names the columns for which it got values first. The list of an IN is not a value: see `among`.
+    """
+
+    def __init__(self, statement: Callable[[str], Statement]) -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
+        """What the statement gives."""
+        compiled = self._of(connection.dialect, values)
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute(compiled.text, compiled.bound(values))
+            return compiled.read(cursor.fetchall())
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it for each row of values."""
+        if not rows:
+            return
+        compiled = self._of(connection.dialect, rows[0])
+        with closing(connection.connection.cursor()) as cursor:
+            if len(rows) == 1:
+                cursor.execute(compiled.text, compiled.bound(rows[0]))
+            else:
+                cursor.executemany(compiled.text, [compiled.bound(row) for row in rows])
+
+    def _of(self, dialect: Dialect, values: Mapping[str, Any]) -> "_Compiled":
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = _Compiled(self._statement(dialect.name), dialect, list(values))
+        return found
+
+
+class _Compiled:
+    """A statement for one database: its text, and how values go to the driver and come back."""
+
+    def __init__(self, statement: Statement, dialect: Dialect, names: list[str]) -> None:
+        columns = names if isinstance(statement, Insert) else None
+        made: Any = statement.compile(dialect=dialect, column_keys=columns)
+        self.text = str(made)
+        ways = {name: one.type.dialect_impl(dialect).bind_processor(dialect) for one, name in made.bind_names.items()}
+        self._by_place = made.positiontup is not None
+        self._ways: list[tuple[str, _Process]] = [(name, ways[name]) for name in made.positiontup or ways]
+        # What is written in the statement itself and yet handed over as a value.
+        self._fixed = {name: value for name, value in made.params.items() if name not in names}
+        backs: list[_Process] = [
+            one.type.dialect_impl(dialect).result_processor(dialect, None) for one in statement.exported_columns
+        ]
+        self._backs = backs if any(backs) else None
+
+    def bound(self, values: Mapping[str, Any]) -> Any:
+        """Values as the driver takes them."""
+        given = {**self._fixed, **values} if self._fixed else values
+        if self._by_place:
+            return [way(given[name]) if way else given[name] for name, way in self._ways]
+        return {name: way(given[name]) if way else given[name] for name, way in self._ways}
+
+    def read(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows as Python has them."""
+        if self._backs is None:
+            return list(rows)
+        backs = self._backs
+        return [tuple([back(cell) if back else cell for back, cell in zip(backs, row, strict=True)]) for row in rows]

@@ -1,0 +1,43 @@
+"""Routes that somebody waits for: their handlers are called past the framework's search for routes and dependencies."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from fastapi import Request, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engage_assets.serving.problems import write
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Direct(NamedTuple):
+    """A route under `path_format`, called by POST; its handler checks the key itself.
+
+    The application has the same route too: for its document, and for other methods.
+    """
+
+    path_format: str
+    handler: Handler
+
+
+class Directly:
+    """ASGI middleware: serves some routes at once, and hands on what is for others."""
+
+    def __init__(self, app: ASGIApp, routes: Mapping[str, Direct]) -> None:
+        self.app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if route is None:
+            await self.app(scope, receive, send)
+            return
+        scope["route"] = route
+        try:
+            answer = await route.handler(Request(scope, receive))
+        except HTTPException as problem:
+            answer = write(problem)
+        await answer(scope, receive, send)

@@ -1,0 +1,85 @@
+"""Group commit: one thread has the ledger take what requests ask, all that wait in one transaction a round."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, Final, Generic, TypeVar
+
+_IDLE_SECONDS: Final = 5.0
+"""The thread ends after so long without work; the next request starts another."""
+
+Act = TypeVar("Act")
+Outcome = TypeVar("Outcome")
+_Waiting = tuple[Act, asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+class Rounds(Generic[Act, Outcome]):
+    """Has acts taken, in the order in which they came.
+
+    `take` gives an outcome for each act, in one durable transaction. A round whose transaction fails is taken again one
+    by one, so that one fault stays alone. `most`: acts of one transaction.
+    """
+
+    def __init__(self, take: Callable[[Sequence[Act]], Sequence[Outcome]], name: str, most: int = 64) -> None:
+        self._take = take
+        self._name = name
+        self._most = most
+        self._inbox: SimpleQueue[_Waiting[Act]] = SimpleQueue()
+        self._starting = Lock()
+        self._thread: Thread | None = None
+
+    async def take(self, act: Act) -> Outcome:
+        """What became of an act, once it is durable. Raises what the transaction raised."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        with self._starting:
+            self._inbox.put((act, loop, future))
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+        return await future
+
+    def _run(self) -> None:
+        while True:
+            try:
+                waiting = [self._inbox.get(timeout=_IDLE_SECONDS)]
+            except Empty:
+                with self._starting:
+                    if self._inbox.empty():
+                        self._thread = None
+                        return
+                continue
+            waiting += [self._inbox.get() for _ in range(min(self._inbox.qsize(), self._most - 1))]
+            self._serve(waiting)
+
+    def _serve(self, waiting: Sequence[_Waiting[Act]]) -> None:
+        try:
+            taken = self._take([act for act, _, _ in waiting])
+        except Exception as error:  # noqa: BLE001 – told to whoever waits
+            if len(waiting) > 1:
+                for one in waiting:
+                    self._serve([one])
+            else:
+                _tell(waiting[0], error)
+            return
+        for one, outcome in zip(waiting, taken, strict=True):
+            _tell(one, outcome)
+
+
+def _tell(waiting: _Waiting[Any], outcome: Any) -> None:
+    """Wake the request, if it is still there."""
+    _, loop, future = waiting
+
+    def wake() -> None:
+        if future.cancelled():
+            return
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    try:
+        loop.call_soon_threadsafe(wake)
+    except RuntimeError:
+        return  # the loop has ended: nobody waits any more
