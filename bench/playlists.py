@@ -1,21 +1,27 @@
 """The update of a program's playlists: 20,000 new answers, 200,000 tracks, 10,000,000 earlier answers.
 
-usage: python bench/playlists.py make FOLDER [ANSWERS]   the warehouse, and the track scores of the day before
-       python bench/playlists.py ours FOLDER             the update: what the job runs, without Dagster
+usage: python bench/playlists.py make FOLDER [ANSWERS]   the warehouse, and the update of a day that has none before
+       python bench/playlists.py first FOLDER            that update alone
+       python bench/playlists.py ours FOLDER             the update of a day after it, as the job runs it, with Dagster
        python bench/playlists.py duckdb FOLDER           the rival: one plain SQL script over all answers
 
-The rival counts every answer of trusted listeners anew, and knows neither newcomers, floods, surges nor reasons of
-changes; its trust is the latest row of customer_trust alone. Both read Parquet and write Parquet. `ours` also writes
-brigades, changes and the playlists' files.
+`ours` reads of the warehouse the answers about the tracks that the day touched (1.2 million), listener and day of all
+others, customers, customer_trust, the plays of a week, tracks; and of the lake the scores of the day before (1.2
+million). It writes scores, brigades, playlists, changes and the playlists' files. `update_seconds` is
+the wall time of the job's steps; all other figures are of the whole process, Dagster's own work included. The rival counts every answer of
+trusted listeners anew, and knows neither newcomers, floods, surges nor reasons of changes; its trust is the latest row
+of customer_trust alone; it writes the playlists.
 """
 
+import os
+import shutil
 import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from measure import report
 
-DAY = date(2026, 11, 20)
+DAY, PROGRAM = date(2026, 11, 20), "music-feedback"
 LISTENERS, TRACKS, NEW = 1_000_000, 200_000, 20_000
 GENRES, ARTISTS = 20, 40_000
 MARKETPLACES = ["US", "UK", "DE", "FR", "JP", "IN"]
@@ -78,43 +84,22 @@ def make(folder: Path, answers: int) -> None:
     ).write_parquet(streaming / "track_plays.parquet")
 
 
-def _parts(folder: Path, day: date):
-    from engage_assets.connectors.warehouse import Warehouse
-    from engage_assets.defs.batch import Batch
-    from engage_assets.lake import Lake
-    from engage_assets.ledger.database import Database
-    from engage_assets.ledger.ledger import SqlLedger
-    from engage_assets_tests.playlists.catalogues import a_music_program
+def update(folder: Path, day: date = DAY) -> None:
+    """The job of the playlists of a day, as `engage playlists --make` and the schedule run it."""
+    from engage_assets.defs.launch import Launcher
 
-    program = a_music_program().model_copy(update={"marketplaces": tuple(MARKETPLACES)})
-    batch = Batch(program, day, {}, Warehouse(folder / "warehouse"))
-    ledger = SqlLedger(Database(f"sqlite:///{folder / 'ledger.db'}"))
-    return batch, program.playlists, Lake(folder / "lake"), ledger
-
-
-def ours(folder: Path) -> None:
-    """One update after the day before's, with all its outputs."""
-    import polars as pl
-
-    from engage_assets.defs import playlist_stages as stages
-    from engage_assets.playlists.changes import compare
-    from engage_assets.playlists.export import write_playlists
-    from engage_assets.playlists.filling import playlists_of
-
-    batch, rules, lake, ledger = _parts(folder, DAY)
-    update = stages.update_of(batch, rules, lake, ledger)
-    key = batch.program.key
-    lake.write((key, "track_scores"), DAY.isoformat(), update.scores)
-    lake.write((key, "brigades"), DAY.isoformat(), update.brigades)
-    now = stages.fill(update.scores.lazy(), rules, DAY)
-    playlists = playlists_of(now)
-    lake.write((key, "playlists"), DAY.isoformat(), playlists)
-    before = stages.fill(lake.scan((key, "track_scores"), (DAY - timedelta(days=1)).isoformat()), rules, DAY)
-    lake.write((key, "playlist_changes"), DAY.isoformat(), compare(before, now))
-    write_playlists(folder / "files", playlists, stages.track_names(batch, playlists), DAY.isoformat())
-    anew = update.scores.filter(pl.col("counted_on") == DAY)["track_id"].n_unique()
-    report(answers=update.answers.height, counted_anew=anew, scores=update.scores.height, rows=playlists.height,
-           incremental=update.is_incremental)  # fmt: skip
+    now = datetime.combine(day + timedelta(days=1), datetime.min.time()) + timedelta(hours=18)
+    home = {"ENGAGE_HOME": str(folder), "ENGAGE_NOW": now.isoformat(), "DAGSTER_HOME": ""}
+    launcher = Launcher({**os.environ, **home})
+    program = launcher.program(PROGRAM)
+    result = launcher.run(f"{program.key}_playlists", day)
+    steps = [event for event in result.all_node_events if event.event_type_value == "STEP_SUCCESS"]
+    seconds = sum(step.step_success_data.duration_ms for step in steps) / 1000
+    scores = launcher.lake.scan((program.key, "track_scores"), day.isoformat()).select("counted_on", "track_id")
+    anew = scores.filter(counted_on=day).collect()["track_id"].n_unique()
+    rows = launcher.lake.rows((program.key, "playlists"), day.isoformat())
+    load = round(os.getloadavg()[0], 1)
+    report(update_seconds=round(seconds, 2), load=load, tracks=TRACKS, counted_anew=anew, rows=rows)
 
 
 def duckdb(folder: Path) -> None:
@@ -152,29 +137,16 @@ def duckdb(folder: Path) -> None:
     report(rows=db.execute(f"SELECT count(*) FROM '{folder}/rival.parquet'").fetchone()[0])
 
 
-def day_before(folder: Path) -> None:
-    """The track scores of the day before. Standings here never change, so one look at them serves all days."""
-    import polars as pl
-
-    from engage_assets.defs import playlist_stages as stages
-    from engage_assets.defs.batch import as_frame
-    from engage_assets.defs.playlist_curation import Curation
-
-    def all_at_once(self: Curation, pairs: pl.DataFrame) -> list[pl.DataFrame]:
-        tables = {name: as_frame(table) for name, table in self._standing.items()}
-        found = self.trusted(pairs.select("customer_id").unique(), self.partition, tables)
-        return [pairs.join(found.select("customer_id"), on="customer_id", how="semi")]
-
-    Curation._trusted = all_at_once  # noqa: SLF001 - else 400 days are looked at one by one
-    batch, rules, lake, ledger = _parts(folder, DAY)
-    stages.make_day_before(batch, rules, lake, ledger)
+def first(folder: Path) -> None:
+    """The update of a day before which there was none: every answer's track is counted as of its own day."""
+    shutil.rmtree(folder / "lake", ignore_errors=True)
+    update(folder)
 
 
 if __name__ == "__main__":
-    what, place = sys.argv[1], Path(sys.argv[2])
+    what, place = sys.argv[1], Path(sys.argv[2]).absolute()
     if what == "make":
         make(place, int(sys.argv[3]) if len(sys.argv) > 3 else 10_000_000)
-        day_before(place)
-        report()
+        first(place)
     else:
-        {"ours": ours, "duckdb": duckdb}[what](place)
+        {"first": first, "ours": update, "duckdb": duckdb}[what](place)

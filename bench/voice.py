@@ -56,13 +56,15 @@ def main() -> None:
 
 
 def copied(path: Path, build: Any) -> Path:
-    """A copy of a file that is made once."""
+    """A copy of a file that is made once; it is on disk, or the first commit would wait until it is."""
     if not path.exists():
         build(path)
     copy = path.with_name(f"running-{path.name}")
     for old in path.parent.glob(f"{copy.name}*"):
         old.unlink()
     shutil.copyfile(path, copy)
+    with copy.open("rb") as file:
+        os.fsync(file.fileno())
     return copy
 
 
@@ -191,11 +193,11 @@ def serve(store: str, ledger: str, port: str) -> None:
     from engage_assets.clocks import RealClock
     from engage_assets.dispatch.relay import Relay
     from engage_assets.ledger.database import Database
-    from engage_assets.ledger.outbox import SqlOutbox
+    from engage_assets.ledger.outbox import RELAYED, SqlOutbox
     from engage_assets.serving.run import serve as run
     from engage_assets.stores.sqlite import SqliteCandidateStore
 
-    outbox = SqlOutbox(Database(f"sqlite:///{ledger}"))
+    outbox = SqlOutbox(Database(f"sqlite:///{ledger}", **RELAYED))
     with Relay(outbox, SqliteCandidateStore(Path(store)), RealClock()):
         run(partial(services, store, ledger), "127.0.0.1", int(port))
 

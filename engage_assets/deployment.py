@@ -8,6 +8,7 @@ from engage_assets.alerts.opening import destinations
 from engage_assets.channels.dry_run import DryRunSender
 from engage_assets.channels.links import Links
 from engage_assets.channels.smtp import smtp_sender
+from engage_assets.channels.web_push import Vapid, WebPushSender
 from engage_assets.clocks import read_clock
 from engage_assets.connectors.duckdb import DuckDBConnector
 from engage_assets.connectors.warehouse import Warehouse
@@ -20,7 +21,7 @@ from engage_assets.ledger.database import Database
 from engage_assets.ledger.dietary import SqlDietaryPreferences
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.operations import SqlOperations
-from engage_assets.ledger.outbox import SqlOutbox
+from engage_assets.ledger.outbox import RELAYED, SqlOutbox
 from engage_assets.ledger.prompts import LATE_CHECKPOINT, SqlPrompts
 from engage_assets.ledger.registrations import SqlRegistrations
 from engage_assets.signing_keys import read_signer
@@ -48,11 +49,12 @@ def _local(home: Home, environment: Mapping[str, str]) -> dict[str, Any]:
         "ledger": SqlLedger(database),
         "contacts": SqlContacts(database),
         "operations": SqlOperations(database),
-        "outbox": SqlOutbox(database),
+        "outbox": SqlOutbox(Database(database.url, Random(), **RELAYED)),  # noqa: S311 – as above
         "prompts": SqlPrompts(prompt),
         "registrations": SqlRegistrations(prompt),
         "dietary": SqlDietaryPreferences(prompt),
         "sender": _sender(home, environment),
+        "push_sender": _push_sender(home, environment),
         "links": _links(home, environment),
         "watermark": Watermark(home.watermark),
         "alert_destinations": destinations(environment, _mail_server(environment)),
@@ -112,6 +114,14 @@ def _sender(home: Home, environment: Mapping[str, str]) -> Sender:
     if name not in TRANSPORTS:
         raise EngageError(f"ENGAGE_TRANSPORT={name!r} is not known; known: {', '.join(TRANSPORTS)}")
     return TRANSPORTS[name](home, environment)
+
+
+def _push_sender(home: Home, environment: Mapping[str, str]) -> Sender:
+    """Web Push where a key to sign with is given, else files in the outbox."""
+    key = environment.get("ENGAGE_VAPID_KEY")
+    if not key:
+        return DryRunSender(home.outbox, suffix=".json")
+    return WebPushSender(Vapid.read(key, environment.get("ENGAGE_VAPID_CONTACT") or ""))
 
 
 def _links(home: Home, environment: Mapping[str, str]) -> Links | None:

@@ -74,7 +74,7 @@ DOORS = {
     "dns": {"doctor"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
-    "uvicorn": {"serving/run.py"},
+    "uvicorn": {"serving/gathered.py", "serving/run.py"},
     "anyio": {"serving"},
     "orjson": {"archive", "serving"},
     "prometheus_client": {"serving"},

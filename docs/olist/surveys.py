@@ -144,6 +144,7 @@ def responses(surveys: pl.LazyFrame, program: Program) -> pl.LazyFrame:
     rows = surveys.filter("has_comment").select(
         "customer_id",
         response_id="survey_id",
+        version=pl.lit(1, pl.Int64),
         program=pl.lit(program.program_id),
         marketplace=pl.lit("BR"),
         subject_type=pl.lit("order"),
@@ -153,6 +154,11 @@ def responses(surveys: pl.LazyFrame, program: Program) -> pl.LazyFrame:
         has_text=pl.lit(True),
         photos=pl.lit(0, pl.Int64),
         at="answered_at",
+        changed_at="answered_at",
         received_at="answered_at",
     )
-    return rows.select(RESPONSES_LOG.names)
+    missing = {name: pl.lit(None, kind) for name, kind in RESPONSES_LOG.schema.items()}
+    given = rows.collect_schema().names()
+    return rows.with_columns(**{name: column for name, column in missing.items() if name not in given}).select(
+        RESPONSES_LOG.names
+    )

@@ -4,7 +4,7 @@ A record that breaks the contract is set aside with the first rule that it break
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import narwhals as nw
@@ -123,7 +123,7 @@ def _unified(
         "locale": locale.otherwise(_of_marketplace(program, {c: m.locale for c, m in marketplaces.items()})),
         "connector_id": nw.lit(program.connector.connector_id),
         "created_at": nw.lit(instant).cast(nw.Datetime("us")),
-        "expires_at": nw.lit(instant).cast(nw.Datetime("us")).dt.offset_by(f"{program.candidate_ttl_days}d"),
+        "expires_at": nw.lit(instant + timedelta(days=program.candidate_ttl_days)).cast(nw.Datetime("us")),
     }
     names = [column.name for column in source.candidate_columns]
     return judged.select(*(built.get(name, nw.col(name)).alias(name) for name in names), "reason")

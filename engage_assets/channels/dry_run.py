@@ -18,19 +18,21 @@ class DryRunSender:
     lines = 1
     per_second: float | None = None
 
-    def __init__(self, outbox: Path) -> None:
+    def __init__(self, outbox: Path, suffix: str = ".eml") -> None:
         self._outbox = outbox
+        self._suffix = suffix
 
     def open(self) -> "OutboxLine":
         """A line into the outbox."""
-        return OutboxLine(self._outbox)
+        return OutboxLine(self._outbox, self._suffix)
 
 
 class OutboxLine:
     """Writes one message at a time."""
 
-    def __init__(self, outbox: Path) -> None:
+    def __init__(self, outbox: Path, suffix: str = ".eml") -> None:
         self._outbox = outbox
+        self._suffix = suffix
 
     def hand_over(self, letter: Letter) -> Answer:
         """Write the message, whole or not at all; the receipt is its path below the outbox, with `/`.
@@ -41,7 +43,7 @@ class OutboxLine:
         if not _SEND_ID.fullmatch(letter.send_id):
             raise EngageError(f"campaign {letter.campaign_id}: {letter.send_id!r} is no send id (32 hex digits)")
         program, _, rest = letter.campaign_id.partition(":")
-        where = Path(_file_safe(program), _file_safe(rest), f"{letter.send_id}.eml")
+        where = Path(_file_safe(program), _file_safe(rest), f"{letter.send_id}{self._suffix}")
         path = self._outbox / where
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

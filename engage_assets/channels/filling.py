@@ -22,7 +22,9 @@ _KEYS = ("record_id", "customer_id")
 _ELIGIBLE = pl.col("reason").is_null() | (pl.col("reason") == "BELOW_MIN_SCORE")
 
 
-def fill(judged: Sequence[Judged], exploration: Exploration | None = None) -> pl.DataFrame:
+def fill(
+    judged: Sequence[Judged], exploration: Exploration | None = None, *, per_subject: bool = False
+) -> pl.DataFrame:
     """LIST_VERDICTS of all channels: every judged row with its reason and, where listed, its rank.
 
     Rows are taken in the total order: score descending, newest event, subject, customer. A row whose customer has
@@ -34,15 +36,18 @@ def fill(judged: Sequence[Judged], exploration: Exploration | None = None) -> pl
     Before that the places of `exploration` are drawn among all eligible rows, also those below the minimum score; a
     drawn row that a quota or the subject's limit refuses leaves its place to the next lot. Quota, subject's limit and
     limit hold for both together. Rows that were drawn rank last, in the order of their lots.
+
+    `per_subject`: the channels' limits are of each subject; they take no part in how many places go by lot.
     """
-    books = [_Book(channel) for channel, _ in judged]
+    books = [_Book(channel, per_subject) for channel, _ in judged]
     quota = _Quota()
     drawn = _draw(judged, exploration, books, quota)
     left = [
         frame.join(lots, on="record_id", how="anti") if lots.height else frame
         for (_, frame), lots in zip(judged, drawn, strict=True)
     ]
-    chosen = _walk(_by_score(left), left, books, [book.channel.limit for book in books], quota)
+    limits = [None if per_subject else book.channel.limit for book in books]
+    chosen = _walk(_by_score(left), left, books, limits, quota)
     verdicts = [
         _verdicts(channel, lots, rows, frame)
         for (channel, _), lots, rows, frame in zip(judged, drawn, chosen, left, strict=True)
@@ -63,6 +68,8 @@ class _Book:
     """A channel's list while it is filled: places that are taken, and what became of the rows of one walk."""
 
     channel: ListSection
+    per_subject: bool = False
+    """Whether the channel's own limit is of each subject."""
     taken: int = 0
     by_subject: Counter[str] = field(default_factory=Counter)
     limit: int | None = None
@@ -79,7 +86,9 @@ class _Book:
     def takes(self, subject: str, has_quota: bool) -> bool:  # noqa: FBT001 - called once per row
         """Whether the list takes the next row; its reason and rank are kept."""
         cap = self.channel.per_track_limit
-        if self.limit is not None and self.taken >= self.limit:
+        own = self.channel.limit if self.per_subject else None
+        is_full = self.limit is not None and self.taken >= self.limit
+        if is_full or (own is not None and self.by_subject[subject] >= own):
             reason = "BELOW_LIMIT"
         elif not has_quota:
             reason = "FREQUENCY_CAP"
@@ -112,8 +121,9 @@ def _draw(
     frames = [frame for _, frame in judged]
     if exploration is None or not exploration.share:
         return [_placed(frame.clear(), [], []) for frame in frames]
-    limits = [channel.limit for channel, _ in judged]
-    alone = _walk(_by_score(frames), frames, [_Book(channel) for channel, _ in judged], limits, _Quota())
+    limits = [None if book.per_subject else book.channel.limit for book in books]
+    beside = [_Book(book.channel, book.per_subject) for book in books]
+    alone = _walk(_by_score(frames), frames, beside, limits, _Quota())
     eligible = [frame.filter(_ELIGIBLE).with_columns(reason=pl.lit(None, dtype=pl.String)) for frame in frames]
     places = [
         exploration.places(listed=rows["rank"].count(), eligible=frame.height, limit=limit)

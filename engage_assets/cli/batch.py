@@ -8,6 +8,7 @@ import click
 import polars as pl
 
 from engage_assets.cli.desk import DAY, launcher, plain_errors
+from engage_assets.cli.explain import told_of_records
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.sources import SOURCES
 
@@ -207,3 +208,6 @@ def why(program_id: str, customer_id: str) -> None:
         if decided is None:
             raise EngageError(f"no partition of {program_id} was decided yet; run `engage run {program_id}`")
         click.echo(history(customer_id, decided))
+        newest = decided.filter(customer_id=customer_id).select(pl.col("partition_date").max()).collect().item()
+        for _, lines in told_of_records(desk, program_id, newest, customer_id) if newest else ():
+            click.echo("\n" + "\n".join(lines))

@@ -1,6 +1,7 @@
 """The command explain: why a stored candidate has its score."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,25 @@ def explain(customer_id: str, subject_id: str, program_id: str | None) -> None:
         )
         for explanation in explanations_of(desk, row):
             click.echo("\n" + _table(explanation))
+        told = told_of_records(desk, row["program"], row["partition_date"], customer_id)
+        click.echo("".join(f"\n{line}" for subject, lines in told if subject == subject_id for line in lines))
+
+
+def told_of_records(
+    desk: "Launcher", program_id: str, partition: date, customer_id: str
+) -> list[tuple[str, list[str]]]:
+    """By subject what a customer's records of a partition come to, where the program's source has something to tell."""
+    from engage_assets.defs.batch import Batch  # noqa: PLC0415 - as in launcher
+    from engage_assets.defs.own import OWN  # noqa: PLC0415 - as in launcher
+
+    program = desk.program(program_id)
+    source, own = SOURCES[program.source_table], OWN.get(program.source_table)
+    if own is None:
+        return []
+    batch = Batch(program, partition, desk.folder.marketplaces, desk.parts["warehouse"])
+    raw = desk.lake.scan((program.key, source.raw_asset), partition.isoformat())
+    records = raw.filter(pl.col(source.customer) == customer_id).collect()
+    return [(row[source.subject], own.explain(batch, row)) for row in records.iter_rows(named=True)]
 
 
 def explanations_of(desk: "Launcher", row: Mapping[str, Any]) -> list["Explanation"]:

@@ -21,12 +21,13 @@ def digest(columns: Sequence[Column]) -> str:
     1000 or after 9999, infinite ones among them.
     """
     ordered = sorted(columns, key=lambda column: column.name)
-    members = " || ',' || ".join(f"'\"{column.name}\":' || {_written(column)}" for column in ordered)
+    # In one piece: each `||` would copy what is there so far.
+    members = ", ',', ".join(f"'\"{column.name}\":', {_written(column)}" for column in ordered)
     texts = [_name(column) for column in columns if column.kind in ("key", "text")]
     odd = [_is_odd(column) for column in columns if column.kind not in ("key", "text", "flag")]
     if texts:
         odd.append(f"regexp_matches(concat({', '.join(texts)}), '{_ODD_TEXT}')")
-    return f"CASE WHEN NOT ({' OR '.join(odd) or 'false'}) THEN sha256('{{' || {members} || '}}') END"
+    return f"CASE WHEN NOT ({' OR '.join(odd) or 'false'}) THEN sha256(concat('{{', {members}, '}}')) END"
 
 
 def _name(column: Column) -> str:
@@ -46,8 +47,8 @@ def _written(column: Column) -> str:
         f" ELSE CAST({value} AS VARCHAR) END",
         "integer": f"CAST({value} AS VARCHAR)",
         "flag": f"CAST({value} AS VARCHAR)",
-        "texts": f"'[' || array_to_string(list_transform({value}, lambda one: coalesce('\"' || one || '\"', 'null')), ',')"
-        " || ']'",
+        "texts": "'[' || array_to_string("
+        f"list_transform({value}, lambda one: coalesce('\"' || one || '\"', 'null')), ',') || ']'",
     }
     return f"coalesce({forms[column.kind]}, 'null')"
 

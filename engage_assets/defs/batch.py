@@ -28,7 +28,9 @@ from engage_assets.filters import clauses_of, refused_by
 from engage_assets.filters import not_evaluated as clauses_not_evaluated
 
 RANGE_ROWS = 600_000
-"""Records that are worked on at a time; more cost more memory, fewer read the history more often."""
+"""Records that are worked on at a time; more cost more memory."""
+HISTORY_RANGES = 3
+"""How many of these a stage may take together where it holds their keys alone; fewer read the history more often."""
 SMALL_RANGES = 6
 """Into how many a stage may part a range that reads no history again: its memory falls, and it costs nothing."""
 ORDER = ["customer_id", "subject_id", "record_id"]
@@ -44,6 +46,11 @@ class Batch:
     marketplaces: Mapping[str, Marketplace]
     warehouse: Warehouse
     range_rows: int = RANGE_ROWS
+
+    @property
+    def history_range_rows(self) -> int:
+        """Rows of a range of keys for which the history is read."""
+        return self.range_rows * HISTORY_RANGES
 
     @property
     def small_range_rows(self) -> int:

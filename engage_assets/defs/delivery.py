@@ -20,6 +20,8 @@ from engage_assets.defs.batch import Batch, email_channel
 from engage_assets.defs.delivery_checks import Checker, Finding, messages_of
 from engage_assets.defs.delivery_facts import Recipient, barred, hashes, recipients
 from engage_assets.defs.delivery_watch import Watched
+from engage_assets.defs.event_calendar import Enclosing
+from engage_assets.defs.own import OWN
 from engage_assets.domain.channel_specs import EmailChannel
 from engage_assets.domain.claim_rules import claim_rules
 from engage_assets.domain.errors import DeliveryRefused, EngageError
@@ -207,9 +209,15 @@ class Tick:
         postman, batch = self.postman, self.batch
         people = recipients(batch, rows, rehearses=not postman.sender.leaves_machine)
         now = postman.clock.now()
-        reasons = barred(batch, rows, people, channel=channel, store=postman.store, lake=postman.lake, now=now)
+        registers = batch.source.form == "registration"
+        registrations = postman.ledger.registrations(now).lazy() if registers else None
+        reasons = barred(
+            batch, rows, people, channel=channel, store=postman.store, lake=postman.lake, now=now,
+            registrations=registrations,
+        )  # fmt: skip
         rules = replace(claim_rules(batch.program, channel), addresses=hashes(people), barred=reasons)
         press = Letterpress(batch.marketplaces, postman.links)
+        enclose = _enclosing(batch, channel, now)
         counts: Counter[str] = Counter()
         for some in rows.iter_slices(BATCH):
             watched.look_for_stops()
@@ -220,7 +228,7 @@ class Tick:
             claims = postman.ledger.claim(open_ones["send_id"].to_list(), postman.clock.now(), rules)
             counts["skipped"] += len(claims.refused)
             won = open_ones.filter(pl.col("send_id").is_in(claims.won))
-            letters, invalid = _letters(press, won, people)
+            letters, invalid = _letters(press, won, people, enclose)
             postman.ledger.move(invalid, "failed", postman.clock.now(), "MESSAGE_INVALID")
             counts["failed"] += len(invalid)
             for slot_at, group in letters.items():
@@ -273,7 +281,7 @@ def _skip_missed(postman: Postman, now: datetime) -> Counter[str]:
 
 
 def _letters(
-    press: Letterpress, rows: pl.DataFrame, people: Mapping[str, Recipient]
+    press: Letterpress, rows: pl.DataFrame, people: Mapping[str, Recipient], enclose: Enclosing
 ) -> tuple[dict[datetime, list[Letter]], list[str]]:
     """Letters by slot, and the sends whose message cannot be built."""
     letters: dict[datetime, list[Letter]] = {}
@@ -281,9 +289,17 @@ def _letters(
     for row in rows.iter_rows(named=True):
         person = people[row["customer_id"]]
         try:
-            letter = press.letter(row, name=person.name, address=person.address or "")
+            letter = press.letter(row, name=person.name, address=person.address or "", calendar=enclose(row))
         except EngageError:
             invalid.append(row["send_id"])
         else:
             letters.setdefault(row["slot_at"], []).append(letter)
     return letters, invalid
+
+
+def _enclosing(batch: Batch, channel: EmailChannel, now: datetime) -> Enclosing:
+    """What goes with each message: a calendar file where the channel asks for one and the source has them."""
+    own = OWN.get(batch.source.table.name)
+    if own is None or not channel.config.include_calendar_invite:
+        return lambda _: None
+    return own.enclosed(batch, now)

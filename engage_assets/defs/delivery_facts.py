@@ -63,9 +63,13 @@ def barred(
     store: CandidateReader,
     lake: Lake,
     now: datetime,
+    registrations: pl.LazyFrame | None = None,
 ) -> dict[str, str]:
-    """By send_id: why facts outside the ledger bar a send of `rows` (EMAIL_CAMPAIGNS) now; see SEND_REASONS."""
-    facts = {row["send_id"]: row for row in _facts_now(batch, rows, lake, now).iter_rows(named=True)}
+    """By send_id: why facts outside the ledger bar a send of `rows` (EMAIL_CAMPAIGNS) now; see SEND_REASONS.
+
+    `registrations`: REGISTRATIONS_LOG up to now, where people register for what the program asks about.
+    """
+    facts = {row["send_id"]: row for row in _facts_now(batch, rows, lake, now, registrations).iter_rows(named=True)}
     asked = rows.select("send_id", *_OF_CANDIDATE, "time_zone").rows(named=True)
     statuses = store.statuses([_key(row, batch) for row in asked], now)
     reasons = {}
@@ -108,7 +112,9 @@ def _of_program(row: Mapping[str, Any], batch: Batch, now: datetime) -> str | No
     return "QUIET_HOURS" if is_quiet(batch.program.quiet_hours, now, zone) else None
 
 
-def _facts_now(batch: Batch, rows: pl.DataFrame, lake: Lake, now: datetime) -> pl.DataFrame:
+def _facts_now(
+    batch: Batch, rows: pl.DataFrame, lake: Lake, now: datetime, registrations: pl.LazyFrame | None
+) -> pl.DataFrame:
     """`rows` by send_id with the filters' facts as of now, out of the warehouse's tables."""
     keys = rows.lazy().select("send_id", "record_id", "customer_id", "subject_id")
     partition = batch.partition.isoformat()
@@ -118,7 +124,7 @@ def _facts_now(batch: Batch, rows: pl.DataFrame, lake: Lake, now: datetime) -> p
         keys = keys.join(carried, on="record_id", how="left")
     given = keys.collect().lazy()
     subjects = rows["subject_id"].unique().to_list()
-    tables = {name: as_frame(frame) for name, frame in batch.stated(now, None, subjects).items()}
+    tables = {name: as_frame(frame) for name, frame in batch.stated(now, registrations, subjects).items()}
     facts = join_changing(as_frame(given), tables, Asking(batch.program, now))
     barred_now: pl.DataFrame = bars(facts, batch.program, batch.available).to_native().collect()
     return barred_now

@@ -1,8 +1,8 @@
 """What a batch about events reads of the catalogue: whom its records meet, and what filters ask of an event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -54,6 +54,17 @@ def asked(batch: "Batch") -> list[Asked]:
     topics = topics_of(batch)
     found = invited(batch, batch.partition, batch.instant)
     return [Asked(event.event_id, topics.words(event.topics)) for event in found]
+
+
+def explain(batch: "Batch", record: Mapping[str, Any]) -> list[str]:
+    """The interest match of a record, in lines: each topic of its event, and the interest that comes nearest to it."""
+    event = known_events(batch, batch.instant).get(record[batch.source.subject])
+    if event is None:
+        return []
+    tags = [tag for tag in record["interest_tags"] or () if tag]
+    found = interests.explained(tags, event.topics, topics_of(batch))
+    lines = [f"interest match with {event.event_id}, {event.name}: {interests.match_of(found):.6f}, the mean of"]
+    return [*lines, *(f"  {one.similarity:g}  {one.topic}: {one.interest or 'nothing is near'}" for one in found)]
 
 
 def stated(

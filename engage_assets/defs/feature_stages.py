@@ -9,8 +9,8 @@ from engage_assets.defs.batch import Batch
 from engage_assets.domain.feature_views import ENTITY_COLUMNS, FeatureView, missing_flag
 from engage_assets.features.profile import ViewProfile, profile
 
-ENTITIES_AT_ONCE = 200_000
-"""Entities whose features are joined at a time."""
+ENTITIES_AT_ONCE = 500_000
+"""Entities whose features are joined at a time; more cost more memory, fewer read the history more often."""
 
 
 def view_features(batch: Batch, accepted: pl.LazyFrame, view: FeatureView) -> Iterator[pl.DataFrame]:
@@ -21,8 +21,8 @@ def view_features(batch: Batch, accepted: pl.LazyFrame, view: FeatureView) -> It
     as_of = pl.lit(batch.instant).cast(pl.Datetime("us")).alias("as_of")
     columns = [*key, *(column for name in names for column in (name, missing_flag(name)))]
     for start in range(0, max(keys.height, 1), ENTITIES_AT_ONCE):
-        part = keys.slice(start, ENTITIES_AT_ONCE).lazy().with_columns(as_of, *others)
-        yield batch.features.join(part, names).select(columns).collect()
+        part = keys.slice(start, ENTITIES_AT_ONCE).with_columns(as_of, *others)
+        yield batch.features.join_in_turn(part, names).select(columns)
 
 
 def names_of(batch: Batch, view: FeatureView) -> list[str]:

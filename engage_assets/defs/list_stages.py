@@ -21,7 +21,9 @@ def fill_lists(batch: Batch, scored: pl.LazyFrame) -> pl.DataFrame:
         (channel, lists.judge_for_list(as_frame(scored), channel).to_native().collect())
         for channel in program.list_channels
     ]
-    return filling.fill(judged, exploration) if judged else empty_frame(LIST_VERDICTS)
+    if not judged:
+        return empty_frame(LIST_VERDICTS)
+    return filling.fill(judged, exploration, per_subject=batch.source.limits_per_subject)
 
 
 def list_for_email(batch: Batch, scored: pl.LazyFrame, verdicts: pl.DataFrame) -> pl.DataFrame:

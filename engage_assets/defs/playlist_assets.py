@@ -127,6 +127,8 @@ def _voids(answers: pl.DataFrame) -> pl.DataFrame:
 
 def _best(scores: pl.DataFrame, rules: Playlists) -> pl.DataFrame:
     enough = scores.filter(pl.col("answers") >= rules.minimum_answers)
+    # Most scores are sorted for nothing.
+    enough = enough.filter(pl.col("track_score") >= pl.col("track_score").top_k(SHOWN).min())
     best = enough.sort("track_score", "answers", "track_id", descending=[True, True, False]).head(SHOWN)
     return best.select("marketplace", "genre", "track_id", "track_score", "ups", "answers", "genre_approval")
 
@@ -158,7 +160,8 @@ def _fill(program: Program, rules: Playlists, marketplaces: Mapping[str, Marketp
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
-            playlists = playlists_of(stages.fill(desk.read(TRACK_SCORES.name), rules, desk.partition))
+            scores = stages.eligible(desk.read(TRACK_SCORES.name), rules, desk.partition)
+            playlists = playlists_of(stages.fill(scores, rules, desk.partition))
             desk.write(PLAYLISTS.name, playlists)
             named = stages.track_names(desk.batch(warehouse, marketplaces), playlists)
             folder = playlist_folder(home, program, desk.partition)
@@ -199,8 +202,8 @@ def _compare(program: Program, rules: Playlists, marketplaces: Mapping[str, Mark
         with mistakes_as_failures():
             day_before = desk.partition - _DAY
             before = lake.scan((program.key, TRACK_SCORES.name), day_before.isoformat())
-            then = stages.fill(before, rules, day_before)
-            now = stages.fill(desk.read(TRACK_SCORES.name), rules, desk.partition)
+            now_scored = desk.read(TRACK_SCORES.name)
+            then, now = stages.fill_both((before, day_before), (now_scored, desk.partition), rules)
             changes = compare(then, now)
             desk.write(PLAYLIST_CHANGES.name, changes)
         old, new = playlists_of(then), playlists_of(now)

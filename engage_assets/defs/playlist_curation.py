@@ -7,36 +7,32 @@ it is not, every track is counted as of its own day, which gives the same.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-import narwhals as nw
 import polars as pl
 
 from engage_assets.defs.batch import as_frame
-from engage_assets.domain.facts import Frame, stated_once
+from engage_assets.defs.playlist_answers import Answers
+from engage_assets.defs.playlist_people import People
+from engage_assets.defs.playlist_trial import Trial
+from engage_assets.domain.facts import stated_once
 from engage_assets.domain.filter_specs import TrustFilter
 from engage_assets.domain.music import TRACKS
 from engage_assets.domain.playlist_spec import Playlists
 from engage_assets.domain.program import Program
 from engage_assets.domain.source import Source
 from engage_assets.domain.sources import SOURCES
-from engage_assets.domain.tables import CUSTOMER_TRUST, empty_frame
-from engage_assets.filters import judge, refused_by
-from engage_assets.filters.asking import Asking
-from engage_assets.filters.facts import join_facts
-from engage_assets.playlists import answers as given
-from engage_assets.playlists import damping
-from engage_assets.playlists.scores import COUNTS, count_answers, score_tracks
+from engage_assets.domain.tables import empty_frame
+from engage_assets.playlists.answers import latest_answers
+from engage_assets.playlists.scores import COUNTS, UNKNOWN, score_tracks
 
 _DAY: Final = timedelta(days=1)
-_DAYS_AT_ONCE: Final = 30
-"""Days whose listeners' rows are held at a time while tracks are counted from the first answer on."""
-_BUCKETS: Final = 1 << 23
-"""Into how many parts listeners and days fall where answers are counted: few share one, in the largest tables."""
+_ROWS: Final = 2_000_000
+"""Answers that are judged at a time while tracks are counted from the first answer on."""
 _DESCRIBED: Final = ("genre", "artist_id", "release_date")
 """What playlists ask of a track."""
 
@@ -82,149 +78,87 @@ class Curation:
         return SOURCES[self.program.source_table]
 
     @cached_property
-    def answers(self) -> pl.LazyFrame:
-        """ANSWER rows of all listeners up to the update."""
-        program, at = self.program, self.rules.update_time
-        found = [given.own_answers(as_frame(self.responses), program.program_id, at, self.instant)]
+    def answers(self) -> Answers:
+        """The answers of all listeners up to the update."""
         feedback = self.tables.get("feedback")
-        if feedback is not None and "thumbs_up" in feedback.collect_schema().names():
-            found.append(given.warehouse_answers(as_frame(feedback), at, self.instant))
-        joined: pl.LazyFrame = nw.concat(found, how="vertical").to_native()
-        return joined
+        if feedback is not None and "thumbs_up" not in feedback.collect_schema().names():
+            feedback = None
+        program, at = self.program, self.rules.update_time
+        return Answers(program.program_id, at, self.instant, feedback, self.responses)
 
     @cached_property
-    def plays(self) -> pl.LazyFrame | None:
-        """customer_id, track_id and at of plays up to the update; None: there is no table."""
-        plays = self.tables.get(self.source.table.name)
-        if plays is None:
-            return None
-        own = plays.select("track_id", customer_id="listener_id", at="played_at")
-        return own.filter(pl.col("at") <= self.instant)
-
-    def judge(self, answers: pl.LazyFrame) -> pl.DataFrame:
-        """`answers`, all there are about their tracks, with `marketplace` and `void`."""
-        customers = as_frame(self.tables["customers"])
-        placed = given.with_marketplace(as_frame(answers), customers, self.program.marketplaces)
-        own: pl.DataFrame = placed.to_native().collect()
-        busy: pl.DataFrame = damping.busy_days(as_frame(self._of_busy_days()), self.rules).to_native().collect()
-        seen = self._first_seen(own)
-        judged = damping.judge_answers(as_frame(own.lazy()), as_frame(busy.lazy()), as_frame(seen.lazy()), self.rules)
-        found: pl.DataFrame = judged.to_native().collect()
-        surging = damping.surges(as_frame(found.lazy()), self.rules).to_native().collect()
-        if self.plays is None or surging.is_empty():
-            return found
-        judged = damping.without_surges(as_frame(found.lazy()), as_frame(surging.lazy()), as_frame(self.plays))
-        left: pl.DataFrame = judged.to_native().collect()
-        return left
-
-    def _of_busy_days(self) -> pl.LazyFrame:
-        """The answers of listeners on days with more than one may give, and of a few others.
-
-        Counted by a part of a hash of listener and day, which costs a fraction of counting by both; who shares one is
-        looked at for nothing, and nobody is missed.
-        """
-        bucket = (pl.col("customer_id").hash(1) + pl.col("day").hash(2)) % _BUCKETS
-        counts = self.answers.group_by(bucket=bucket).agg(pl.len().alias("answers"))
-        many = counts.filter(pl.col("answers") > self.rules.most_answers_per_day).select("bucket").collect()
-        if many.is_empty():
-            return self.answers.clear()
-        chosen = self.answers.with_columns(bucket=bucket).join(many.lazy(), on="bucket", how="semi")
-        return chosen.drop("bucket")
-
-    def _first_seen(self, answers: pl.DataFrame) -> pl.DataFrame:
-        """When each listener was first heard of; answers and plays are looked through for who would be a newcomer."""
-        listeners = answers.lazy().select("customer_id").unique()
-        trust = self.tables.get("customer_trust")
-        if trust is None:
-            trust = empty_frame(CUSTOMER_TRUST).lazy()
-        known = trust.select("customer_id", at="known_at").filter(pl.col("at") <= self.instant)
-        known = known.join(listeners, on="customer_id", how="semi")
-        seen: pl.DataFrame = damping.first_seen(as_frame(known)).to_native().collect()
-        beside = as_frame(answers.lazy().join(seen.lazy(), on="customer_id", how="left"))
-        new = beside.filter(damping.is_newcomers(self.rules)).select("customer_id").unique().to_native().collect()
-        if new.is_empty():
-            return seen
-        update = timedelta(days=1, hours=self.rules.update_time.hour, minutes=self.rules.update_time.minute)
-        # An answer makes its listener known at the end of its day: what is recorded late changes no earlier verdict.
-        others = [self.answers.select("customer_id", at=pl.col("day").cast(pl.Datetime("us")) + update)]
-        others += [] if self.plays is None else [self.plays.select("customer_id", "at")]
-        frames = [as_frame(frame.join(new.lazy(), on="customer_id", how="semi")) for frame in others]
-        rest = seen.lazy().select("customer_id", at="seen_at")
-        everything: pl.DataFrame = damping.first_seen(as_frame(rest), *frames).to_native().collect()
-        return everything
+    def people(self) -> People:
+        """Everybody who has a say."""
+        return People.of(self.tables["customers"], self.program.marketplaces)
 
     def count(self, counts_before: pl.LazyFrame | None) -> Judged:
         """Counts of every track as of the partition; without `counts_before` from the first answer on."""
-        partition = self.partition
-        wanted = self.answers
-        if counts_before is not None:
-            touched = self.answers.filter(pl.col("day") == partition).select("track_id").unique().collect()
-            wanted = self.answers.join(touched.lazy(), on="track_id", how="semi").collect().lazy()
-        judged = self.judge(wanted)
-        live = judged.filter(pl.col("void").is_null()).drop("void")
-        counted_on = live.group_by("track_id").agg(counted_on=pl.col("day").max())
-        if counts_before is not None:
-            counted_on = counted_on.filter(pl.col("counted_on") == partition)
-        counts = self._counts(live, counted_on)
-        if counts_before is not None:
-            kept = counts_before.join(counted_on.lazy(), on="track_id", how="anti").select(*COUNTS).collect()
-            counts = pl.concat([counts, kept])
-        return Judged(judged.filter(pl.col("day") == partition), counts)
+        if counts_before is None:
+            return self._count_all()
+        touched = self.answers.of_day(self.instant - _DAY).select("track_id").drop_nulls().unique().collect()
+        given, of_busy = self._about(touched["track_id"].sort())
+        trial = self._trial(self.people.among(given["customer_id"]))
+        of_day, live = self._tried(trial, given, of_busy)
+        counted_on = _last_days(live).filter(pl.col("counted_on") == self.partition)
+        counts = trial.count(_latest(live), counted_on)
+        anew = counted_on.lazy().select(pl.col("track_id").cast(pl.String))
+        kept = counts_before.join(anew, on="track_id", how="anti").select(*COUNTS).collect()
+        return Judged(of_day, pl.concat([counts, kept]))
 
-    def _counts(self, live: pl.DataFrame, counted_on: pl.DataFrame) -> pl.DataFrame:
-        latest: pl.DataFrame = given.latest_answers(as_frame(live.lazy())).to_native().collect()
-        pairs = latest.join(counted_on, on="track_id").select("customer_id", "counted_on").unique()
-        trusted = list(self._trusted(pairs))
-        nobody = pairs.clear()
-        frames = (latest.lazy(), pl.concat([nobody, *trusted]).lazy(), counted_on.lazy())
-        counts: pl.DataFrame = count_answers(*(as_frame(frame) for frame in frames)).to_native().collect()
-        return counts
+    def _count_all(self) -> Judged:
+        """Tracks are judged some at a time: of the others memory holds the latest answers alone."""
+        trial, words = self._trial(self.people), pl.Enum(self.answers.tracks["track_id"])
+        days, last, latest = [], [], []
+        for tracks in self._some_tracks():
+            of_day, live = self._tried(trial, *self._about(tracks))
+            days.append(of_day)
+            word = pl.col("track_id").cast(pl.String).cast(words)
+            last.append(_last_days(live).with_columns(word))
+            latest.append(_latest(live).with_columns(word, pl.col("up").cast(pl.Int8)))
+        counts = trial.count(pl.concat(latest), pl.concat(last))
+        return Judged(pl.concat(days), counts)
 
-    def _trusted(self, pairs: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """Those of `pairs` (customer_id, counted_on) whose listener was trusted at that partition's update.
+    def _some_tracks(self) -> Iterator[pl.Series]:
+        """All tracks with an answer, so many at a time as have about `_ROWS` answers; at least once, though none."""
+        counts = self.answers.tracks.with_columns(part=(pl.col("answers").cum_sum() - 1) // _ROWS)
+        yield from (part["track_id"] for part in counts.partition_by("part", maintain_order=True))
+        if counts.is_empty():
+            yield counts["track_id"]
 
-        The tables are read once for so many days, and parted by them: who is asked about day by day, from the first
-        answer on, would else read them hundreds of times.
-        """
-        days = pairs["counted_on"].unique().sort().to_list()
-        if len(days) == 1:
-            yield self.trusted(pairs, days[0], {name: as_frame(table) for name, table in self._standing.items()})
-            return
-        for first in range(0, len(days), _DAYS_AT_ONCE):
-            chunk = days[first : first + _DAYS_AT_ONCE]
-            own = pairs.filter(pl.col("counted_on").is_in(chunk))
-            parted = {name: _parted(table, own) for name, table in self._standing.items()}
-            for day in chunk:
-                tables = {name: as_frame(part(day).lazy()) for name, part in parted.items()}
-                yield self.trusted(own.filter(pl.col("counted_on") == day), day, tables)
+    def _about(self, tracks: pl.Series) -> tuple[pl.DataFrame, pl.LazyFrame]:
+        """The answers about the tracks (distinct, sorted), and all of listeners who may have flooded, by number."""
+        own = self.answers.about(tracks).collect()
+        busy = self.answers.of_busy(own, self.rules.most_answers_per_day)
+        numbered = self.people.numbered(own.lazy(), "marketplace")
+        given = numbered.with_columns(pl.col("track_id").cast(pl.Enum(tracks))).collect()
+        return given, self.people.numbered(busy)
 
-    def trusted(self, listeners: pl.DataFrame, day: date, tables: Mapping[str, Frame]) -> pl.DataFrame:
-        """Those of `listeners` whom the program's trust filter accepts at the update of `day`."""
-        trust = tuple(spec for spec in self.program.filters if isinstance(spec, TrustFilter))
-        if not trust:
-            return listeners
-        alone = self.program.model_copy(update={"filter_chain": trust, "channels": ()})
-        named = as_frame(listeners.lazy().select("customer_id", subject_id=pl.lit(None, pl.String)))
-        asking = Asking(alone, self.rules.instant(day), _collected)
-        judged = judge(join_facts(_with_test_flag(named, tables), tables, asking), alone, self.available)
-        kept = judged.filter(~nw.col(refused_by(trust[0].filter_id))).select("customer_id")
-        accepted: pl.DataFrame = kept.to_native().collect()
-        return accepted.with_columns(counted_on=pl.lit(day))
-
-    @cached_property
-    def _standing(self) -> dict[str, pl.LazyFrame]:
-        """Tables that say who is trusted: not those of answers, subjects and opt-outs, which say nothing of it."""
+    def _trial(self, people: People) -> Trial:
+        """Answers, subjects and opt-outs say nothing of who is trusted."""
         others = {self.source.answers.table.name, self.source.subjects.table.name, "opt_outs"}
-        return {name: frame for name, frame in self.tables.items() if name not in others}
+        tables = {name: frame for name, frame in self.tables.items() if name not in others}
+        plays = self.tables.get(self.source.table.name)
+        if plays is not None:
+            own = plays.select("track_id", customer_id="listener_id", at="played_at")
+            plays = own.filter(pl.col("at") <= self.instant)
+        return Trial(self.program, self.rules, self.instant, people, self.answers, tables, plays, self.available)
+
+    def _tried(self, trial: Trial, given: pl.DataFrame, of_busy: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Of the answers those of the day with `void`, by name, and by number all that count."""
+        judged = trial.judge(given, of_busy)
+        of_day = trial.people.named(judged.filter(pl.col("day") == self.partition))
+        return of_day, judged.filter(pl.col("void").is_null()).drop("void")
 
     def tracks(self, counts: pl.DataFrame) -> pl.DataFrame:
         """track_id, genre, artist_id, release_date of the counted tracks: as their table states, else as a play."""
         wanted = counts.lazy().select("track_id").unique()
         once = stated_once(as_frame(self._stated("tracks", {})), "track_id").to_native()
         stated = wanted.join(once, on="track_id", how="left").collect()
-        lacking = stated.filter(pl.any_horizontal(pl.col(name).is_null() for name in _DESCRIBED)).lazy()
+        lacking = stated.filter(pl.any_horizontal(pl.col(name).is_null() for name in _DESCRIBED))
+        if lacking.is_empty():
+            return stated.sort("track_id")
         played = self._stated(self.source.table.name, {"release_date": "track_release_date"})
-        played = played.join(lacking.select("track_id"), on="track_id", how="semi")
+        played = played.join(lacking.lazy().select("track_id"), on="track_id", how="semi")
         played = played.group_by("track_id").agg(pl.col(name).max().alias(f"{name}_played") for name in _DESCRIBED)
         joined = stated.lazy().join(played, on="track_id", how="left")
         described = [pl.coalesce(name, f"{name}_played").alias(name) for name in _DESCRIBED]
@@ -246,36 +180,37 @@ class Curation:
 
     def scores(self, counts: pl.DataFrame) -> pl.DataFrame:
         """TRACK_SCORES, by marketplace, genre and track."""
-        frames = (as_frame(counts.lazy()), as_frame(self.tracks(counts).lazy()))
-        scored: pl.DataFrame = score_tracks(*frames, self.rules, rules_hash(self.program)).to_native().collect()
-        return scored.sort("marketplace", "genre", "track_id")
+        tracks = self.tracks(counts)
+        # Words of a list are joined, grouped and sorted as numbers, in the order of the texts.
+        words = {
+            "marketplace": pl.Enum(counts["marketplace"].unique().sort()),
+            "genre": pl.Enum(pl.concat([tracks["genre"].drop_nulls(), pl.Series([UNKNOWN])]).unique().sort()),
+            "track_id": pl.Enum(tracks["track_id"]),
+        }
+        counted, described = (
+            frame.lazy().with_columns(
+                pl.col(name).cast(words[name]) for name in ("marketplace", "track_id") if name in frame
+            )
+            for frame in (counts, tracks)
+        )
+        scored = score_tracks(as_frame(counted), as_frame(described), self.rules, rules_hash(self.program)).to_native()
+        made: pl.DataFrame = scored.sort(_in_order(words)).collect()
+        return made.with_columns(pl.selectors.enum().cast(pl.String))
 
 
-def _with_test_flag(listeners: Frame, tables: Mapping[str, Frame]) -> Frame:
-    """The listeners with `is_test`, where the customers' table states it."""
-    customers = tables["customers"]
-    if "is_test" not in customers.collect_schema().names():
-        return listeners.with_columns(nw.lit(None).cast(nw.Boolean).alias("is_test"))
-    cut = customers.select("customer_id", "is_test").join(listeners.select("customer_id"), on="customer_id", how="semi")
-    return listeners.join(stated_once(cut, "customer_id"), on="customer_id", how="left")
+def _in_order(words: Mapping[str, pl.Enum]) -> pl.Expr:
+    """One number by which rows sort as by the columns of `words`, one after the other: a fraction of the work."""
+    number = pl.lit(0, pl.UInt64)
+    for name, word in words.items():
+        number = number * len(word.categories) + pl.col(name).cast(word).to_physical().cast(pl.UInt64)
+    return number
 
 
-def _parted(table: pl.LazyFrame, pairs: pl.DataFrame) -> Callable[[date], pl.DataFrame]:
-    """The table's rows by day of `pairs` (customer_id, counted_on): of each day those of its listeners.
-
-    A table that has no column for who it is about is there as a whole on each day.
-    """
-    there = table.collect_schema().names()
-    who = next((name for name in ("customer_id", "listener_id") if name in there), None)
-    if who is None:
-        whole = table.collect()
-        return lambda _: whole
-    joined = table.join(pairs.lazy(), left_on=who, right_on="customer_id", how="inner").collect()
-    by_day = joined.partition_by("counted_on", as_dict=True, include_key=False)
-    nothing = joined.clear().drop("counted_on")
-    return lambda day: by_day.get((day,), nothing)
+def _last_days(live: pl.DataFrame) -> pl.DataFrame:
+    """`track_id` and `counted_on`: the last day that brought an answer that counts."""
+    return live.group_by("track_id").agg(counted_on=pl.col("day").max())
 
 
-def _collected(frame: Frame) -> Frame:
-    """Facts are computed once each, cut to the listeners."""
-    return as_frame(frame.to_native().collect().lazy())
+def _latest(live: pl.DataFrame) -> pl.DataFrame:
+    found: pl.DataFrame = latest_answers(as_frame(live.lazy())).to_native().collect()
+    return found

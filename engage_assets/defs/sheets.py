@@ -243,6 +243,7 @@ def asset_specs(program: Program, *names: str) -> list[dg.AssetSpec]:
 
 
 def spec_of(program: Program, sheet: Sheet, known: Mapping[Key, Sequence[str]]) -> dg.AssetSpec:
+    """Dagster's spec of one sheet; `known`: by key the columns of the program's assets, for the lineage."""
     upstream = {dep: known[dep] for dep in sheet.deps if dep in known}
     columns = {
         "dagster/column_schema": schema_of(sheet.columns),

@@ -27,7 +27,7 @@ def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     for part in customer_ranges(raw, customer, batch.small_range_rows):
         checked = check_contract(
             as_frame(part.of(raw, customer)),
-            as_frame(batch.tables["customers"]),
+            as_frame(part.of(batch.tables["customers"])),
             source=batch.source,
             program=batch.program,
             marketplaces=batch.marketplaces,
@@ -65,15 +65,18 @@ def judge_candidates(
     }
     names = [column.name for column in (*batch.source.candidate_columns, *VERDICT_COLUMNS)]
     keys = ["customer_id", "subject_id", *batch.source.looked_up, *batch.source.carried]
-    asking = Asking(batch.program, batch.instant, _collected)
-    for part in customer_ranges(candidates, "customer_id", batch.range_rows):
+    first = 0
+    for part in customer_ranges(candidates, "customer_id", batch.history_range_rows):
         # Facts are joined to keys and a place alone, and set beside the candidates: a join copies what it carries.
-        given = part.of(candidates).collect()
-        placed = given.lazy().select(keys).with_row_index("place")
+        asking = Asking(batch.program, batch.instant, _collected, part.first, part.end)
+        placed = part.of(candidates).select(keys).with_row_index("place").collect().lazy()
         facts = join_facts(as_frame(placed), tables, asking).to_native().sort("place").drop("place", *keys).collect()
-        beside = pl.concat([given, facts], how="horizontal")
-        judged = judge(as_frame(beside.lazy()), batch.program, batch.available).select(*names, *batch.flags)
-        yield judged.to_native().collect()
+        for some in facts.iter_slices(batch.small_range_rows) if facts.height else [facts]:
+            given = candidates.slice(first, some.height).collect()
+            beside = pl.concat([given, some], how="horizontal")
+            judged = judge(as_frame(beside.lazy()), batch.program, batch.available).select(*names, *batch.flags)
+            yield judged.to_native().collect()
+            first += some.height
 
 
 def accepted_of(batch: Batch, verdicts: pl.DataFrame) -> pl.DataFrame:

@@ -101,6 +101,7 @@ SOURCE: Final = Source(
     added=(Column("event_id", "key", "An event that the batch invites for.", required=True),),
     looked_up=("time_zone",),
     tables=TABLES,
+    limits_per_subject=True,
     segments=("subject_id", "time_zone"),
 )
 

@@ -94,6 +94,8 @@ class Source:
     described: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Carried columns that the subjects' table states better than the record: by name, the column there. The record's
     own is taken where the table has none, `unknown` where neither has (docs/decisions.md)."""
+    limits_per_subject: bool = False
+    """Whether a channel's limit is the most candidates for each subject, not of the whole list."""
     segments: tuple[str, ...] = ()
     """Candidate columns by which campaigns are split beside the marketplace."""
 

@@ -59,12 +59,14 @@ def calendar_file(
     organizer: Organizer,
     wording: Wording,
     attendee: str | None = None,
+    is_tentative: bool = False,
 ) -> bytes:
     """The file of one entry: CRLF line ends, folded at 75 octets, with the VTIMEZONE of the event's zone.
 
     `stamp` (DTSTAMP, UTC without a zone): when this state of the entry became known. `attendee`: the person's address;
     REQUEST and CANCEL name it (RFC 5546 3.2), a file to download (PUBLISH) must not. A CANCEL has
-    STATUS:CANCELLED. Equal input gives equal bytes. Raises ValueError where
+    STATUS:CANCELLED. Without a seat yet
+    (`is_tentative`) it has STATUS:TENTATIVE. Equal input gives equal bytes. Raises ValueError where
     `attendee` does not fit `method`.
     """
     if (attendee is None) != (method == "PUBLISH"):
@@ -77,7 +79,7 @@ def calendar_file(
         summary=event.name,
         description=wording.description,
         sequence=sequence,
-        status=STATUS.CANCELLED if method == "CANCEL" else STATUS.CONFIRMED,
+        status=STATUS.CANCELLED if method == "CANCEL" else STATUS.TENTATIVE if is_tentative else STATUS.CONFIRMED,
         organizer=_address(organizer.address, CN=organizer.name),
         attendees=[_address(attendee, PARTSTAT="NEEDS-ACTION" if method == "REQUEST" else "ACCEPTED", RSVP="FALSE")]
         if attendee

@@ -8,6 +8,7 @@ work does not grow with the instants.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import reduce
 from typing import Final
 
@@ -42,22 +43,21 @@ class _Running:
 
 
 def known_of_groups(
-    view: FeatureView, rows: pl.LazyFrame, groups: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]
+    view: FeatureView, rows: pl.LazyFrame, groups: pl.LazyFrame, pairs: pl.DataFrame, features: Sequence[Feature]
 ) -> pl.LazyFrame:
     """`pairs` with the features' values, null where nothing is known.
 
     `rows` as `view_rows` gives them; `groups`: `_subject`, `_group`, `_weight`; `pairs`: the distinct keys and
     `_as_of` that are asked for.
     """
-    instants = pairs.select(pl.col("_as_of").unique().sort()).collect()["_as_of"]
-    places = pl.LazyFrame({"_as_of": instants, "_place": pl.int_range(len(instants), dtype=pl.Int64, eager=True)})
-    asked = pairs.join(places, on="_as_of")
+    instants = pairs["_as_of"].unique().sort()
+    places = pl.DataFrame({"_as_of": instants, "_place": pl.int_range(len(instants), dtype=pl.Int64, eager=True)})
     seen = rows.filter(pl.col(name).is_not_null() for name in ("_subject", "_event", "_known"))
     if view.entity == "pair":
-        parts = _of_pair(seen, groups, asked, instants, features)
-    else:
-        parts = [_of_subject(seen, groups, asked, instants, feature) for feature in features]
-    return reduce(lambda left, right: left.join(right, on=pairs.collect_schema().names()), parts)
+        return _of_pair(seen, groups, pairs.join(places, on="_as_of"), instants, features)
+    asked = pairs.join(places, on="_as_of").lazy()
+    parts = [_of_subject(seen, groups, asked, instants, feature) for feature in features]
+    return reduce(lambda left, right: left.join(right, on=pairs.columns), parts)
 
 
 def _of_subject(
@@ -104,89 +104,159 @@ def _with_mean(
 
 
 def _of_pair(
-    rows: pl.LazyFrame, groups: pl.LazyFrame, asked: pl.LazyFrame, instants: pl.Series, features: Sequence[Feature]
-) -> list[pl.LazyFrame]:
-    """Share or similarity of the subject's groups in what the customer turned to."""
-    places = pl.LazyFrame({"_as_of": instants}).with_row_index("_place").cast({"_place": pl.Int64})
+    rows: pl.LazyFrame, groups: pl.LazyFrame, pairs: pl.DataFrame, instants: pl.Series, features: Sequence[Feature]
+) -> pl.LazyFrame:
+    """Share or similarity of the subject's groups in what the customer turned to, for all pairs."""
+    keys = pairs.select(pl.col("_customer").unique()).with_row_index("_number")  # numbers are joined in half the time
     named = groups.group_by("_subject", "_group").agg(pl.col("_weight").max()).collect()
     codes = named.select(pl.col("_group").unique()).with_row_index("_code")
-    of_groups = named.lazy().join(codes.lazy(), on="_group").select("_subject", "_weight", _group="_code")
-    mine = rows.join(of_groups, on="_subject")  # those of whoever is asked for
+    of_groups = named.join(codes, on="_group").select("_subject", "_weight", _group="_code").lazy()
+    mine = rows.join(keys.lazy(), on="_customer").with_columns(_customer="_number").drop("_number")
+    found = _tastes(mine.join(of_groups, on="_subject"), instants, features)
+    asked = pairs.join(keys, on="_customer").with_columns(_customer="_number").drop("_number").with_row_index("_pair")
+    tastes = [_taste(sums, asked.lazy(), instants, one) for sums, one in zip(found, features, strict=True)]
+    stated = _likeness(_side_by_side(tastes, features), of_groups, asked.lazy(), features)
+    return stated.rename({"_customer": "_number"}).join(keys.lazy(), on="_number").drop("_number", "_place")
+
+
+def _tastes(mine: pl.LazyFrame, instants: pl.Series, features: Sequence[Feature]) -> list[_Running]:
+    """Feature by feature the running weights by customer, group and period. The rows are read once."""
     keys = ("_customer", "_group", "_period")
+    if len(instants) == 1:
+        return _tastes_then(mine, instants.item(), features)
     running = [_running(_weighed(mine, feature), keys, instants, feature) for feature in features]
-    sums = pl.collect_all([one.sums for one in running], engine="streaming")  # reads the rows once
+    sums = pl.collect_all([one.sums for one in running], engine="streaming")
+    return [replace(one, sums=added.lazy()) for one, added in zip(running, sums, strict=True)]
+
+
+def _tastes_then(mine: pl.LazyFrame, instant: datetime, features: Sequence[Feature]) -> list[_Running]:
+    """Those as of one instant: all features' weights are added up side by side."""
+    periods = {one.half_life: f"_period_{place}" for place, one in enumerate(features)}
+    weighed = mine.filter(pl.max_horizontal("_event", "_known") <= instant).select(
+        "_customer",
+        "_group",
+        *(_period(one).alias(periods[one.half_life]) for one in {one.half_life: one for one in features}.values()),
+        *(_weight_then(one, instant).alias(f"_sum_{place}") for place, one in enumerate(features)),
+    )
+    sums = pl.col("^_sum_.*$")
+    added = weighed.group_by("_customer", "_group", *periods.values()).agg(sums.sum()).collect(engine="streaming")
     return [
-        _likeness(_taste(replace(one, sums=added.lazy()), asked, places, feature), of_groups, asked, feature)
-        for one, added, feature in zip(running, sums, features, strict=True)
+        _Running(
+            ("_customer", "_group", "_period"),
+            added.lazy()
+            .group_by("_customer", "_group", pl.col(periods[one.half_life]).alias("_period"))
+            .agg(_sum=pl.col(f"_sum_{place}").sum())
+            .with_columns(_place=pl.lit(0, pl.Int64)),
+            is_of_one_instant=True,
+        )
+        for place, one in enumerate(features)
     ]
+
+
+def _weight_then(feature: Feature, instant: datetime) -> pl.Expr:
+    """What a row weighs at an instant, grown since the period's begin; null where it is not in the window."""
+    is_in = _weighs(feature)
+    if feature.window is not None:
+        is_in &= pl.col("_event") + feature.window > instant
+    return _in_parts(pl.when(is_in).then(_weight(feature)), feature)
+
+
+def _weight(feature: Feature) -> pl.Expr:
+    """What a row weighs for its group."""
+    own = pl.lit(1.0) if feature.source_column is None else pl.col(feature.name).cast(pl.Float64)
+    return own * pl.col("_weight")
+
+
+def _weighs(feature: Feature) -> pl.Expr:
+    return _weight(feature).is_finite() & (_weight(feature) > 0)
+
+
+def _in_parts(weight: pl.Expr, feature: Feature) -> pl.Expr:
+    """A weight as grown since the begin of its period, in whole parts."""
+    return (weight * _grown(feature) * _UNIT).round().cast(pl.Int64)
 
 
 def _weighed(mine: pl.LazyFrame, feature: Feature) -> pl.LazyFrame:
     """The rows with `_period`, `_n` 1 and `_sum`: what each weighs for its group, grown since the period's begin."""
-    weight = pl.lit(1.0) if feature.source_column is None else pl.col(feature.name).cast(pl.Float64)
-    weighed = mine.with_columns(_weight=weight * pl.col("_weight"))
-    return weighed.filter(pl.col("_weight").is_finite(), pl.col("_weight") > 0).select(
+    return mine.filter(_weighs(feature)).select(
         "_customer",
         "_group",
         "_event",
         "_known",
         _period=_period(feature),
         _n=pl.lit(1, pl.Int64),
-        _sum=(pl.col("_weight") * _grown(feature) * _UNIT).round().cast(pl.Int64),
+        _sum=_in_parts(_weight(feature), feature),
     )
 
 
-def _likeness(taste: pl.LazyFrame, of_groups: pl.LazyFrame, asked: pl.LazyFrame, feature: Feature) -> pl.LazyFrame:
-    """`asked` with the feature: of the taste the share, or the cosine, of the subject's groups."""
-    mine = _scaled(taste, "_taste", ["_customer", "_place"])
+def _side_by_side(tastes: Sequence[pl.LazyFrame], features: Sequence[Feature]) -> pl.LazyFrame:
+    """`_customer`, `_place`, `_group` and each feature's taste by its name, null where it has none."""
+    named = [one.rename({"_taste": feature.name}) for one, feature in zip(tastes, features, strict=True)]
+    if len(named) == 1:
+        return named[0]
+    keys, names = ("_customer", "_place", "_group"), [feature.name for feature in features]
+    return pl.concat(named, how="diagonal").group_by(keys).agg(pl.col(names).max())
+
+
+def _likeness(
+    tastes: pl.LazyFrame, of_groups: pl.LazyFrame, asked: pl.LazyFrame, features: Sequence[Feature]
+) -> pl.LazyFrame:
+    """`asked` with the features: of each taste the share, or the cosine, of the subject's groups."""
+    whose, names = ["_customer", "_place"], [feature.name for feature in features]
+    mine = _scaled(tastes, names, whose)
     theirs = _scaled(
-        of_groups.join(asked.select("_subject").unique(), on="_subject", how="semi"), "_weight", ["_subject"]
+        of_groups.join(asked.select("_subject").unique(), on="_subject", how="semi"), ["_weight"], ["_subject"]
     )
-    pairs = asked.with_row_index("_pair")
     met = (
-        pairs.select("_pair", "_customer", "_subject", "_place")
-        .join(theirs, on="_subject")
-        .join(mine, on=["_customer", "_place", "_group"])
-        .with_columns(_dot=pl.col("_taste") * pl.col("_weight"))
+        asked.join(theirs, on="_subject")
+        .join(mine, on=[*whose, "_group"])
         .group_by("_pair")
-        .agg(pl.col("_dot").sum(), _met=pl.col("_taste").sum())
+        .agg(
+            (pl.col(names) * pl.col("_weight")).sum().name.prefix("_dot_"),
+            pl.col(names).sum().name.prefix("_met_"),
+        )
     )
-    whole, part = _length(mine, "_taste", ["_customer", "_place"]), _length(theirs, "_weight", ["_subject"])
     found = (
-        pairs.join(whole, on=["_customer", "_place"], how="left")
-        .join(part.select("_subject", _norm="_length"), on="_subject", how="left")
+        asked.join(_measured(mine, names, whose), on=whose, how="left")
+        .join(_measured(theirs, ["_weight"], ["_subject"]), on="_subject", how="left")
         .join(met, on="_pair", how="left")
     )
-    ratio = pl.col("_met").fill_null(0) / pl.col("_total")
+    return found.select("_customer", "_subject", "_as_of", "_place", *map(_likeness_of, features))
+
+
+def _likeness_of(feature: Feature) -> pl.Expr:
+    """The share or cosine out of what was met and measured; null where either side has nothing."""
+    ratio = pl.col(f"_met_{feature.name}").fill_null(0) / pl.col(f"_total_{feature.name}")
     if feature.aggregate == "similarity":
-        ratio = pl.col("_dot").fill_null(0) / (pl.col("_length") * pl.col("_norm"))
-    is_known = pl.col("_total").is_not_null() & pl.col("_norm").is_not_null()
-    value = pl.when(is_known).then(pl.min_horizontal(ratio, 1.0).round(6))
-    return found.select("_customer", "_subject", "_as_of", value.alias(feature.name))
+        lengths = pl.col(f"_length_{feature.name}") * pl.col("_length__weight")
+        ratio = pl.col(f"_dot_{feature.name}").fill_null(0) / lengths
+    is_known = (pl.col(f"_total_{feature.name}") > 0) & pl.col("_length__weight").is_not_null()
+    return pl.when(is_known).then(pl.min_horizontal(ratio, 1.0).round(6)).alias(feature.name)
 
 
-def _scaled(rows: pl.LazyFrame, value: str, keys: list[str]) -> pl.LazyFrame:
-    """The rows with the value in whole parts of the key's greatest, so that sums of its squares are exact."""
-    greatest = rows.group_by(keys).agg(_greatest=pl.col(value).max())
-    share = (pl.col(value) / pl.col("_greatest") * _PARTS).round()
-    return rows.join(greatest, on=keys).with_columns(share.alias(value)).drop("_greatest")
-
-
-def _length(rows: pl.LazyFrame, value: str, keys: list[str]) -> pl.LazyFrame:
-    """By key the length of the vector that its values are, `_length`, and their sum, `_total`."""
-    squared = rows.with_columns(_square=pl.col(value) * pl.col(value)).group_by(keys)
-    return squared.agg(pl.col("_square").sum(), _total=pl.col(value).sum()).with_columns(
-        _length=pl.col("_square").sqrt()
+def _scaled(rows: pl.LazyFrame, values: list[str], keys: list[str]) -> pl.LazyFrame:
+    """The rows with each value in whole parts of the key's greatest, so that sums of its squares are exact."""
+    greatest = rows.group_by(keys).agg(pl.col(values).max().name.prefix("_greatest_"))
+    return rows.join(greatest, on=keys).select(
+        *keys, "_group", *((pl.col(name) / pl.col(f"_greatest_{name}") * _PARTS).round() for name in values)
     )
 
 
-def _taste(running: _Running, asked: pl.LazyFrame, places: pl.LazyFrame, feature: Feature) -> pl.LazyFrame:
+def _measured(rows: pl.LazyFrame, values: list[str], keys: list[str]) -> pl.LazyFrame:
+    """By key the length of the vector that its values are, `_length_<name>`, and their sum, `_total_<name>`."""
+    return rows.group_by(keys).agg(
+        (pl.col(values) * pl.col(values)).sum().sqrt().name.prefix("_length_"),
+        pl.col(values).sum().name.prefix("_total_"),
+    )
+
+
+def _taste(running: _Running, asked: pl.LazyFrame, instants: pl.Series, feature: Feature) -> pl.LazyFrame:
     """`_customer`, `_place`, `_group` and `_taste`: what the group weighs for the customer then, in whole parts."""
-    weighed = running.sums
+    weighed, places = running.sums, pl.LazyFrame({"_as_of": instants}).with_row_index("_place")
     if not running.is_of_one_instant:
         when = asked.select("_customer", "_place").unique()
         weighed = running.at(when.join(weighed.select("_customer", "_group", "_period").unique(), on="_customer"))
-    faded = weighed.filter(pl.col("_sum") > 0).join(places, on="_place")
+    faded = weighed.filter(pl.col("_sum") > 0).join(places.cast({"_place": pl.Int64}), on="_place")
     fine = (pl.col("_sum").cast(pl.Float64) * _faded(feature) * (_FINE / _UNIT)).round()
     taste = faded.with_columns(_taste=fine).group_by("_customer", "_place", "_group").agg(pl.col("_taste").sum())
     return taste.filter(pl.col("_taste") > 0)

@@ -19,6 +19,7 @@ _MILLIONTHS: Final = 1_000_000
 _DAY: Final = 86_400_000_000
 _OF_THE_LATEST: Final = ("last", "age")
 _PAIR: Final = ("_key", "_as_of")
+_NEXT: Final = pl.lit(2**64, pl.Int128)
 
 
 def key_names(view: FeatureView) -> dict[str, str]:
@@ -47,18 +48,19 @@ def view_rows(view: FeatureView, rows: pl.LazyFrame, features: Sequence[Feature]
     )
 
 
-def known_values(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
+def known_values(rows: pl.LazyFrame, pairs: pl.DataFrame, features: Sequence[Feature]) -> pl.LazyFrame:
     """`_key`, `_as_of` and the features' values, null where nothing is known; at most one row per pair.
 
     `rows` as `view_rows` gives them, `pairs` the distinct `_key` and `_as_of` that are asked for.
     """
     latest = [feature for feature in features if feature.aggregate in _OF_THE_LATEST]
-    others = [feature for feature in features if feature.aggregate not in _OF_THE_LATEST]
-    parts = [_latest(rows, pairs, latest)] if latest else []
-    parts += [_reduced(rows, pairs, others)] if others else []
-    if len(parts) == 1:
-        return parts[0]
-    return parts[0].join(parts[1], on=_PAIR)  # both hold every pair of which a row was seen
+    reduced = [_AGGREGATES[one.aggregate](one).alias(one.name) for one in features if one not in latest]
+    if not latest:
+        return _reduced(rows, pairs, reduced)
+    newest = [_order().max().alias("_order"), pl.col("_event").max()]
+    found = _reduced(rows, pairs, [*reduced, *newest]).collect(engine="streaming")
+    known = pl.col("_order") - pl.col("_event").cast(pl.Int64).cast(pl.Int128) * _NEXT
+    return _latest(rows, found.with_columns(_known=known.cast(pl.Int64).cast(pl.Datetime("us"))), latest)
 
 
 def finished(feature: Feature) -> pl.Expr:
@@ -77,44 +79,48 @@ def finished(feature: Feature) -> pl.Expr:
     return (pl.min_horizontal(value, feature.full) / feature.full).round(6)
 
 
-def _seen(rows: pl.LazyFrame, pairs: pl.LazyFrame) -> pl.LazyFrame:
+def _seen(rows: pl.LazyFrame, pairs: pl.DataFrame) -> pl.LazyFrame:
     """Rows that had happened and were known at the instant of each pair; a null instant is never seen."""
-    return rows.join(pairs, on="_key").filter(
-        pl.col("_event") <= pl.col("_as_of"), pl.col("_known") <= pl.col("_as_of")
-    )
+    instants = pairs["_as_of"].unique()
+    if len(instants) == 1:
+        rows = rows.with_columns(_as_of=pl.lit(instants.item(), pl.Datetime("us")))
+    else:
+        rows = rows.join(pairs.lazy(), on="_key")
+    return rows.filter(pl.col("_event") <= pl.col("_as_of"), pl.col("_known") <= pl.col("_as_of"))
 
 
-def _latest(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
+def _reduced(rows: pl.LazyFrame, pairs: pl.DataFrame, aggregates: Sequence[pl.Expr]) -> pl.LazyFrame:
+    """`_key`, `_as_of` and aggregates of what is seen of each pair. By number, keys are grouped in half the time."""
+    keys = pairs.select(pl.col("_key").unique()).with_row_index("_number")
+    numbered = pairs.join(keys, on="_key").select(_key="_number", _as_of="_as_of")
+    mine = rows.join(keys.lazy(), on="_key").with_columns(_key="_number").drop("_number")
+    found = _seen(mine, numbered).group_by(_PAIR).agg(aggregates)
+    return found.rename({"_key": "_number"}).join(keys.lazy(), on="_number").drop("_number")
+
+
+def _latest(rows: pl.LazyFrame, found: pl.DataFrame, features: Sequence[Feature]) -> pl.LazyFrame:
     """Values of the row with the greatest event time, then the greatest time of knowledge, then the greatest value.
 
-    The latest row within a window is the latest of all, or there is none.
+    `found`: pairs with both times. The rows are read a second time, so that memory holds none but those. The latest
+    row within a window is the latest of all, or there is none.
     """
     names = [feature.name for feature in features if feature.aggregate == "last"]
-    versions = (
-        rows.join(pairs.select("_key").unique(), on="_key", how="semi")
-        .group_by("_key", "_event", "_known")
-        .agg(pl.col(names).max())
-        .with_columns(_order=_order())
-    )
-    found = _seen(versions, pairs).group_by(_PAIR).agg(pl.col(names).max_by("_order"), pl.col("_event").max())
+    versions = found.select("_key", "_event", "_known").unique().with_row_index("_version")
+    newest = rows.join(versions.lazy(), on=["_key", "_event", "_known"]).group_by("_version").agg(pl.col(names).max())
+    stated = found.lazy().join(versions.lazy().join(newest, on="_version"), on=["_key", "_event", "_known"])
     age = ((pl.col("_as_of") - pl.col("_event")).dt.total_microseconds() / _DAY).round(6)
-    aged = found.with_columns(age.alias(feature.name) for feature in features if feature.aggregate == "age")
+    aged = stated.with_columns(age.alias(feature.name) for feature in features if feature.aggregate == "age")
     return aged.with_columns(
         pl.when(pl.col("_event") > pl.col("_as_of") - feature.window).then(pl.col(feature.name)).alias(feature.name)
         for feature in features
         if feature.window
-    ).drop("_event")
+    ).drop("_event", "_known", "_order", "_version")
 
 
 def _order() -> pl.Expr:
     """One number that orders rows by event time, then by time of knowledge."""
     event, known = (pl.col(name).cast(pl.Int64).cast(pl.Int128) for name in ("_event", "_known"))
-    return event * pl.lit(2**64, pl.Int128) + known
-
-
-def _reduced(rows: pl.LazyFrame, pairs: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
-    aggregated = [_AGGREGATES[feature.aggregate](feature).alias(feature.name) for feature in features]
-    return _seen(rows, pairs).group_by(_PAIR).agg(aggregated)
+    return event * _NEXT + known
 
 
 def _inside(feature: Feature) -> pl.Expr:

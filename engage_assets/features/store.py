@@ -124,19 +124,10 @@ class WarehouseFeatures:
         asked = {name: pl.col(column) for name, column in keys.items()}
         pairs = entities.select(**asked, _as_of=pl.col("as_of")).drop_nulls().unique().collect()
         rows = self.rows(view, features).with_columns(pl.col(name).cast(pairs.schema[name]) for name in keys)
-        if view.groups is not None and view.entity == "subject":
-            found = known_of_groups(view, rows, self._groups(view), pairs.lazy(), features)
+        if view.groups is None:
+            found = known_values(rows, pairs, features)
         else:
-            # By number instead of key, rows are joined and grouped in half the time.
-            key = next(iter(keys))
-            codes = pairs.select(pl.col(key).unique()).with_row_index("_code")
-            numbered = pairs.join(codes, on=key).with_columns(pl.col("_code").alias(key)).drop("_code").lazy()
-            rows = rows.join(codes.lazy(), on=key).with_columns(pl.col("_code").alias(key)).drop("_code")
-            if view.groups is None:
-                found = known_values(rows, numbered, features)
-            else:
-                found = known_of_groups(view, rows, self._groups(view), numbered, features)
-            found = found.rename({key: "_code"}).join(codes.lazy(), on="_code")
+            found = known_of_groups(view, rows, self._groups(view), pairs, features)
         return found.select(
             *(pl.col(name).alias(column) for name, column in keys.items()),
             pl.col("_as_of").alias("as_of"),

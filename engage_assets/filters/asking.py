@@ -24,6 +24,20 @@ class Asking:
     """Applied to each table once it is cut to the batch: an engine that would otherwise read it several times, or
     hold all of them at once, may compute it here."""
 
+    first: str | None = None
+    """The least customer_id of the batch; None: not known."""
+    end: str | None = None
+    """A customer_id above all of the batch; None: not known."""
+
+    def of_customers(self, table: Frame, key: str = "customer_id") -> Frame:
+        """The rows whose customer lies between `first` and `end`; all where these are not known.
+
+        An engine leaves out the others as it reads.
+        """
+        if self.first is not None:
+            table = table.filter(nw.col(key) >= self.first)
+        return table.filter(nw.col(key) < self.end) if self.end is not None else table
+
     @property
     def source(self) -> Source:
         """What the program's source table holds."""
@@ -47,6 +61,14 @@ def cut(table: Frame, batch: Frame, key: str, *columns: str) -> Frame:
     present = table.collect_schema().names()
     wanted = table.select(key, *(column for column in columns if column in present))
     return wanted.join(batch.select(key), on=key, how="semi")
+
+
+def about(table: Frame, batch: Frame, subject: str) -> Frame:
+    """Rows of `table` about the batch's subjects.
+
+    These are few, and most of what was ever said and sent is about others: what is not of them goes first, by one key.
+    """
+    return table.join(batch.select("subject_id").unique(), left_on=subject, right_on="subject_id", how="semi")
 
 
 def pairs(table: Frame, batch: Frame, key: str, subject: str, *, named: str | None = None) -> Frame:

@@ -10,7 +10,7 @@ from typing import Final
 import narwhals as nw
 
 from engage_assets.domain.facts import Frame, latest_known, stated_once
-from engage_assets.filters.asking import Asking, Fact, Tables, before, cut, mark, pairs
+from engage_assets.filters.asking import Asking, Fact, Tables, about, before, cut, mark, pairs
 from engage_assets.filters.own import own_of
 
 NOT_COUNTED: Final = ("failed", "skipped", "held_out")
@@ -61,11 +61,12 @@ def _answered(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Fr
     found = []
     if answers.table.name in tables:
         earlier = tables[answers.table.name].filter(before(answers.at, asking.instant))
+        earlier = about(asking.of_customers(earlier, answers.customer), batch, answers.subject)
         found.append(pairs(earlier, batch, answers.customer, answers.subject, named="customer_id"))
     if "given_responses" in tables:
         own = nw.col("program") == asking.program.program_id
         given = tables["given_responses"].filter(own, nw.col("at") <= asking.instant)
-        found.append(pairs(given, batch, "customer_id", "subject_id"))
+        found.append(pairs(asking.of_customers(given), batch, "customer_id", "subject_id"))
     if not found:
         return joined
     given = asking.settle(nw.concat(found, how="vertical").unique())
@@ -79,7 +80,7 @@ def _trust(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame
     present = tables["customer_trust"].collect_schema().names()
     facts = [name for name in ("account_status", "fraud_score", "trust_score") if name in present]
     known = tables["customer_trust"].filter(nw.col("known_at") <= asking.instant)
-    versions = asking.settle(cut(known, batch, "customer_id", "known_at", *facts))
+    versions = asking.settle(cut(asking.of_customers(known), batch, "customer_id", "known_at", *facts))
     latest = latest_known(versions, "customer_id", "known_at", facts)
     return joined.join(latest.drop("known_at"), on="customer_id", how="left")
 
@@ -112,7 +113,7 @@ def _in_force(table: Frame, batch: Frame, asking: Asking) -> Frame:
         given = given.filter((nw.col("revoked_at") > asking.instant).fill_null(True))
     given = given.with_columns(program.alias("program"), channel.alias("channel"))
     given = given.filter(nw.col("program").is_null() | (nw.col("program") == asking.program.program_id))
-    return cut(given, batch, "customer_id", "channel")
+    return cut(asking.of_customers(given), batch, "customer_id", "channel")
 
 
 def _asked(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
@@ -124,27 +125,21 @@ def _asked(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame
     if "send_events" not in tables:
         return joined
     cap, program = asking.program.cap, asking.program
-    events = tables["send_events"].filter((nw.col("at") <= asking.instant) & nw.col("is_solicitation"))
+    events = asking.of_customers(tables["send_events"])
+    events = events.filter((nw.col("at") <= asking.instant) & nw.col("is_solicitation"))
     stopped = cut(events.filter(nw.col("state").is_in(list(NOT_COUNTED))), batch, "customer_id", "send_id")
-    planned = events.filter(nw.col("state") == "planned").join(
-        asking.settle(stopped.select("send_id")), on="send_id", how="anti"
-    )
-    since = asking.instant - timedelta(days=cap.parameters.window_days if cap else 0)
-    uses_quota = (nw.col("cap_scope") == program.scope) & (nw.col("slot_at") > since)
-    counted = planned.select(
-        "customer_id",
-        "subject_id",
-        (nw.col("program") == program.program_id).alias("is_own"),
-        uses_quota.alias("uses_quota"),
-    )
-    counted = counted.filter(nw.col("is_own") | nw.col("uses_quota"))
-    counted = asking.settle(cut(counted, batch, "customer_id", "subject_id", "is_own", "uses_quota"))
-    asked = pairs(counted.filter(nw.col("is_own")), batch, "customer_id", "subject_id")
+    stopped = asking.settle(stopped.select("send_id"))
+    planned = events.filter(nw.col("state") == "planned")
+    own = about(planned.filter(nw.col("program") == program.program_id), batch, "subject_id")
+    asked = asking.settle(pairs(own.join(stopped, on="send_id", how="anti"), batch, "customer_id", "subject_id"))
     joined = mark(joined, asked, "was_asked", "customer_id", "subject_id")
     if cap is None:
         return joined
-    subjects = counted.filter(nw.col("uses_quota")).select("customer_id", "subject_id").unique()
-    used = subjects.group_by("customer_id").agg(nw.len().alias("used"))
+    since = asking.instant - timedelta(days=cap.parameters.window_days)
+    counted = planned.filter((nw.col("cap_scope") == program.scope) & (nw.col("slot_at") > since))
+    counted = cut(counted, batch, "customer_id", "subject_id", "send_id").join(stopped, on="send_id", how="anti")
+    subjects = counted.select("customer_id", "subject_id").unique()
+    used = asking.settle(subjects.group_by("customer_id").agg(nw.len().alias("used")))
     joined = joined.join(used, on="customer_id", how="left")
     return joined.with_columns(nw.col("used").fill_null(0).cast(nw.Int64).alias("used"))
 

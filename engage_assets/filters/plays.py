@@ -1,7 +1,7 @@
 """Plays: do they look automated? Facts and the trust filter's clauses of a source of plays. On any engine.
 
-What is asked about the week up to the batch instant; each table is first cut to the batch's listeners, then to the
-few whose counts are suspicious, and only these are looked at one by one.
+What is asked about the week up to the batch instant; each table is counted by listener first, and only the plays of
+the few whose counts are suspicious are looked at one by one.
 """
 
 from datetime import datetime, timedelta
@@ -29,53 +29,64 @@ def busy(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
     if TRACK_PLAYS.name not in tables or limits is None:
         return joined
     history = _known_days(tables[TRACK_PLAYS.name], asking)
-    counted = history.select("customer_id", nw.col("played_at").dt.date().alias("day"), "play_count")
-    suspects = asking.settle(_days_above(_of_batch(counted, batch), limits).select("customer_id").unique())
-    single = history.join(suspects, on="customer_id", how="semi").unique()
+    # No day holds more than the week does, and the sum by listener alone is the cheaper one.
+    weeks = history.group_by("customer_id").agg(nw.col("play_count").sum())
+    weeks = asking.settle(weeks.filter(nw.col("play_count") > limits.max_plays_per_day).select("customer_id"))
+    single = history.join(_of_batch(weeks, batch), on="customer_id", how="semi").unique()
     single = single.with_columns(nw.col("played_at").dt.date().alias("day"))
-    found = asking.settle(_days_above(single, limits).select("customer_id").unique())
-    return mark(joined, found, "plays_too_many", "customer_id")
+    days = single.group_by("customer_id", "day").agg(nw.col("play_count").sum())
+    found = days.filter(nw.col("play_count") > limits.max_plays_per_day).select("customer_id").unique()
+    return mark(joined, asking.settle(found), "plays_too_many", "customer_id")
 
 
-def regular(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
-    """`plays_too_regular`: `regularPlays` or more of one track whose gaps hardly differ.
+def automated(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
+    """`plays_too_regular` and `devices_at_once`, out of the single plays."""
+    limits = _limits(asking)
+    if PLAYS.name not in tables or limits is None:
+        return joined
+    heard = _ended(tables[PLAYS.name], asking)
+    plays = asking.settle(heard.join(_of_batch(_suspects(heard, limits, asking), batch), on="customer_id", how="semi"))
+    regular = asking.settle(_regular(plays, limits, asking))
+    at_once = asking.settle(_at_once(plays, limits))
+    joined = mark(joined, regular, "plays_too_regular", "customer_id")
+    return mark(joined, at_once, "devices_at_once", "customer_id")
+
+
+def _suspects(heard: Frame, limits: TrustParameters, asking: Asking) -> Frame:
+    """`customer_id` of who played often enough to be regular, or on devices enough to play on too many at once."""
+    of_devices = heard.group_by("customer_id", "device_id").agg(nw.len().alias("_n"))
+    counts = of_devices.group_by("customer_id").agg(nw.col("_n").sum(), nw.len().alias("_devices"))
+    several = (nw.col("_n") >= limits.regular_plays) | (nw.col("_devices") > limits.max_devices_at_once)
+    return asking.settle(counts.filter(several).select("customer_id"))
+
+
+def _regular(plays: Frame, limits: TrustParameters, asking: Asking) -> Frame:
+    """Who played one track `regularPlays` times or more, with gaps that hardly differ.
 
     Gaps lie between the starts of consecutive plays, in whole milliseconds; their deviation is that of the
     population, sqrt(Σgap² / n - (Σgap / n)²), and has to be below `minGapDeviationSeconds`.
     """
-    limits = _limits(asking)
-    if PLAYS.name not in tables or limits is None:
-        return joined
     pair = ["customer_id", "track_id"]
-    heard = _of_batch(_ended(tables[PLAYS.name], asking), batch)
-    often = heard.group_by(*pair).agg(nw.len().alias("_n")).filter(nw.col("_n") >= limits.regular_plays)
-    often = asking.settle(often.select(*pair))
-    few = asking.settle(heard.join(often, on=pair, how="semi").unique())
+    often = plays.group_by(*pair).agg(nw.len().alias("_n")).filter(nw.col("_n") >= limits.regular_plays)
+    few = asking.settle(plays.join(often.select(*pair), on=pair, how="semi").unique())
     timed = few.select(*pair, _milliseconds("started_at", asking.instant - WEEK).alias("_at"))
     earlier = nw.col("_at").shift(1).over(*pair, order_by="_at")
     gaps = timed.with_columns((nw.col("_at") - earlier).alias("_gap")).filter(~nw.col("_gap").is_null())
     gaps = gaps.with_columns((nw.col("_gap") * nw.col("_gap")).alias("_square"))
     sums = gaps.group_by(*pair).agg(nw.len().alias("_n"), nw.col("_gap").sum(), nw.col("_square").sum())
-    found = asking.settle(sums.filter(_is_regular(limits)).select("customer_id").unique())
-    return mark(joined, found, "plays_too_regular", "customer_id")
+    return sums.filter(_is_regular(limits)).select("customer_id").unique()
 
 
-def at_once(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame:
-    """`devices_at_once`: more than `maxDevicesAtOnce` devices playing at one instant; a play ends before its end."""
-    limits = _limits(asking)
-    if PLAYS.name not in tables or limits is None:
-        return joined
-    lasting = _ended(tables[PLAYS.name], asking).filter(nw.col("ended_at") > nw.col("started_at"))
-    heard = _of_batch(lasting.filter(~nw.col("device_id").is_null()), batch)
-    devices = heard.group_by("customer_id").agg(nw.col("device_id").n_unique().alias("_n"))
-    several = asking.settle(devices.filter(nw.col("_n") > limits.max_devices_at_once).select("customer_id"))
-    switched = _switches(asking.settle(heard.join(several, on="customer_id", how="semi")))
+def _at_once(plays: Frame, limits: TrustParameters) -> Frame:
+    """Who had more than `maxDevicesAtOnce` devices playing at one instant; a play ends before its end."""
+    lasting = (nw.col("ended_at") > nw.col("started_at")) & ~nw.col("device_id").is_null()
+    switched = _switches(plays.filter(lasting))
     playing = nw.col("_change").cum_sum().over("customer_id", order_by=["_at", "_change"])
     most = switched.with_columns(playing.alias("_playing")).filter(nw.col("_playing") > limits.max_devices_at_once)
-    return mark(joined, asking.settle(most.select("customer_id").unique()), "devices_at_once", "customer_id")
+    return most.select("customer_id").unique()
 
 
-FACTS: Final[tuple[Fact, ...]] = (busy, regular, at_once)
+FACTS: Final[tuple[Fact, ...]] = (busy, automated)
 
 
 def clauses(parameters: TrustParameters) -> list[Clause]:  # noqa: ARG001 - the facts know the thresholds
@@ -103,23 +114,19 @@ def _known_days(table: Frame, asking: Asking) -> Frame:
         within &= (nw.col(arrival) <= asking.instant).fill_null(True)
     known = table.filter(within & (nw.col("play_count") > 0))
     same = [name for name in ("track_id", "device_id", "played_at", "play_count") if name in names]
-    return known.select(nw.col("listener_id").alias("customer_id"), *same)
+    named = known.select(nw.col("listener_id").alias("customer_id"), *same)
+    return asking.of_customers(named)
 
 
 def _ended(table: Frame, asking: Asking) -> Frame:
     """Single plays that began within the week and had ended by the instant."""
     within = (nw.col("started_at") > asking.instant - WEEK) & (nw.col("ended_at") <= asking.instant)
-    return table.filter(within).select(nw.col("listener_id").alias("customer_id"), *_PLAY[1:])
+    named = table.filter(within).select(nw.col("listener_id").alias("customer_id"), *_PLAY[1:])
+    return asking.of_customers(named)
 
 
 def _of_batch(table: Frame, batch: Frame) -> Frame:
     return table.join(batch.select("customer_id"), on="customer_id", how="semi")
-
-
-def _days_above(plays: Frame, limits: TrustParameters) -> Frame:
-    """`customer_id` and `day` of days with too many plays."""
-    days = plays.group_by("customer_id", "day").agg(nw.col("play_count").sum())
-    return days.filter(nw.col("play_count") > limits.max_plays_per_day)
 
 
 def _milliseconds(column: str, since: datetime) -> nw.Expr:

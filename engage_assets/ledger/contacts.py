@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, insert, select, update
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.responses import (
@@ -37,7 +37,7 @@ _KNOWN: Final = ("send_id", *(name for name in KnownSend.__dataclass_fields__ if
 def _sends(dialect: str) -> Select[Any]:
     """Sends as pages know them, the columns of _KNOWN."""
     table, states = tables.sends.c, tables.send_states.c
-    state = bindparam("handed_over", HANDED_OVER)
+    state: BindParameter[str] = bindparam("handed_over", HANDED_OVER)
     handed = select(states.at).where(states.send_id == table.send_id, states.state == state)
     handed_at = handed.correlate(tables.sends).scalar_subquery().label("handed_over_at")
     columns = [handed_at if name == "handed_over_at" else table[name] for name in _KNOWN]

@@ -19,7 +19,7 @@ from sqlalchemy.schema import SetColumnComment, SetTableComment
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.tables import Table, empty_frame
 from engage_assets.ledger import tables
-from engage_assets.ledger.engines import CHECKPOINT_PAGES, WRITES, insert_new, open_engine
+from engage_assets.ledger.engines import CHECKPOINT_PAGES, WRITES, carry_over, insert_new, open_engine
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _ROWS_AT_ONCE: Final = 50_000
@@ -36,9 +36,17 @@ class Database:
     SEND_WINDOW behind; a cut further ahead of a writer's clock was taken of the future and settles nothing.
     """
 
-    def __init__(self, url: str, random: Random | None = None, *, checkpoint_pages: int = CHECKPOINT_PAGES) -> None:
+    def __init__(
+        self,
+        url: str,
+        random: Random | None = None,
+        *,
+        checkpoint_pages: int = CHECKPOINT_PAGES,
+        durably: bool = True,
+    ) -> None:
         self.url = url
         self._checkpoint_pages = checkpoint_pages
+        self._durably = durably
         self._random = random or Random()  # noqa: S311 – spreads retries, guards nothing
         self._lock = Lock()
         self._engine: Engine | None = None
@@ -65,13 +73,17 @@ class Database:
         return self._engine
 
     def _opened(self) -> Engine:
-        engine = open_engine(self.url, self._random, self._checkpoint_pages)
+        engine = open_engine(self.url, self._random, self._checkpoint_pages, durably=self._durably)
         try:
             _bring_up_to_date(engine)
         except BaseException:
             engine.dispose()
             raise
         return engine
+
+    def carry_over(self) -> None:
+        """Empty SQLite's log while nobody waits for it; see engines."""
+        carry_over(self.engine)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -48,15 +49,17 @@ _JOURNAL_BYTES: Final = 64 << 20
 """A log that grew beside a long reader shrinks to this once it is empty."""
 _CACHE_KIB: Final = 16_384
 _PAUSE_SECONDS: Final = (0.0001, 0.001)
+_CARRY_TRIES: Final = 200
 
 
 CHECKPOINT_PAGES: Final = 1_000
 """SQLite: who commits when its log holds so many pages carries them over to the file first."""
 
 
-def open_engine(url: str, random: Random, checkpoint_pages: int = CHECKPOINT_PAGES) -> Engine:
+def open_engine(url: str, random: Random, checkpoint_pages: int = CHECKPOINT_PAGES, *, durably: bool = True) -> Engine:
     """An engine for `url`; `random` spreads the retries of processes that wait for one lock.
 
+    SQLite: what is not written durably may be lost in a power cut, a transaction as a whole, and none before it.
     Raises EngageError for a database that the ledger does not know.
     """
     parsed = make_url(url)
@@ -70,8 +73,31 @@ def open_engine(url: str, random: Random, checkpoint_pages: int = CHECKPOINT_PAG
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        _prepare_sqlite(engine, random, checkpoint_pages)
+        _prepare_sqlite(engine, random, checkpoint_pages, durably=durably)
     return engine
+
+
+def carry_over(engine: Engine) -> None:
+    """SQLite: carry the log over to the file, so that it begins anew. Writers wait for the last few pages only.
+
+    Gives up where a writer or a reader stays too long: the next call, or CHECKPOINT_PAGES, does it then.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with closing(engine.raw_connection()) as lent:
+        raw = _sqlite(lent.dbapi_connection)
+        raw.execute("PRAGMA busy_timeout = 0")
+        try:
+            # Most is carried beside the writers; the second time what they wrote meanwhile.
+            for _ in range(2):
+                raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            for _ in range(_CARRY_TRIES):
+                (is_busy, _, _) = raw.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+                if not is_busy:
+                    return
+                sleep(_PAUSE_SECONDS[1])
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:
@@ -123,7 +149,7 @@ def later(dialect: str, one: ColumnElement[Any], other: ColumnElement[Any]) -> C
     return greatest(one, other, type_=one.type)
 
 
-def _prepare_sqlite(engine: Engine, random: Random, checkpoint_pages: int) -> None:
+def _prepare_sqlite(engine: Engine, random: Random, checkpoint_pages: int, *, durably: bool) -> None:
     """Durable commits, transactions that we begin ourselves, and a fair wait for the write lock.
 
     SQLite's own back-off starves one of two busy processes (up to 1.6 s, some never won); short random
@@ -153,7 +179,7 @@ def _prepare_sqlite(engine: Engine, random: Random, checkpoint_pages: int) -> No
         raw.isolation_level = None
         patiently(raw, "PRAGMA journal_mode = WAL")
         # A claim must outlive a power cut before anything is handed over.
-        raw.execute("PRAGMA synchronous = FULL")
+        raw.execute(f"PRAGMA synchronous = {'FULL' if durably else 'NORMAL'}")
         raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
         raw.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
         raw.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

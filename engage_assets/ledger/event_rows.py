@@ -5,14 +5,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, func, insert, select, type_coerce, update
+from sqlalchemy.types import NullType
 
 from engage_assets.domain.registrations import SEATED, Act, Fit, Registration
 from engage_assets.domain.responses import Response
 from engage_assets.ledger import answers, tables
-from engage_assets.ledger.engines import among, as_list, insert_new
+from engage_assets.ledger.engines import among, as_list, insert_new_on
 from engage_assets.ledger.event_book import Book
 from engage_assets.ledger.outbox import put
+from engage_assets.ledger.prepared import Prepared
 
 FIELDS: Final = tuple(Registration.__dataclass_fields__)
 SUBJECT_TYPE: Final = "event"
@@ -23,6 +25,41 @@ _CHANGING: Final = (
 
 Key = tuple[str, str]
 """Program and event."""
+
+
+def _seats_locked(_: str) -> Select[Any]:
+    table = tables.event_seats.c
+    mine = (table.program == bindparam("program")) & (table.event_id == bindparam("event_id"))
+    return select(table.taken, table.last_ticket).where(mine).with_for_update()
+
+
+def _counting(_: str) -> Update:
+    table = tables.event_seats
+    mine = (table.c.program == bindparam("program")) & (table.c.event_id == bindparam("event_id"))
+    return update(table).where(mine).values(taken=bindparam("new_taken"), last_ticket=bindparam("new_last_ticket"))
+
+
+def _changing(_: str) -> Update:
+    table = tables.registrations
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _CHANGING}
+    return update(table).where(table.c.registration_id == bindparam("key")).values(**values)
+
+
+def _by_key(dialect: str) -> Select[Any]:
+    table = tables.registrations.c
+    # PostgreSQL's way of reading a number depends on what the driver says of it; as it comes it is right.
+    minutes = type_coerce(table.watch_minutes, NullType())
+    columns = [minutes if name == "watch_minutes" else table[name] for name in FIELDS]
+    return select(*columns).where(among(dialect, table.registration_id))
+
+
+_SEATS: Final = Prepared(_seats_locked)
+_NEW_SEATS: Final = Prepared(lambda dialect: insert_new_on(dialect, tables.event_seats))
+_COUNT: Final = Prepared(_counting)
+_NEW: Final = Prepared(lambda _: insert(tables.registrations))
+_CHANGE: Final = Prepared(_changing)
+_LOGGED: Final = Prepared(lambda _: insert(tables.registration_changes))
+_KNOWN: Final = Prepared(_by_key)
 
 
 def registration_id(program: str, event_id: str, customer_id: str) -> str:
@@ -46,15 +83,14 @@ def load_books(connection: Connection, acts: Sequence[Act]) -> dict[Key, Book]:
 
 def load_book(connection: Connection, program: str, event_id: str, customers: Collection[str]) -> Book:
     """The book of one event, locked until the end of the transaction, with the registrations of some customers."""
-    table = tables.event_seats
     mine = {"program": program, "event_id": event_id}
-    connection.execute(insert_new(connection, table), {**mine, "taken": 0, "last_ticket": 0})
-    where = (table.c.program == program) & (table.c.event_id == event_id)
-    row = connection.execute(select(table.c.taken, table.c.last_ticket).where(where).with_for_update()).one()
+    found = _SEATS.rows(connection, mine)
+    if not found:
+        _NEW_SEATS.run(connection, [{**mine, "taken": 0, "last_ticket": 0}])
+        found = _SEATS.rows(connection, mine)
+    ((taken, last_ticket),) = found
     known = _of(connection, program, event_id, customers)
-    return Book(
-        program, event_id, row.taken, row.last_ticket, known=known, waiting=_line(connection, (program, event_id))
-    )
+    return Book(program, event_id, taken, last_ticket, known=known, waiting=_line(connection, (program, event_id)))
 
 
 def write_books(connection: Connection, books: Iterable[Book], at: datetime) -> None:
@@ -62,10 +98,8 @@ def write_books(connection: Connection, books: Iterable[Book], at: datetime) -> 
     for book in books:
         if not book.changes:
             continue
-        table = tables.event_seats
-        where = (table.c.program == book.program) & (table.c.event_id == book.event_id)
-        counted = {"taken": book.taken, "last_ticket": book.last_ticket}
-        connection.execute(update(table).where(where).values(**counted))
+        counted = {"new_taken": book.taken, "new_last_ticket": book.last_ticket}
+        _COUNT.run(connection, [{**counted, "program": book.program, "event_id": book.event_id}])
         _write_rows(connection, book)
         _write_changes(connection, book.changes, at)
         _tell(connection, book.changes, at)
@@ -75,14 +109,10 @@ def _write_rows(connection: Connection, book: Book) -> None:
     changed = {one.customer_id: one for one in book.changes}  # the last state of each stands
     first = {one.customer_id for one in book.changes if one.sequence == 0}
     new = [_row(one) for customer, one in sorted(changed.items()) if customer in first]
-    if new:
-        connection.execute(insert(tables.registrations), new)
+    _NEW.run(connection, new)
     old = [{f"new_{name}": getattr(one, name) for name in _CHANGING} | {"key": _key(one)}
            for customer, one in sorted(changed.items()) if customer not in first]  # fmt: skip
-    if old:
-        table = tables.registrations
-        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _CHANGING}
-        connection.execute(update(table).where(table.c.registration_id == bindparam("key")).values(**values), old)
+    _CHANGE.run(connection, old)
 
 
 def _write_changes(connection: Connection, changes: Sequence[Registration], at: datetime) -> None:
@@ -92,7 +122,7 @@ def _write_changes(connection: Connection, changes: Sequence[Registration], at: 
          "received_at": at}
         for one in changes
     ]  # fmt: skip
-    connection.execute(insert(tables.registration_changes), rows)
+    _LOGGED.run(connection, rows)
 
 
 def _tell(connection: Connection, changes: Sequence[Registration], at: datetime) -> None:
@@ -129,10 +159,8 @@ def _answer(one: Registration) -> Response:
 
 
 def _of(connection: Connection, program: str, event_id: str, customers: Collection[str]) -> dict[str, Registration]:
-    table = tables.registrations.c
     keys = as_list([registration_id(program, event_id, customer) for customer in sorted(customers)])
-    query = select(*(table[name] for name in FIELDS)).where(among(connection.dialect.name, table.registration_id))
-    return {one.customer_id: one for one in (Registration(*row) for row in connection.execute(query, {"keys": keys}))}
+    return {one.customer_id: one for one in (Registration(*row) for row in _KNOWN.rows(connection, {"keys": keys}))}
 
 
 def _line(connection: Connection, key: Key) -> Callable[[int], list[Registration]]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -13,6 +13,10 @@ from engage_assets.ledger.database import Database
 from engage_assets.ledger.log import CANDIDATE, Present
 from engage_assets.ledger.prepared import Prepared
 
+RELAYED: Final[dict[str, Any]] = {"checkpoint_pages": 40_000, "durably": False}
+"""How a database is opened whose outbox is carried: a mark that a power cut takes has its entry applied again."""
+_CARRIED: Final = 1_000
+"""After so many entries the log is carried over: some 50 MiB, with which others' commits would stop otherwise."""
 _NEW: Final = Prepared(lambda _: insert(tables.outbox).inline())
 
 
@@ -21,6 +25,7 @@ class SqlOutbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._done = 0
 
     def waiting(self, topics: Sequence[str], limit: int) -> list[OutboxEntry]:
         """See Outbox."""
@@ -40,6 +45,10 @@ class SqlOutbox:
             waiting = (table.c.entry_id == bindparam("entry")) & table.c.done_at.is_(None)
             marked = update(table).where(waiting).values(done_at=now)
             connection.execute(marked, [{"entry": entry_id} for entry_id in sorted(entry_ids)])
+        self._done += len(entry_ids)
+        if self._done >= _CARRIED:
+            self._done = 0
+            self._database.carry_over()
 
     def purge(self, before: datetime) -> int:
         """See Outbox."""

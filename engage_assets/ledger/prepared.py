@@ -59,10 +59,8 @@ class _Compiled:
         self._ways: list[tuple[str, _Process]] = [(name, ways[name]) for name in made.positiontup or ways]
         # What is written in the statement itself and yet handed over as a value.
         self._fixed = {name: value for name, value in made.params.items() if name not in names}
-        backs: list[_Process] = [
-            one.type.dialect_impl(dialect).result_processor(dialect, None) for one in statement.exported_columns
-        ]
-        self._backs = backs if any(backs) else None
+        backs = [one.type.dialect_impl(dialect).result_processor(dialect, None) for one in statement.exported_columns]
+        self._backs = [(place, back) for place, back in enumerate(backs) if back]
 
     def bound(self, values: Mapping[str, Any]) -> Any:
         """Values as the driver takes them."""
@@ -73,7 +71,12 @@ class _Compiled:
 
     def read(self, rows: Sequence[Row]) -> list[Row]:
         """Rows as Python has them."""
-        if self._backs is None:
+        if not self._backs:
             return list(rows)
-        backs = self._backs
-        return [tuple([back(cell) if back else cell for back, cell in zip(backs, row, strict=True)]) for row in rows]
+        read = []
+        for row in rows:
+            cells = list(row)
+            for place, back in self._backs:
+                cells[place] = back(cells[place])
+            read.append(tuple(cells))
+        return read

@@ -21,7 +21,7 @@ from engage_assets.ledger.prepared import Prepared
 from engage_assets.ledger.states import ASKING, CLAIMED, HANDED_OVER, PLANNED
 
 SENT: Final = "sent"
-LATE_CHECKPOINT: Final = 16_000
+LATE_CHECKPOINT: Final = 40_000
 """Pages of a log that a listener who waits for his question does not carry over: the outbox's relay does before."""
 _LIFE: Final = (PLANNED, CLAIMED, HANDED_OVER, SENT)
 _OF_SEND: Final = [name for name in Prompt.__dataclass_fields__ if name not in tables.prompts.c]
@@ -65,14 +65,16 @@ class SqlPrompts:
 
     def of_session(self, session: str) -> Prompt | None:
         """See Prompts."""
-        with self._database.reading() as connection:
-            return next(iter(_sessions(connection, [session]).values()), None)
+        return self._first(tables.prompts.c.session == session)
 
     def find(self, send_id: str) -> Prompt | None:
         """See Prompts."""
+        return self._first(tables.prompts.c.send_id == send_id)
+
+    def _first(self, condition: ColumnElement[bool]) -> Prompt | None:
         with self._database.reading() as connection:
-            found = _BY_ID.rows(connection, {"keys": as_list([send_id])})
-        return Prompt(*found[0][1:]) if found else None
+            found = connection.execute(_joined().where(condition)).first()
+        return Prompt(*found[1:]) if found else None
 
 
 def _lock(connection: Connection, customers: set[str]) -> None:
@@ -266,7 +268,7 @@ def _sessions(connection: Connection, sessions: Sequence[str]) -> dict[str, Prom
 
 def _prompts(connection: Connection, send_ids: Iterable[str]) -> list[Prompt]:
     """Prompts by id, locked."""
-    found = _BY_ID_LOCKED.rows(connection, {"keys": as_list(sorted(set(send_ids)))})
+    found = _BY_ID.rows(connection, {"keys": as_list(sorted(set(send_ids)))})
     return [Prompt(*columns) for _, *columns in found]
 
 
@@ -282,15 +284,11 @@ def _where_session(dialect: str) -> Select[Any]:
 
 
 def _where_id(dialect: str) -> Select[Any]:
-    return _joined().where(among(dialect, tables.prompts.c.send_id))
-
-
-def _where_id_locked(dialect: str) -> Select[Any]:
-    return _where_id(dialect).order_by(tables.prompts.c.send_id).with_for_update(of=tables.prompts)
+    prompts = tables.prompts.c
+    return _joined().where(among(dialect, prompts.send_id)).order_by(prompts.send_id).with_for_update(of=tables.prompts)
 
 
 _OF_CUSTOMERS: Final = Prepared(_of_customers)
 _STOPS: Final = Prepared(_stops)
 _BY_SESSION: Final = Prepared(_where_session)
 _BY_ID: Final = Prepared(_where_id)
-_BY_ID_LOCKED: Final = Prepared(_where_id_locked)

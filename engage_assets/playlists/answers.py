@@ -20,13 +20,14 @@ _TICK: Final = timedelta(microseconds=1)
 
 def warehouse_answers(feedback: Frame, update_time: time, until: datetime) -> Frame:
     """ANSWER rows out of FEEDBACK: given up to `until`, or at an unknown instant; rows without a verdict are none."""
-    given = feedback.filter(~nw.col("thumbs_up").is_null()).select(
+    known = feedback.filter(~nw.col("thumbs_up").is_null(), (nw.col("given_at") <= until).fill_null(True))
+    given = known.select(
         nw.col("listener_id").alias("customer_id"),
         "track_id",
         nw.col("given_at").fill_null(LONG_AGO).alias("at"),
         nw.col("thumbs_up").alias("is_up"),
     )
-    return given.filter(nw.col("at") <= until).with_columns(_day("at", update_time).alias("day")).select(*ANSWER)
+    return given.with_columns(_day("at", update_time).alias("day")).select(*ANSWER)
 
 
 def own_answers(responses: Frame, program_id: str, update_time: time, until: datetime) -> Frame:
@@ -52,15 +53,26 @@ def _day(column: str, update_time: time) -> nw.Expr:
     return (nw.col(column) - (shift + _TICK)).dt.date()
 
 
+def listeners(customers: Frame, marketplaces: tuple[str, ...]) -> Frame:
+    """`customer_id` and `marketplace` of customers of the program's marketplaces: others have no say."""
+    theirs = customers.select("customer_id", "marketplace").filter(nw.col("marketplace").is_in(list(marketplaces)))
+    return stated_once(theirs, "customer_id")
+
+
 def with_marketplace(answers: Frame, customers: Frame, marketplaces: tuple[str, ...]) -> Frame:
     """The answers of listeners of the program's marketplaces, with `marketplace`."""
-    theirs = customers.select("customer_id", "marketplace").filter(nw.col("marketplace").is_in(list(marketplaces)))
-    return answers.join(stated_once(theirs, "customer_id"), on="customer_id", how="inner")
+    return answers.join(listeners(customers, marketplaces), on="customer_id", how="inner")
 
 
 def latest_answers(answers: Frame) -> Frame:
     """Each listener's latest answer about each track; among answers of one instant a thumbs down stands."""
     keys = ["marketplace", "customer_id", "track_id"]
-    newest = answers.group_by(*keys).agg(nw.col("at").max())
-    standing = answers.join(newest, on=[*keys, "at"], how="semi")
-    return standing.group_by(*keys).agg(nw.col("is_up").cast(nw.Int64).min().alias("up"))
+    # Nearly every listener answers once about a track: only what was said again is compared.
+    counts = answers.group_by(*keys).agg(nw.len().alias("_n"))
+    again = counts.filter(nw.col("_n") > 1).select(*keys)
+    up = nw.col("is_up").cast(nw.Int64)
+    several = answers.join(again, on=keys, how="semi")
+    newest = several.group_by(*keys).agg(nw.col("at").max())
+    standing = several.join(newest, on=[*keys, "at"], how="semi").group_by(*keys).agg(up.min().alias("up"))
+    single = answers.join(again, on=keys, how="anti").select(*keys, up.alias("up"))
+    return nw.concat([single, standing], how="vertical")

@@ -19,6 +19,7 @@ def find_brigades(judged: pl.DataFrame, scores: pl.DataFrame, rules: Playlists) 
     newcomers = _of_tracks(judged, "NEWCOMER").filter(pl.col("not_counted") >= rules.reported_newcomers)
     tracks = pl.concat([newcomers, _of_tracks(judged, "SURGE")])
     known = scores.select(*_TRACK, "track_score", "ups", "answers", "genre_approval")
+    known = known.filter(pl.col("track_id").is_in(tracks["track_id"].implode()))
     tracks = tracks.join(known, on=_TRACK, how="left", maintain_order="left")
     w = rules.prior_weight
     would_be = (pl.col("ups") + pl.col("_ups") + w * pl.col("genre_approval")) / (

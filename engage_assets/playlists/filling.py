@@ -57,6 +57,16 @@ def fill_playlists(scores: Frame, rules: Playlists, today: date) -> Frame:
     )
 
 
+def is_eligible(rules: Playlists, today: date) -> nw.Expr:
+    """Whether a row of TRACK_SCORES may stand in a playlist; what the others are changes no place.
+
+    Asked of the columns as they are stored, so that the other rows need not be read.
+    """
+    oldest = today - timedelta(days=rules.released_within_days)
+    is_new = nw.col("release_date").is_between(oldest, today).fill_null(False)
+    return is_new & (nw.col("answers") >= rules.minimum_answers)
+
+
 def _first_true(*cases: tuple[nw.Expr, str]) -> nw.Expr:
     """The word of the first case that is true; null where none is."""
     found = nw.lit(None).cast(nw.String)

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -61,7 +62,13 @@ class LocalScorer:
     def _predict(self, part: pl.DataFrame) -> Floats:
         rows = inputs(part, self.model.features, self.model.texts)
         with threadpool_limits({"openmp": 1}):  # in each thread: starting more costs more than predicting
-            return probabilities(self.model.pipeline, rows)
+            return probabilities(self._pipeline, rows)
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        from engage_assets.scoring.quick_trees import quick  # noqa: PLC0415  over one CPU second
+
+        return quick(self.model.pipeline)
 
 
 def taken(model: TrainedModel, rows: pl.DataFrame) -> pl.DataFrame:

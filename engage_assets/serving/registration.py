@@ -22,6 +22,8 @@ from engage_assets.serving.rounds import Rounds
 
 ROUND: Final = 256
 """Most requests of one transaction."""
+GATHER: Final = 0.008
+"""Seconds in which they come together."""
 Asked = tuple[KnownSend, str]
 """Whose link was used, and what was asked: register or cancel."""
 
@@ -32,7 +34,7 @@ class RegistrationDesk:
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
         self._services = reception.services
-        self._rounds = Rounds(self._take, "registrations", ROUND) if reception.services.events else None
+        self._rounds = Rounds(self._take, "registrations", ROUND, GATHER) if reception.services.events else None
 
     def page(self, send: KnownSend, token: str) -> Response:
         """Where the person stands, and what he may do."""

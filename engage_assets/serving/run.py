@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from engage_assets.serving.app import create_app
+from engage_assets.serving.gathered import GatheredHttp
 from engage_assets.serving.services import Services
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -33,7 +34,7 @@ def serve(services: Callable[[], Services], host: str, port: int, workers: int =
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=GatheredHttp,
         ws="none",
         lifespan="on",
         log_config=None,

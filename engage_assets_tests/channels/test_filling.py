@@ -29,10 +29,12 @@ def a_banner(**changes: Any) -> InAppChannel:
     return InAppChannel.model_validate(channel | changes)
 
 
-def filled(rows: list[dict[str, Any]], *channels: ListSection, share: float = 0) -> pl.DataFrame:
+def filled(
+    rows: list[dict[str, Any]], *channels: ListSection, share: float = 0, per_subject: bool = False
+) -> pl.DataFrame:
     frame = nw.from_native(candidates(*rows).lazy())
     judged = [(channel, judge_for_list(frame, channel).to_native().collect()) for channel in channels]
-    return fill(judged, Exploration("any", PARTITION, share))
+    return fill(judged, Exploration("any", PARTITION, share), per_subject=per_subject)
 
 
 def people(*rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -71,6 +73,22 @@ def test_what_one_list_took_counts_on_the_other():
         ("r-2", "email"): "FREQUENCY_CAP",
         ("r-2", "banner"): "FREQUENCY_CAP",
     }
+
+
+def test_a_limit_may_be_of_each_subject():
+    full, other = {"subject_id": "e-1"}, {"subject_id": "e-2"}
+    mine = {"customer_id": "c-0", "quota_left": 1}
+    rows = people(
+        {**full, "score": 0.9}, {**mine, **full, "score": 0.8}, {**mine, **other, "score": 0.7}, other | {"score": 0.6}
+    )
+    found = reasons(filled(rows, an_email(limit=1, minScore=0), per_subject=True))
+    assert found == {
+        ("r-1", "email"): 1,
+        ("r-2", "email"): "BELOW_LIMIT",  # which leaves the quota to the next
+        ("r-3", "email"): 2,
+        ("r-4", "email"): "BELOW_LIMIT",
+    }
+    assert reasons(filled(rows, an_email(limit=1, minScore=0)))["r-3", "email"] == "BELOW_LIMIT"
 
 
 def test_a_row_that_no_list_takes_gives_its_quota_back():

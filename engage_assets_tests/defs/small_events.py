@@ -61,10 +61,10 @@ def _event(event: str, known: datetime, starts: datetime, topic: str) -> dict[st
 
 
 def add_version(folder: Path, event: str, **changes: Any) -> None:
-    """Another version of an event, which differs in `changes`."""
+    """Another version of an event: its latest one, but for `changes`."""
     path = path_of(folder, EVENTS)
     events = pl.read_parquet(path)
-    (row,) = events.filter(pl.col("event_id") == event).rows(named=True)
+    row = events.filter(pl.col("event_id") == event).sort("known_at").row(-1, named=True)
     pl.concat([events, pl.DataFrame([row | changes], schema=EVENTS.schema)]).write_parquet(path)
 
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from engage_assets.cli.operate import approve_campaigns
 from engage_assets.cli.service import build_services
-from engage_assets.sample.visits import read_outbox
+from engage_assets.sample.visits import Outbox
 from engage_assets.serving.app import create_app
 from engage_assets_tests.defs.homes import DAY, PROGRAM, at, batch_instant
 
@@ -56,7 +56,8 @@ def test_canaries_are_found_only_where_they_belong(own, caplog, capfd):
     approve_campaigns(at(own, batch_instant()), PROGRAM, DAY)
     timed = at(own, slot, light=False, ENGAGE_PUBLIC_URL=PUBLIC, ENGAGE_TRANSPORT="dry_run")
     timed.run("product_reviews_delivery", tags={"engage/deliver": "confirmed"})
-    mail = next(iter(read_outbox(own / "outbox").values()))
+    letter = next((own / "outbox").rglob("*.eml"))
+    mail = Outbox(own / "outbox").mail_of(letter.stem)
 
     later = at(own, slot + timedelta(hours=1), ENGAGE_PUBLIC_URL=PUBLIC)
     assert asyncio.run(answer(create_app(build_services(later.environment)), mail.pixel, mail.button)) == 200

@@ -50,11 +50,12 @@ ASSETS = [
     "archive/notification",
     "archive/sale",
     "ledger/opt_outs",
+    "ledger/registrations",
     "ledger/responses",
     "ledger/send_events",
     *(
         f"{program}/{name}"
-        for program in ("product_reviews", "music_feedback")
+        for program in ("product_reviews", "music_feedback", "event_invitations")
         for name in (
             *("candidates", "set_aside", "filter_verdicts", "filtered_candidates", "scored_candidates"),
             *("stored_candidates", "list_verdicts", "email_list", "decisions", "email_campaigns", "email_sends"),
@@ -66,6 +67,18 @@ ASSETS = [
         for name in (
             *("raw_deliveries", "activity_features", "reviewing_features", "standing_features"),
             *(f"review_propensity_v2_{part}" for part in ("card", "examples", "model", "verdict")),
+        )
+    ),
+    *(
+        f"event_invitations/{name}"
+        for name in (
+            *("raw_customer_profiles", "ledger_mirrored", "profiles_features", "interests_features"),
+            *("event_catalogue_features", "combined_models"),
+            *(
+                f"{model}_{part}"
+                for model in ("event_attendance_v3", "interest_affinity_v2")
+                for part in ("card", "examples", "model", "verdict")
+            ),
         )
     ),
     *(
@@ -91,7 +104,7 @@ JOBS = [
     "opt_outs_sweep",
     *(
         f"{program}_{job}"
-        for program in ("product_reviews", "music_feedback")
+        for program in ("product_reviews", "music_feedback", "event_invitations")
         for job in ("batch", "delivery", "export", "metrics", "training")
     ),
     "summaries_close",
@@ -103,6 +116,11 @@ JOBS = [
 SCHEDULES = {
     "candidates_clean_up_schedule": "0 1 * * SUN",
     "opt_outs_sweep_schedule": "30 */6 * * *",
+    "event_invitations_batch_schedule": "0 2 * * 1",
+    "event_invitations_export_schedule": "30 4 * * MON",
+    "event_invitations_delivery_schedule": "*/15 * * * *",
+    "event_invitations_metrics_schedule": "59 23 * * *",
+    "event_invitations_training_schedule": "0 5 * * 0",
     "music_feedback_batch_schedule": "0 2 * * *",
     "music_feedback_export_schedule": "30 3 * * *",
     "music_feedback_delivery_schedule": "*/15 * * * *",
@@ -120,7 +138,11 @@ SCHEDULES = {
     "theshop_pharmacy_behaviour_schedule": "0 2 * * *",
     "theshop_pharmacy_commerce_schedule": "0 4 * * *",
 }
-OWNERS = {"product_reviews": ["team:reviews"], "music_feedback": ["team:curation", "team:artist-relations"]}
+OWNERS = {
+    "product_reviews": ["team:reviews"],
+    "music_feedback": ["team:curation", "team:artist-relations"],
+    "event_invitations": ["team:events", "team:marketing"],
+}
 
 
 @pytest.fixture(scope="module")

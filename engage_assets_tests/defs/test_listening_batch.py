@@ -31,8 +31,8 @@ def make_home(root: Path, *, days: int) -> Path:
         seed=5,
         first_day=FIRST,
         days=days,
-        history_days=30,
-        customers=350,
+        history_days=40,
+        customers=450,
         marketplaces=load_folder(PROGRAMS).marketplaces,
     )
     train(at(root, FIRST))

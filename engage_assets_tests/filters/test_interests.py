@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engage_assets.domain.topics import SPACES, Topics, plain
+from engage_assets.domain.topics import Topics, plain
 from engage_assets.filters import interests
 from engage_assets.filters.asking import Asking
 from engage_assets_tests.filters.inviting import EVENTS, MONDAY, an_event
@@ -63,7 +63,7 @@ def on_duckdb(frame: pl.DataFrame):
 CONNECTION = duckdb.connect(config={"threads": 1})
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(ROWS, st.lists(st.lists(st.sampled_from(NAMES), max_size=3), min_size=1, max_size=2), st.lists(TAGS, max_size=4))
 @example([], [["a"]], [["A"], None])
 def test_the_match_is_the_documented_one(rows, topics_of_events, people):
@@ -81,7 +81,9 @@ def test_the_match_is_the_documented_one(rows, topics_of_events, people):
         assert interests.match_of(told) == expected[customer, event]
 
 
-STRANGE = ["ÄRGER-x", "  \u3000a_b\u00a0", "ΣΑΣ", "İstanbul", "\x85", "日本_語", "a\u2028b", "Straße", "\x1fx", "-", "𝒜_B"]
+STRANGE = [
+    "ÄRGER-x", "  \u3000a_b\u00a0", "ΣΑΣ", "İstanbul", "\x85", "日本_語", "a\u2028b", "Straße", "\x1fx", "-", "𝒜_B",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("to", [on_polars, on_duckdb])
@@ -90,10 +92,9 @@ def test_every_engine_brings_names_into_the_same_plain_form(to):
     assert dict(found.collect("polars").to_native().iter_rows()) == {name: plain(name) for name in STRANGE}
 
 
-
 def test_the_mean_at_the_minimum_passes():
     topics = Topics.of([{"topic": "a", "parent": "b"}])
     assert interests.match_of(interests.explained(["B"], ["a"], topics)) == 0.7
     told = interests.explained(["b", "A"], ["a", "z", "c"], topics)
-    assert [(one.topic, one.interest, one.similarity) for one in told] == [("a", "A", 1.0), ("c", None, 0), ("z", None, 0)]
+    assert told == [("a", "A", 1.0), ("c", None, 0.0), ("z", None, 0.0)]
     assert interests.match_of(told) == 0.333333

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engage_assets.domain.music import PLAYS
 from engage_assets.filters import not_evaluated
 from engage_assets.filters.asking import Asking
-from engage_assets.filters.plays import at_once, regular
+from engage_assets.filters.plays import automated
 from engage_assets_tests.filters.listening import DAY, MUSIC, PLAY, in_a_row, on_devices, refused, with_trust
 from engage_assets_tests.filters.worlds import INSTANT, TICK, _lazy, judged
 
@@ -138,7 +138,7 @@ SPANS = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 12), st.integ
 def test_devices_at_once_are_those_of_a_count_minute_by_minute(spans):
     spans = [(device, min(one, two), max(one, two)) for device, one, two in spans]
     most = max((len({d for d, start, end in spans if start <= minute < end}) for minute in range(13)), default=0)
-    assert _found(at_once, "devices_at_once", on_devices(*spans)) == (most > 2)
+    assert _found("devices_at_once", on_devices(*spans)) == (most > 2)
 
 
 @settings(max_examples=40)
@@ -146,12 +146,12 @@ def test_devices_at_once_are_those_of_a_count_minute_by_minute(spans):
 def test_regularity_is_that_of_the_standard_deviation(milliseconds, pace):
     gaps = [round(pace + extra / 1000, 3) for extra in milliseconds]
     expected = len(gaps) >= 19 and statistics.pstdev(round(gap * 1000) for gap in gaps) < 1000
-    assert _found(regular, "plays_too_regular", in_a_row(gaps)) == expected
+    assert _found("plays_too_regular", in_a_row(gaps)) == expected
 
 
-def _found(fact, name, plays) -> bool:
+def _found(name, plays) -> bool:
     rows = [{**PLAY.filled_in["plays"], **play} for play in plays]
     frame = pl.DataFrame(rows, schema=PLAYS.schema)
     batch = _lazy(pl.DataFrame({"customer_id": ["c-1"], "subject_id": ["t-1"]}))
-    joined = fact(batch, batch, {"plays": _lazy(frame)}, Asking(MUSIC, INSTANT))
+    joined = automated(batch, batch, {"plays": _lazy(frame)}, Asking(MUSIC, INSTANT))
     return joined.to_native().collect()[name].item()

@@ -8,7 +8,9 @@ import pytest
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.sends import Send
+from engage_assets.ledger.database import Database
 from engage_assets.ledger.ledger import SqlLedger
+from engage_assets.ledger.outbox import RELAYED, SqlOutbox
 from engage_assets.ledger.tables import SCHEMA_VERSION, gate, sends
 from engage_assets_tests.builders import instant
 
@@ -85,3 +87,34 @@ def test_a_ledger_of_another_schema_is_left_alone(ledger, tmp_path):
 def test_an_unknown_database_is_refused():
     with pytest.raises(EngageError, match=r"mysql://me:\*\*\*@here/ledger: the database must be one of sqlite"):
         SqlLedger("mysql://me:secret@here/ledger").first_event_at()
+
+
+def test_a_log_that_is_carried_over_begins_anew(ledger, tmp_path):
+    log = tmp_path / "ledger.db-wal"
+    ledger.plan([a_send(f"c-{number}") for number in range(500)], NOW)
+    ledger.database.carry_over()
+    before = log.stat().st_size
+
+    ledger.plan([a_send("c-x")], NOW)
+
+    assert before == log.stat().st_size > 100_000
+    with ledger.database.reading() as reader:
+        assert len(reader.execute(sends.select()).all()) == 501
+        ledger.plan([a_send("c-y")], NOW)
+        ledger.database.carry_over()
+    assert ledger.states("campaign") == {"planned": 502}
+
+
+def test_an_outbox_that_is_carried_may_lose_marks_alone_and_empties_the_log(ledger, monkeypatch):
+    carried = []
+    database = Database(ledger.url, **RELAYED)
+    monkeypatch.setattr(database, "carry_over", lambda: carried.append(1))
+    outbox = SqlOutbox(database)
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+
+    for _ in range(21):
+        outbox.done(range(100), NOW)
+    database.close()
+
+    assert len(carried) == 2

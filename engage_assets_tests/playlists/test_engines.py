@@ -21,7 +21,7 @@ RULES = Playlists(minimum_answers=1, size=4, most_answers_per_day=5, surge_answe
 ToEngine = Callable[[pl.DataFrame], Frame]
 
 
-@pytest.fixture(scope="module", params=["duckdb", pytest.param("pyspark", marks=pytest.mark.spark)])
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("pyspark", marks=[pytest.mark.spark, pytest.mark.soak])])
 def on_engine(request: pytest.FixtureRequest) -> Iterator[ToEngine]:
     if request.param == "duckdb":
         with duckdb.connect() as connection:

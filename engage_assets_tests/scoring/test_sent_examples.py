@@ -17,6 +17,7 @@ TRAINED = date(2026, 6, 1)
 PROGRAM = a_program()
 WEEKLY = a_program(batchSchedule="cron(0 2 ? * 2 *)")
 MODEL = scoring_model(label_days=14, history_days=60)
+INTERESTED, ATTENDED = (MODEL.model_copy(update={"label": label}) for label in ("interested", "attended"))
 DAY = date(2026, 5, 1)
 SLOT = at("2026-05-02T14:00")
 TAKEN = at("2026-05-02T14:03")
@@ -46,7 +47,9 @@ def answer(customer="ann", product="lamp", after=timedelta(days=1), **changes):
     return [row | {"received_at": instant, "response_id": f"{customer}-{product}", "rating": 5} | changes]
 
 
-def examples_of(sends, answers=(), interactions=(), explored=None, program=PROGRAM, as_of=TRAINED, model=MODEL):
+def examples_of(
+    sends, answers=(), interactions=(), explored=None, program=PROGRAM, as_of=TRAINED, model=MODEL, attended=None
+):
     return sent_examples(
         pl.LazyFrame(sends, schema=SENDS_LOG.schema),
         pl.LazyFrame(list(answers), schema=RESPONSES_LOG.schema),
@@ -55,7 +58,44 @@ def examples_of(sends, answers=(), interactions=(), explored=None, program=PROGR
         program=program,
         as_of=as_of,
         explored=explored,
+        attended=attended,
     ).collect()
+
+
+CLICK = {"kind": "click", "machine_rule": None}
+
+
+@pytest.mark.parametrize(
+    ("answers", "click", "label"),
+    [
+        ((), None, False),
+        ({}, None, True),
+        ((), {}, True),
+        ((), {"machine_rule": "prefetch"}, False),
+        ((), {"kind": "open"}, False),
+        ((), {"after": timedelta(days=14)}, True),
+        ((), {"after": timedelta(days=14, seconds=1)}, False),
+        ((), {"received_at": at("2026-06-02")}, False),  # after the training date
+    ],
+)
+def test_who_clicked_or_answered_is_interested(answers, click, label):
+    sent, clicks = send(), []
+    if click is not None:
+        instant = TAKEN + click.get("after", timedelta(days=2))
+        known = {"send_id": sent[0]["send_id"], "at": instant, "received_at": instant, "event_id": "i-1"}
+        clicks = [{**CLICK, **known, **{name: value for name, value in click.items() if name != "after"}}]
+    given = answer() if answers == {} else ()
+    assert examples_of(sent, given, clicks, model=INTERESTED)["label"].to_list() == [label]
+
+
+@pytest.mark.parametrize(
+    ("answered", "came", "label"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_who_registered_and_came_attended(answered, came, label):
+    people = pl.LazyFrame({"customer_id": ["ann"] if came else ["eve"], "subject_id": ["lamp"]})
+    given = answer() if answered else ()
+    assert examples_of(send(), given, model=ATTENDED, attended=people)["label"].to_list() == [label]
+    assert examples_of(send(), given, model=ATTENDED)["label"].to_list() == [False], "nobody came yet"
 
 
 def labels_of(*given, **more):

@@ -3,13 +3,14 @@
 import html
 import logging
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import icalendar
 import polars as pl
 import pytest
 
-from engage_assets.domain.registrations import KEPT_DIETARY
+from engage_assets.domain.registrations import KEPT_DIETARY, Room
 from engage_assets.ledger.outbox import SqlOutbox
 from engage_assets.serving import words
 from engage_assets_tests.serving.fakes import a_token
@@ -106,6 +107,22 @@ def test_the_line_moves_up_when_a_seat_is_given_back(gathering):
     assert "Your seat has gone to others now, and the event is full." in said(back)
 
 
+def test_free_seats_are_the_lines_first(gathering):
+    assert [Room(*one).is_full for one in ((1, 1), (2, 1), (0, 0), (-1, 0), (None, 9))] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+    gathering.take("c-7", "c-8", "c-9")
+    gathering.version(capacity=3)
+    visitor, token = a_visitor(gathering.services), gathering.invite("c-1")
+    assert "is full" in said(visitor.get(f"/registration/{token}"))
+    assert "You are number 1 in line" in said(post(visitor, token, "register"))
+    assert gathering.status("c-9") == "registered"
+
+
 def test_looking_changes_nothing(gathering):
     visitor, token = a_visitor(gathering.services), gathering.invite("c-1")
     for path in (f"/registration/{token}", f"/thanks/{token}", f"/registration/{token}/event.ics"):
@@ -170,6 +187,7 @@ def test_a_seat_that_another_system_gave_is_a_seat(gathering):
     at = [None, NOW, NOW - MINUTE, NOW + MINUTE]
     folder = gathering.warehouse / "events"
     pl.DataFrame(past | {"registered_at": at}).write_parquet(folder / "past_registrations.parquet")
+    assert gathering.events.facts.elsewhere(gathering.event_id, NOW) == {"c-1", "c-7"}
     visitor, token = a_visitor(gathering.services), gathering.invite("c-1")
     assert "You are registered already" in said(post(visitor, token, "register"))
     assert gathering.status("c-1") is None
@@ -194,6 +212,8 @@ def test_the_calendar_file_follows_event_and_registration(gathering):
     assert entries[0]["LOCATION"] == "https://meet.example/k8s"
     assert "c-1" not in first.text
     assert "Ada" not in first.text
+    post(visitor, token, "cancel")
+    assert visitor.get(path).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -274,6 +294,9 @@ def test_what_a_person_eats_and_is_called_is_nowhere_else(gathering, database, c
 
 
 def test_without_events_there_is_no_such_page(gathering):
-    gathering.services.programs.clear()
-    visitor = a_visitor(gathering.services)
-    assert visitor.get(f"/registration/{gathering.invite('c-1')}").status_code == 303
+    token, visitor = gathering.invite("c-1"), a_visitor(replace(gathering.services, events=None))
+    for answer in (
+        visitor.get(f"/registration/{token}"),
+        visitor.post(f"/registration/{token}", data={"act": "cancel"}),
+    ):
+        assert answer.status_code == 404
