@@ -7,10 +7,10 @@ usage: python bench/playlists.py make FOLDER [ANSWERS]   the warehouse, and the 
 
 `ours` reads of the warehouse the answers about the tracks that the day touched (1.2 million), listener and day of all
 others, customers, customer_trust, the plays of a week, tracks; and of the lake the scores of the day before (1.2
-million). It writes scores, brigades, playlists, changes and the playlists' files. `update_seconds` is
-the wall time of the job's steps; all other figures are of the whole process, Dagster's own work included. The rival counts every answer of
-trusted listeners anew, and knows neither newcomers, floods, surges nor reasons of changes; its trust is the latest row
-of customer_trust alone; it writes the playlists.
+million). It writes scores, brigades, playlists, changes and the playlists' files. `update_seconds` is the wall time of
+the job's steps; all other figures are of the whole process, Dagster's own work included. The rival counts every answer
+of trusted listeners anew, and knows neither newcomers, floods, surges nor reasons of changes; its trust is the latest
+row of customer_trust alone; it writes the playlists.
 """
 
 import os

@@ -160,8 +160,7 @@ def _fill(program: Program, rules: Playlists, marketplaces: Mapping[str, Marketp
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
         with mistakes_as_failures():
-            scores = stages.eligible(desk.read(TRACK_SCORES.name), rules, desk.partition)
-            playlists = playlists_of(stages.fill(scores, rules, desk.partition))
+            playlists = playlists_of(stages.fill_listed(desk.read(TRACK_SCORES.name), rules, desk.partition))
             desk.write(PLAYLISTS.name, playlists)
             named = stages.track_names(desk.batch(warehouse, marketplaces), playlists)
             folder = playlist_folder(home, program, desk.partition)

@@ -17,7 +17,7 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.tables import empty_frame
 from engage_assets.lake import Lake
 from engage_assets.playlists.brigades import find_brigades
-from engage_assets.playlists.filling import IN_PLAYLIST, fill_playlists, is_eligible
+from engage_assets.playlists.filling import IN_PLAYLIST, deciding, fill_playlists, is_eligible
 from engage_assets.playlists.scores import COUNTS
 
 _DAY: Final = timedelta(days=1)
@@ -79,23 +79,32 @@ def fill(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFram
     return filled
 
 
-def eligible(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.LazyFrame:
-    """The rows of TRACK_SCORES that decide about places: a playlist is the same without the others."""
-    rows: pl.LazyFrame = as_frame(scores).filter(is_eligible(rules, rules.instant(partition).date())).to_native()
-    return rows
+def fill_listed(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFrame:
+    """The rows of `fill` that stand in a playlist."""
+    rows = deciding(_eligible(scores, rules, partition), rules)
+    return fill(rows.lazy(), rules, partition).filter(pl.col("standing") == IN_PLAYLIST)
 
 
 def fill_both(
     then: tuple[pl.LazyFrame, date], now: tuple[pl.LazyFrame, date], rules: Playlists
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What `fill` gives of two partitions' scores, for all tracks that are eligible, or in a playlist of the other."""
-    filled = [fill(eligible(scores, rules, day), rules, day) for scores, day in (then, now)]
+    """The rows of `fill` of two partitions' scores for all tracks that stand in a playlist of either, and some more."""
+    both = [(scores, day, _eligible(scores, rules, day)) for scores, day in (then, now)]
+    filled = [fill(deciding(rows, rules).lazy(), rules, day) for _, day, rows in both]
     listed = pl.concat(rows.filter(pl.col("standing") == IN_PLAYLIST)["track_id"] for rows in filled).unique()
     whole = []
-    for (scores, day), rows in zip((then, now), filled, strict=True):
+    for scores, day, rows in both:
+        own = fill(deciding(rows, rules, listed).lazy(), rules, day)
         others = fill(scores.filter(pl.col("track_id").is_in(listed.implode())), rules, day)
-        whole.append(pl.concat([rows, others.join(rows, on=["marketplace", "track_id"], how="anti")]))
+        whole.append(pl.concat([own, others.join(own, on=["marketplace", "track_id"], how="anti")]))
     return whole[0], whole[1]
+
+
+def _eligible(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFrame:
+    """The rows of TRACK_SCORES that may stand in a playlist."""
+    is_so = is_eligible(rules, rules.instant(partition).date())
+    rows: pl.DataFrame = as_frame(scores).filter(is_so).to_native().collect()
+    return rows
 
 
 def counts_of(scores: pl.LazyFrame | None, rules: str) -> pl.LazyFrame | None:

@@ -13,6 +13,8 @@ from engage_assets.domain.playlist_tables import PLAYLISTS
 
 IN_PLAYLIST: Final = "LISTED"
 _LIST: Final = ["marketplace", "genre"]
+_SPARE: Final = 4
+"""So many times a playlist's size of its best tracks are looked at first, as artists' limits leave out some."""
 _ORDER: Final = ["_worse", "_fewer", "track_id"]
 
 
@@ -65,6 +67,28 @@ def is_eligible(rules: Playlists, today: date) -> nw.Expr:
     oldest = today - timedelta(days=rules.released_within_days)
     is_new = nw.col("release_date").is_between(oldest, today).fill_null(False)
     return is_new & (nw.col("answers") >= rules.minimum_answers)
+
+
+def deciding(eligible: pl.DataFrame, rules: Playlists, asked: pl.Series | None = None) -> pl.DataFrame:
+    """Rows of eligible tracks among which the same stand in the same places as among all, and they are far fewer.
+
+    Of each playlist the best by score, all that have the last one's among them; all of a playlist that these do not
+    fill. Of `asked` tracks and all better ones of their artists there are the rows too: their standing is the same.
+    """
+    cuts = eligible.group_by(_LIST).agg(_cut=pl.col("track_score").top_k(_SPARE * rules.size).min())
+    ranked = eligible.join(cuts, on=_LIST, how="left", maintain_order="left")
+    is_best = pl.col("track_score") >= pl.col("_cut")
+    of_artist = ranked.filter(is_best).group_by(*_LIST, "artist_id").len()
+    listed = of_artist.group_by(_LIST).agg(pl.col("len").clip(upper_bound=rules.most_per_artist).sum())
+    full = listed.filter(pl.col("len") >= rules.size).select(*_LIST, _full=pl.lit(True))  # noqa: FBT003 - a literal
+    ranked = ranked.join(full, on=_LIST, how="left", maintain_order="left")
+    is_kept = is_best | pl.col("_full").is_null()
+    if asked is not None:
+        beside = ranked.filter(~is_kept & pl.col("track_id").is_in(asked.implode()))
+        theirs = beside.select(*_LIST, "artist_id", _theirs=pl.lit(True)).unique()  # noqa: FBT003 - a literal
+        ranked = ranked.join(theirs, on=[*_LIST, "artist_id"], how="left", maintain_order="left")
+        is_kept |= pl.col("_theirs").is_not_null()
+    return ranked.filter(is_kept).select(eligible.columns)
 
 
 def _first_true(*cases: tuple[nw.Expr, str]) -> nw.Expr:
