@@ -33,6 +33,8 @@ from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
 
 FALLBACK_LANGUAGE: Final = "en"
+REMEMBERED: Final = 16_384
+"""Messages without a person that are kept, so that the same one is rendered once for many people."""
 SUBJECT_NAME_LENGTH: Final = 60
 """Characters of a subject's name that the subject line shows: mail programs cut longer lines themselves."""
 
@@ -115,6 +117,10 @@ def _edition(template_id: str, language: str) -> _Edition:
     )
 
 
+Rendered = dict[tuple[str | None, ...], tuple[str, str, str]]
+"""Subject line, text and HTML by marketplace, locale and what they tell; the longest known first."""
+
+
 @dataclass(frozen=True)
 class _Letterhead:
     """What is the same in all messages of one marketplace and language."""
@@ -155,13 +161,18 @@ def _letterhead(template_id: str, language: str, marketplace: Marketplace) -> _L
 
 
 def render(
-    listed: pl.DataFrame, *, program: Program, channel: EmailChannel, marketplaces: Mapping[str, Marketplace]
+    listed: pl.DataFrame,
+    *,
+    program: Program,
+    channel: EmailChannel,
+    marketplaces: Mapping[str, Marketplace],
+    rendered: Rendered | None = None,
 ) -> pl.DataFrame:
     """The messages of a list, one per row and in its order.
 
     `listed` has LIST_COLUMNS, `subject_name` (null or blank: the template speaks of it in general) and, where the
     source names makers, `subject_maker`; the result has EMAIL_CAMPAIGNS's schema. The name, address and links of the
-    person stay open.
+    person stay open. `rendered` passes on what other calls for the same channel made: at most REMEMBERED.
     Raises EngageError for an unknown template or a marketplace that marketplaces.yaml lacks.
     """
     check_template(program, channel)
@@ -172,6 +183,7 @@ def render(
             f"{program.program_id}: marketplaces.yaml has no {', '.join(map(str, unknown))}; add it there"
         )
     letterheads: dict[tuple[str, str | None], _Letterhead] = {}
+    rendered = {} if rendered is None else rendered
     made: list[tuple[str | None, ...]] = []
     keys = ("marketplace", "locale", "campaign_id", "customer_id", "subject_id", "slot_at")
     told = zip(listed.select(keys).iter_rows(), _told(listed, program), strict=True)
@@ -183,7 +195,12 @@ def render(
         send = send_id(program.program_id, campaign, customer, subject_id, channel.channel_id, slot_at)
         edition, greetings = head.edition, (head.edition.greeting_named, head.edition.greeting_plain)
         named = (about["name"] or None, about["maker"] or None)
-        made.append((send, *named, edition.language, *head.render(about), *greetings))
+        letter = (code, locale, *about.values())
+        if letter not in rendered:
+            if len(rendered) >= REMEMBERED:
+                del rendered[next(iter(rendered))]
+            rendered[letter] = head.render(about)
+        made.append((send, *named, edition.language, *rendered[letter], *greetings))
     texts = ("subject", "text", "html", "greeting_named", "greeting_plain")
     schema = dict.fromkeys(("send_id", "subject_name", "subject_maker", "locale", *texts), pl.String())
     messages = pl.DataFrame(made, schema=schema, orient="row")

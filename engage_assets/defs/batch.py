@@ -33,6 +33,8 @@ HISTORY_RANGES = 3
 """How many of these a stage may take together where it holds their keys alone; fewer read the history more often."""
 SMALL_RANGES = 6
 """Into how many a stage may part a range that reads no history again: its memory falls, and it costs nothing."""
+MANY_PER_SUBJECT = 100
+"""Candidates per subject from which on a range is about few subjects (see filters.asking.Asking)."""
 ORDER = ["customer_id", "subject_id", "record_id"]
 """How every stage sorts its rows, nulls first, so that the same inputs give the same rows in the same order."""
 

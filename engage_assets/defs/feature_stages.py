@@ -9,7 +9,7 @@ from engage_assets.defs.batch import Batch
 from engage_assets.domain.feature_views import ENTITY_COLUMNS, FeatureView, missing_flag
 from engage_assets.features.profile import ViewProfile, profile
 
-ENTITIES_AT_ONCE = 500_000
+ENTITIES_AT_ONCE = 400_000
 """Entities whose features are joined at a time; more cost more memory, fewer read the history more often."""
 
 

@@ -32,7 +32,6 @@ from engage_assets.playlists.scores import COUNTS, UNKNOWN, score_tracks
 
 _DAY: Final = timedelta(days=1)
 _ROWS: Final = 2_000_000
-"""Answers that are judged at a time while tracks are counted from the first answer on."""
 _DESCRIBED: Final = ("genre", "artist_id", "release_date")
 """What playlists ask of a track."""
 
@@ -66,6 +65,8 @@ class Curation:
     """`table.column` of every fact that the deployment declares."""
     responses: pl.LazyFrame
     """RESPONSES_LOG up to the update."""
+    at_once: int = _ROWS
+    """Answers that are judged at a time while tracks are counted from the first answer on."""
 
     @property
     def instant(self) -> datetime:
@@ -119,8 +120,8 @@ class Curation:
         return Judged(pl.concat(days), counts)
 
     def _some_tracks(self) -> Iterator[pl.Series]:
-        """All tracks with an answer, so many at a time as have about `_ROWS` answers; at least once, though none."""
-        counts = self.answers.tracks.with_columns(part=(pl.col("answers").cum_sum() - 1) // _ROWS)
+        """All tracks with an answer, so many at a time as have about `at_once` answers; at least once, though none."""
+        counts = self.answers.tracks.with_columns(part=(pl.col("answers").cum_sum() - 1) // self.at_once)
         yield from (part["track_id"] for part in counts.partition_by("part", maintain_order=True))
         if counts.is_empty():
             yield counts["track_id"]

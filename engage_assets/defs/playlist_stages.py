@@ -25,7 +25,7 @@ _DAY: Final = timedelta(days=1)
 
 def curation_of(batch: Batch, rules: Playlists, partition: date, ledger: Ledger) -> Curation:
     """The curation of a partition of a batch's program."""
-    database = batch.program.connector.config.database
+    database = batch.program.connector.config.place
     source = batch.warehouse.scan(batch.source.table, database)
     tables = {**batch.tables, **({batch.source.table.name: source} if source is not None else {})}
     responses = ledger.responses(None, rules.instant(partition)).lazy()

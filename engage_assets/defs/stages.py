@@ -12,7 +12,7 @@ from engage_assets.candidates.contract import check_contract
 from engage_assets.candidates.duplicates import refuse_duplicates
 from engage_assets.channels import lists
 from engage_assets.decisions import decide
-from engage_assets.defs.batch import ORDER, Batch, as_frame, customer_ranges
+from engage_assets.defs.batch import MANY_PER_SUBJECT, ORDER, Batch, as_frame, customer_ranges
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG, SET_ASIDE, VERDICT_COLUMNS, empty_frame
 from engage_assets.filters import judge
@@ -68,9 +68,12 @@ def judge_candidates(
     first = 0
     for part in customer_ranges(candidates, "customer_id", batch.history_range_rows):
         # Facts are joined to keys and a place alone, and set beside the candidates: a join copies what it carries.
-        asking = Asking(batch.program, batch.instant, _collected, part.first, part.end)
-        placed = part.of(candidates).select(keys).with_row_index("place").collect().lazy()
-        facts = join_facts(as_frame(placed), tables, asking).to_native().sort("place").drop("place", *keys).collect()
+        placed = part.of(candidates).select(keys).with_row_index("place").collect()
+        has_few = placed["subject_id"].n_unique() * MANY_PER_SUBJECT <= placed.height
+        asking = Asking(batch.program, batch.instant, _collected, part.first, part.end, has_few)
+        facts = (
+            join_facts(as_frame(placed.lazy()), tables, asking).to_native().sort("place").drop("place", *keys).collect()
+        )
         for some in facts.iter_slices(batch.small_range_rows) if facts.height else [facts]:
             given = candidates.slice(first, some.height).collect()
             beside = pl.concat([given, some], how="horizontal")

@@ -38,6 +38,15 @@ class Asking:
             table = table.filter(nw.col(key) >= self.first)
         return table.filter(nw.col(key) < self.end) if self.end is not None else table
 
+    has_few_subjects: bool = False
+    """Whether the batch is about so few subjects that most of what was ever said and sent is about others."""
+
+    def about(self, table: Frame, batch: Frame, subject: str) -> Frame:
+        """Rows of `table` about the batch's subjects, where these are few: others then go first, by one short key."""
+        if not self.has_few_subjects:
+            return table
+        return table.join(batch.select("subject_id").unique(), left_on=subject, right_on="subject_id", how="semi")
+
     @property
     def source(self) -> Source:
         """What the program's source table holds."""
@@ -61,14 +70,6 @@ def cut(table: Frame, batch: Frame, key: str, *columns: str) -> Frame:
     present = table.collect_schema().names()
     wanted = table.select(key, *(column for column in columns if column in present))
     return wanted.join(batch.select(key), on=key, how="semi")
-
-
-def about(table: Frame, batch: Frame, subject: str) -> Frame:
-    """Rows of `table` about the batch's subjects.
-
-    These are few, and most of what was ever said and sent is about others: what is not of them goes first, by one key.
-    """
-    return table.join(batch.select("subject_id").unique(), left_on=subject, right_on="subject_id", how="semi")
 
 
 def pairs(table: Frame, batch: Frame, key: str, subject: str, *, named: str | None = None) -> Frame:

@@ -10,7 +10,7 @@ from typing import Final
 import narwhals as nw
 
 from engage_assets.domain.facts import Frame, latest_known, stated_once
-from engage_assets.filters.asking import Asking, Fact, Tables, about, before, cut, mark, pairs
+from engage_assets.filters.asking import Asking, Fact, Tables, before, cut, mark, pairs
 from engage_assets.filters.own import own_of
 
 NOT_COUNTED: Final = ("failed", "skipped", "held_out")
@@ -61,7 +61,7 @@ def _answered(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Fr
     found = []
     if answers.table.name in tables:
         earlier = tables[answers.table.name].filter(before(answers.at, asking.instant))
-        earlier = about(asking.of_customers(earlier, answers.customer), batch, answers.subject)
+        earlier = asking.about(asking.of_customers(earlier, answers.customer), batch, answers.subject)
         found.append(pairs(earlier, batch, answers.customer, answers.subject, named="customer_id"))
     if "given_responses" in tables:
         own = nw.col("program") == asking.program.program_id
@@ -130,7 +130,7 @@ def _asked(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame
     stopped = cut(events.filter(nw.col("state").is_in(list(NOT_COUNTED))), batch, "customer_id", "send_id")
     stopped = asking.settle(stopped.select("send_id"))
     planned = events.filter(nw.col("state") == "planned")
-    own = about(planned.filter(nw.col("program") == program.program_id), batch, "subject_id")
+    own = asking.about(planned.filter(nw.col("program") == program.program_id), batch, "subject_id")
     asked = asking.settle(pairs(own.join(stopped, on="send_id", how="anti"), batch, "customer_id", "subject_id"))
     joined = mark(joined, asked, "was_asked", "customer_id", "subject_id")
     if cap is None:

@@ -80,12 +80,12 @@ def deciding(eligible: pl.DataFrame, rules: Playlists, asked: pl.Series | None =
     is_best = pl.col("track_score") >= pl.col("_cut")
     of_artist = ranked.filter(is_best).group_by(*_LIST, "artist_id").len()
     listed = of_artist.group_by(_LIST).agg(pl.col("len").clip(upper_bound=rules.most_per_artist).sum())
-    full = listed.filter(pl.col("len") >= rules.size).select(*_LIST, _full=pl.lit(True))  # noqa: FBT003 - a literal
+    full = listed.filter(pl.col("len") >= rules.size).select(*_LIST, _full=pl.lit(True))
     ranked = ranked.join(full, on=_LIST, how="left", maintain_order="left")
     is_kept = is_best | pl.col("_full").is_null()
     if asked is not None:
         beside = ranked.filter(~is_kept & pl.col("track_id").is_in(asked.implode()))
-        theirs = beside.select(*_LIST, "artist_id", _theirs=pl.lit(True)).unique()  # noqa: FBT003 - a literal
+        theirs = beside.select(*_LIST, "artist_id", _theirs=pl.lit(True)).unique()
         ranked = ranked.join(theirs, on=[*_LIST, "artist_id"], how="left", maintain_order="left")
         is_kept |= pl.col("_theirs").is_not_null()
     return ranked.filter(is_kept).select(eligible.columns)

@@ -26,6 +26,8 @@ Bits = npt.NDArray[np.uint8]
 
 def quick(pipeline: Any) -> Any:
     """The same fitted classifier with quick trees; `pipeline` itself where it has none, or trees it cannot take."""
+    if len(getattr(pipeline, "calibrated_classifiers_", ())) != 1:
+        return pipeline
     (fitted,) = pipeline.calibrated_classifiers_
     trees = fitted.estimator[-1]
     if not isinstance(trees, HistGradientBoostingClassifier) or not _is_plain(trees):

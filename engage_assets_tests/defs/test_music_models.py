@@ -1,5 +1,7 @@
 """Two models of one program: each learns its own label, both scores are kept, and the score is a rank."""
 
+import re
+import shutil
 from datetime import date
 
 import polars as pl
@@ -13,7 +15,7 @@ from engage_assets.domain.errors import ModelError
 from engage_assets.domain.feature_views import missing_flag
 from engage_assets.domain.sources import SOURCES
 from engage_assets.scoring import registry
-from engage_assets_tests.defs.homes import at
+from engage_assets_tests.defs.homes import PROGRAMS, at
 from engage_assets_tests.defs.music_taste import make_warehouse
 
 PROGRAM, JOB = "music-feedback", "music_feedback_training"
@@ -25,18 +27,28 @@ def examples_path(home, model):
     return home / f"lake/music_feedback/{model.replace('-', '_')}_examples/{TRAINED}.parquet"
 
 
+def of(home):
+    """The home's launcher; its programs' models are quickly trained."""
+    return at(home, TRAINED, ENGAGE_PROGRAMS=str(home / "programs"))
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A home with both models trained, put into use by the gate, and joined."""
     root = tmp_path_factory.mktemp("music")
     make_warehouse(root / "warehouse", last_day=TRAINED)
-    launcher = at(root, TRAINED)
+    shutil.copytree(PROGRAMS, root / "programs")
+    path = root / "programs" / f"{PROGRAM}.yaml"
+    few = "hyperparameters: {maxIterations: 30}"
+    path.write_text(re.sub(r"^( +)(label: .*)$", rf"\1\2\n\1{few}", path.read_text(), flags=re.MULTILINE))
+    launcher = of(root)
+    assert {one.hyperparameters["maxIterations"] for one in launcher.program(PROGRAM).scoring_models} == {30}
     launcher.run(JOB, config=training_config(launcher.program(PROGRAM), TRAINED))
     return root
 
 
 def batch_of(home):
-    launcher = at(home, TRAINED)
+    launcher = of(home)
     return Batch(launcher.program(PROGRAM), DAY, launcher.folder.marketplaces, launcher.parts["warehouse"])
 
 

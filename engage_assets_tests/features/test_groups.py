@@ -222,6 +222,30 @@ def test_a_half_life_halves_and_a_long_history_keeps_its_weight():
     assert found["similarity_2d"][0] == pytest.approx(2 / math.sqrt(5), abs=1e-6)
 
 
+def test_each_of_many_pairs_has_its_own_value():
+    """So many that several threads work on them, in whatever order."""
+    at, things = pl.lit(NOW).cast(pl.Datetime("us")), {"lamp": 7, "mug": 5, "vase": 3}
+    kinds = pl.LazyFrame([(thing, f"of {thing}", 1.0) for thing in things], schema=GROUPS, orient="row")
+    people = pl.DataFrame({"number": range(100_000)}).with_columns(customer_id=pl.format("customer-{}", "number"))
+    amounts = [pl.col("number") % turn + 1 for turn in things.values()]
+    owners = people.with_columns(
+        whole=pl.sum_horizontal(amounts), length=pl.sum_horizontal(a * a for a in amounts).sqrt()
+    )
+    rows = pl.concat(
+        owners.with_columns(
+            subject_id=pl.lit(thing), happened_at=at, learned_at=at, as_of=at, amount=amount.cast(pl.Float64)
+        )
+        for thing, amount in zip(things, amounts, strict=True)
+    )
+    asked = rows.filter(pl.col("subject_id") != "vase")
+    found = WarehouseFeatures(VIEWS, {"happenings": rows.select(list(ROWS)).lazy(), "kinds": kinds}).join_in_turn(
+        asked.select("customer_id", "subject_id", "as_of", "amount", "whole", "length"), ["share", "similarity"]
+    )
+    share, cosine = (pl.col("amount") / pl.col(of) for of in ("whole", "length"))
+    off = found.select((pl.col("share") - share).abs().max(), (pl.col("similarity") - cosine).abs().max())
+    assert max(off.row(0)) < 2e-6
+
+
 def test_what_a_view_needs_and_what_it_can_do_without(monkeypatch):
     monkeypatch.undo()
     section = PAIR.model_dump(by_alias=True) | {"optional": ["happenings.learned_at"]}

@@ -91,6 +91,7 @@ class World:
         self.tables = {name: frame.lazy() for name, frame in given.items()}
         self.responses = framed(RESPONSES_LOG, list(responses))
         self.program = a_music_program(**rules)
+        self.at_once = 1_000
 
     @property
     def rules(self) -> Playlists:
@@ -101,7 +102,7 @@ class World:
         until = self.rules.instant(day)
         available = declared({name: frame.collect_schema().names() for name, frame in self.tables.items()})
         responses = self.responses.filter(pl.col("received_at") <= until).lazy()
-        return Curation(self.program, self.rules, day, self.tables, available, responses)
+        return Curation(self.program, self.rules, day, self.tables, available, responses, self.at_once)
 
     def judged(self, day: date = DAY) -> Judged:
         return self.curation(day).count(None)

@@ -4,8 +4,11 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
-from engage_assets.defs.playlist_stages import fill
+from engage_assets.defs.playlist_stages import fill, fill_both, fill_listed
 from engage_assets.domain.playlist_spec import Playlists
 from engage_assets.domain.playlist_tables import CHANGE_REASONS, TRACK_SCORES
 from engage_assets.playlists.changes import compare
@@ -145,3 +148,32 @@ def test_the_check_finds_every_broken_rule():
         assert f"US:indie: {fault}" in broken_rules(bad, RULES, TODAY)
     assert broken_rules(good, Playlists(size=2), TODAY) == ["US:indie: too long"]
     assert broken_rules(good.reverse(), RULES, TODAY)[1:] == ["US:indie: not in order"]
+
+
+# --- what is passed over changes nothing --------------------------------------------------------------
+
+TRACK = st.tuples(
+    st.integers(0, 30), st.sampled_from([6, 6, 6, 5]), st.integers(0, 4), st.sampled_from(["indie", "indie", "folk"]),
+    st.sampled_from([*(DAY,) * 9, DAY - timedelta(days=89), DAY - timedelta(days=200), TODAY + timedelta(days=1)]),
+)  # fmt: skip
+MANY = st.lists(TRACK, min_size=20, max_size=60)
+
+
+def drawn(rows: list[tuple]) -> pl.LazyFrame:
+    names = ("track_score", "answers", "artist_id", "genre", "release_date")
+    given = [dict(zip(names, row, strict=True)) for row in rows]
+    for place, row in enumerate(given):
+        own = {"track_id": f"t-{place:02d}", "artist_id": f"a-{row['artist_id']}"}
+        row.update(own, track_score=row["track_score"] / 30)
+    return scored(*given)
+
+
+@settings(max_examples=25)
+@given(MANY, MANY, st.integers(1, 3), st.integers(1, 3))
+def test_places_and_reasons_are_those_of_all_tracks(before, now, size, most):
+    rules = Playlists(size=size, most_per_artist=most, minimum_answers=6)
+    yesterday, today = (drawn(before), DAY - timedelta(days=1)), (drawn(now), DAY)
+    whole = [fill(scores, rules, day) for scores, day in (yesterday, today)]
+
+    assert_frame_equal(playlists_of(fill_listed(today[0], rules, DAY)), playlists_of(whole[1]))
+    assert_frame_equal(compare(*fill_both(yesterday, today, rules)), compare(*whole))

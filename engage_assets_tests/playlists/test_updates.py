@@ -43,6 +43,7 @@ def a_random_world(drawn: list[tuple[Any, ...]], trust: list[tuple[int, int, boo
     people = {f"l-{one}": known(f"l-{one}", UPDATE - timedelta(days=one), "US") for one in range(LISTENERS)}
     world = World(tracks, feedback, responses, people=people, minimumAnswers=1, mostAnswersPerDay=3, surgeAnswers=3,
                   surgeFactor=2, newcomerDays=3)  # fmt: skip
+    world.at_once = 20
     changes = [
         known(f"l-{who}", UPDATE - timedelta(hours=hours), account_status="active" if good else "suspended")[1]
         for who, hours, good in trust
