@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.defs import stages
 from engage_assets.defs.batch import Batch
 from engage_assets.domain.music import FEEDBACK, PLAYS, TRACK_PLAYS, TRACKS
 from engage_assets.domain.reasons import REASONS
@@ -58,6 +59,13 @@ def test_neither_ranges_nor_the_order_of_rows_change_anything(warehouse, tmp_pat
     again = run(a_batch(tmp_path, DAYS[1], range_rows=40))
     for name, frame in vars(one).items():
         assert getattr(again, name).equals(frame), name
+
+
+def test_a_batch_about_few_subjects_is_judged_like_any(warehouse, monkeypatch):
+    one = run(a_batch(warehouse, DAYS[1]))
+    monkeypatch.setattr(stages, "MANY_PER_SUBJECT", 0)
+    assert run(a_batch(warehouse, DAYS[1])).verdicts.equals(one.verdicts)
+    assert {"ALREADY_ANSWERED"} <= {*one.verdicts["reason"]}
 
 
 def test_history_that_came_later_changes_nothing(warehouse, tmp_path):

@@ -13,6 +13,7 @@ from engage_assets.domain.facts import Frame, latest_known, stated_once
 from engage_assets.filters.asking import Asking, Fact, Tables, before, cut, mark, pairs
 from engage_assets.filters.own import own_of
 
+_PAIR: Final = ("customer_id", "subject_id")
 NOT_COUNTED: Final = ("failed", "skipped", "held_out")
 """States of a send that was not made, and so counts neither for caps nor as asked."""
 
@@ -124,24 +125,35 @@ def _asked(joined: Frame, batch: Frame, tables: Tables, asking: Asking) -> Frame
     """
     if "send_events" not in tables:
         return joined
-    cap, program = asking.program.cap, asking.program
-    events = asking.of_customers(tables["send_events"])
-    events = events.filter((nw.col("at") <= asking.instant) & nw.col("is_solicitation"))
-    stopped = cut(events.filter(nw.col("state").is_in(list(NOT_COUNTED))), batch, "customer_id", "send_id")
-    stopped = asking.settle(stopped.select("send_id"))
-    planned = events.filter(nw.col("state") == "planned")
-    own = asking.about(planned.filter(nw.col("program") == program.program_id), batch, "subject_id")
-    asked = asking.settle(pairs(own.join(stopped, on="send_id", how="anti"), batch, "customer_id", "subject_id"))
-    joined = mark(joined, asked, "was_asked", "customer_id", "subject_id")
-    if cap is None:
+    own, counted = _counted(tables["send_events"], batch, asking)
+    joined = mark(joined, asking.settle(pairs(own, batch, "customer_id", "subject_id")), "was_asked", *_PAIR)
+    if asking.program.cap is None:
         return joined
-    since = asking.instant - timedelta(days=cap.parameters.window_days)
-    counted = planned.filter((nw.col("cap_scope") == program.scope) & (nw.col("slot_at") > since))
-    counted = cut(counted, batch, "customer_id", "subject_id", "send_id").join(stopped, on="send_id", how="anti")
-    subjects = counted.select("customer_id", "subject_id").unique()
+    subjects = counted.select(*_PAIR).unique()
     used = asking.settle(subjects.group_by("customer_id").agg(nw.len().alias("used")))
     joined = joined.join(used, on="customer_id", how="left")
     return joined.with_columns(nw.col("used").fill_null(0).cast(nw.Int64).alias("used"))
+
+
+def _counted(sends: Frame, batch: Frame, asking: Asking) -> tuple[Frame, Frame]:
+    """Sends that count: the program's own, which may be cut to the batch's subjects, and those that use up its cap."""
+    cap, program = asking.program.cap, asking.program
+    events = asking.of_customers(sends)
+    events = events.filter((nw.col("at") <= asking.instant) & nw.col("is_solicitation"))
+    stopped = cut(events.filter(nw.col("state").is_in(list(NOT_COUNTED))), batch, "customer_id", "send_id")
+    stopped = asking.settle(stopped.select("send_id"))
+    since = asking.instant - timedelta(days=cap.parameters.window_days if cap else 0)
+    is_own = (nw.col("program") == program.program_id).alias("is_own")
+    uses_quota = ((nw.col("cap_scope") == program.scope) & (nw.col("slot_at") > since)).alias("uses_quota")
+    planned = events.filter(nw.col("state") == "planned").select(*_PAIR, "send_id", is_own, uses_quota)
+    if not asking.has_few_subjects:
+        standing = planned.filter(nw.col("is_own") | nw.col("uses_quota")).join(stopped, on="send_id", how="anti")
+        counted = asking.settle(cut(standing, batch, "customer_id", "subject_id", "is_own", "uses_quota"))
+        return counted.filter(nw.col("is_own")), counted.filter(nw.col("uses_quota"))
+    # Two readings of little each are cheaper than one of all.
+    own = asking.about(planned.filter(nw.col("is_own")), batch, "subject_id")
+    counted = cut(planned.filter(nw.col("uses_quota")), batch, "customer_id", "subject_id", "send_id")
+    return own.join(stopped, on="send_id", how="anti"), counted.join(stopped, on="send_id", how="anti")
 
 
 FACTS: Final[tuple[Fact, ...]] = (_subject, _answered, _trust, _opted_out, _asked)

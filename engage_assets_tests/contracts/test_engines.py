@@ -131,7 +131,11 @@ def judged_for(program: Program, candidates: Frame, to: ToEngine, day: Day, *lac
         # Spark would plan all facts as one, which takes it minutes.
         return to(rows(frame)) if frame.implementation.is_pyspark() and program is MUSIC else frame
 
-    return judge(join_facts(candidates, tables, Asking(program, NOW, settled)), program, available)
+    return judge(
+        join_facts(candidates, tables, Asking(program, NOW, settled, has_few_subjects=program is MUSIC)),
+        program,
+        available,
+    )
 
 
 def listened(to: ToEngine, plays: Day) -> pl.DataFrame:
