@@ -63,7 +63,7 @@ def shop(tmp_path):
     shutil.copytree(PROGRAMS, folder)
     path = folder / "marketplaces.yaml"
     text = path.read_text()
-    for code in ("us", "uk", "de", "fr", "jp"):
+    for code in ("us", "uk", "de", "fr", "jp", "in", "br", "au"):
         text = text.replace(f"reviews@{code}.shop.example", "reviews@shop.com")
     path.write_text(text)
     return {"ENGAGE_HOME": str(tmp_path / "home"), "ENGAGE_PROGRAMS": str(folder)}

@@ -111,6 +111,7 @@ def test_a_listener_says_what_he_thinks_and_changes_his_mind(service, browser, w
     page.get_by_label("Your comment").fill("🎶" * 201)
     page.evaluate("document.forms[0].noValidate = true")  # a browser that asks for the thumb itself would not send
     page.get_by_role("button", name="Send feedback").click()
+    page.get_by_role("alert").wait_for()
     assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
     visit.look()
     page.get_by_role("link", name="The comment has 201 characters").click()
