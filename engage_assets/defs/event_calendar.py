@@ -38,14 +38,14 @@ def invitations(batch: "Batch", now: datetime) -> Enclosing:
 
 
 def _part(event: Event, row: Mapping[str, Any], market: Marketplace, versions: int) -> CalendarPart:
-    domain = market.sender_address.rpartition("@")[2]
+    organizer = Organizer.of(market)
     content = calendar_file(
         event,
         method="PUBLISH",
-        uid=entry_uid(event.event_id, row["customer_id"], domain),
+        uid=entry_uid(event.event_id, row["customer_id"], organizer),
         sequence=sequence_of(versions, 0),
         stamp=event.known_at,
-        organizer=Organizer(market.sender_name, market.sender_address),
+        organizer=organizer,
         wording=Wording(row["subject"]),
         is_tentative=True,
     )

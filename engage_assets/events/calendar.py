@@ -12,6 +12,7 @@ from icalendar import Event as Entry
 from icalendar.enums import STATUS
 
 from engage_assets.domain.events import Event
+from engage_assets.domain.marketplaces import Marketplace
 
 Method = Literal["PUBLISH", "REQUEST", "CANCEL"]
 PRODUCT: Final = "-//engage_assets//events//EN"
@@ -25,6 +26,11 @@ class Organizer:
     name: str
     address: str
 
+    @classmethod
+    def of(cls, marketplace: Marketplace) -> "Organizer":
+        """The sender of a marketplace."""
+        return cls(marketplace.sender_name, marketplace.sender_address)
+
 
 @dataclass(frozen=True)
 class Wording:
@@ -35,10 +41,10 @@ class Wording:
     location: str | None = None
 
 
-def entry_uid(event_id: str, customer_id: str, domain: str) -> str:
+def entry_uid(event_id: str, customer_id: str, organizer: Organizer) -> str:
     """The UID of one customer's entry of one event: the same for every change of it, and it names nobody."""
     digest = hashlib.sha256(f"{event_id}\x1f{customer_id}".encode()).hexdigest()[:32]
-    return f"{digest}@{domain}"
+    return f"{digest}@{organizer.address.rpartition('@')[2]}"
 
 
 def sequence_of(versions: int, changes: int) -> int:

@@ -1,6 +1,6 @@
 """The event catalogue: versions of events, which of them was known when, and which batch invites for an event."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
@@ -132,8 +132,3 @@ def _order(event: Event) -> tuple[datetime, bytes]:
     row = row_of(event)
     values = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
     return event.known_at, rfc8785.dumps(values)
-
-
-def seats_by_event(events: Sequence[Event], limit: int | None) -> dict[str, int | None]:
-    """Seats of each event: the lesser of its capacity and the program's capacityLimit; None: no limit."""
-    return {one.event_id: one.seats(limit) for one in events}

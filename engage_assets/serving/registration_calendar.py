@@ -42,13 +42,13 @@ class CalendarDesk:
 
 def _entry(visit: Visit, registration: Registration, market: Marketplace, language: str) -> bytes:
     event = visit.event
-    domain = market.sender_address.rpartition("@")[2]
+    organizer = Organizer.of(market)
     return calendar_file(
         event,
         method="PUBLISH",
-        uid=entry_uid(event.event_id, registration.customer_id, domain),
+        uid=entry_uid(event.event_id, registration.customer_id, organizer),
         sequence=sequence_of(len(visit.versions), registration.sequence),
         stamp=max(event.known_at, registration.changed_at),
-        organizer=Organizer(market.sender_name, market.sender_address),
+        organizer=organizer,
         wording=Wording(words.said(language, "calendar_text"), url=event.join_link, location=event.join_link),
     )

@@ -27,7 +27,7 @@ def a_file(event: Event, method="REQUEST", sequence=0, wording=None) -> bytes:
     return calendar_file(
         event,
         method=method,
-        uid=entry_uid(event.event_id, "c-1", "shop.example"),
+        uid=entry_uid(event.event_id, "c-1", ORGANIZER),
         sequence=sequence,
         stamp=STAMP,
         organizer=ORGANIZER,
