@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Said = Literal["new", "edited", "unchanged"]
 """What a submission made of the answer that the ledger keeps."""
-InteractionKind = Literal["delivered", "open", "click", "bounce", "complaint"]
-INTERACTION_KINDS: Final[tuple[InteractionKind, ...]] = ("delivered", "open", "click", "bounce", "complaint")
+InteractionKind = Literal["delivered", "displayed", "open", "click", "bounce", "complaint"]
+INTERACTION_KINDS: Final[tuple[InteractionKind, ...]] = get_args(InteractionKind)
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class KnownSend:
     handed_over_at: datetime | None
     subject_maker: str | None = None
     """Who made what is asked about, where known."""
+    kind: str | None = None
+    """What a notice tells (domain.notices); None: no notice."""
+    is_solicitation: bool = True
 
 
 @dataclass(frozen=True)

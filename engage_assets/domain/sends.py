@@ -29,6 +29,10 @@ class Send:
     locale: str | None = None
     priority: int = 100
     """The program's programPriority: 1 wins."""
+    kind: str | None = None
+    """What a notice tells (domain.notices); None: no notice."""
+    sequence: int | None = None
+    """Which of a person's notices of its kind about the subject."""
 
     @property
     def send_id(self) -> str:

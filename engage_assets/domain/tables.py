@@ -149,7 +149,7 @@ INTERACTIONS_LOG = Table(
     (
         Column("event_id", "key", "The provider's id of the event, or a key of ours."),
         Column("send_id", "key", "The send."),
-        Column("kind", "text", "delivered, open, click, bounce or complaint."),
+        Column("kind", "text", "delivered, displayed, open, click, bounce or complaint."),
         Column("at", "instant", "When it happened."),
         Column("received_at", "instant", "When it was recorded: figures as of a night know what was received by then."),
         Column("machine_rule", "text", "The rule by which it is a machine's; null: a person's."),

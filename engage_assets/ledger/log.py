@@ -51,6 +51,8 @@ def planned_row(send: Send) -> dict[str, Any]:
         "subject_name": send.subject_name,
         "subject_maker": send.subject_maker,
         "locale": send.locale,
+        "kind": send.kind,
+        "sequence": send.sequence,
     }
 
 

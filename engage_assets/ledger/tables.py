@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 """A change here is a new file in `migrations/versions`."""
 
 metadata = MetaData()
@@ -60,6 +60,8 @@ sends = Table(
     Column("subject_name", Text),
     Column("subject_maker", Text, comment="Who made what is asked about, where known."),
     Column("locale", Text),
+    Column("kind", Text, comment="What a notice tells; null: no notice."),
+    Column("sequence", Integer, comment="Which of a person's notices of its kind about the subject."),
     Index("sends_of_customer", "customer_id", "subject_id"),
     Index("sends_waiting", "program", "state", "slot_at"),
     comment="One row per recipient, channel and slot.",
@@ -213,6 +215,32 @@ dietary_preferences = Table(
     Column("erase_at", DateTime, nullable=False, comment="A week after the event's end as it was known then."),
     Column("kept_at", DateTime, nullable=False),
     comment="What people eat, apart from who they are; erased a week after the event.",
+)
+survey_answers = Table(
+    "survey_answers",
+    metadata,
+    Column("registration_id", String(32), primary_key=True),
+    Column("program", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("customer_id", Text, nullable=False, index=True),
+    Column("marketplace", Text, nullable=False),
+    Column("send_id", String(32)),
+    Column("rating", Integer, nullable=False, comment="1 to 5."),
+    Column("body", Text, comment="What the person wrote. Never leaves this database."),
+    Column("at", DateTime, nullable=False),
+    Column("received_at", DateTime, nullable=False, index=True),
+    Index("survey_answers_of_event", "program", "event_id"),
+    comment="One row per person who attended an event and answered its survey: one answer each.",
+)
+push_subscriptions = Table(
+    "push_subscriptions",
+    metadata,
+    Column("subscription_id", String(32), primary_key=True, comment="Hash of its address."),
+    Column("customer_id", Text, nullable=False, index=True),
+    Column("address", Text, nullable=False, comment="JSON of the browser's PushSubscription. Never leaves it."),
+    Column("kept_at", DateTime, nullable=False),
+    Column("gone_at", DateTime, comment="When its push service said that it is no more."),
+    comment="Where browsers and apps of a customer take notifications.",
 )
 ratings = Table(
     "ratings",

@@ -117,7 +117,7 @@ def test_interactions_count_once_and_only_of_known_sends(ledger, contacts):
 def test_an_interaction_that_is_none_is_refused_and_nothing_is_kept(ledger, contacts, changes):
     ledger.plan([a_send()], NOW)
 
-    with pytest.raises(EngageError, match="one of delivered, open, click, bounce, complaint"):
+    with pytest.raises(EngageError, match="one of delivered, displayed, open, click, bounce, complaint"):
         contacts.record([an_event("open"), replace(an_event("click"), **changes)], NOW)
     assert ledger.interactions(None, NOW).is_empty()
 
