@@ -4,7 +4,8 @@ usage: python bench/summaries.py WAY FOLDER [EVENTS]
 
 WAY is make (logs of 180 days, silver and atoms; once), tables, decode (merely read the columns that the tables need),
 spark (the same SQL on PySpark, two threads), raw (the same definitions out of raw attribute maps), daily (a new day in
-homes that keep 90 and 180 days), or silver (out of NDJSON; EVENTS are those of the file).
+homes that keep 90 and 180 days), silver (out of NDJSON; EVENTS are those of the file), or memory (90 days from logs to
+tables in this process, for its peak).
 EVENTS (10,000,000) are those of two services in 90 days; made are the larger one's 60 %, at the same rate for 180 days.
 Figures are CPU seconds of all threads, the least of three, imports left out.
 """
@@ -46,21 +47,42 @@ def desk(root: Path) -> Any:
 
 def make(folder: Path, events: int) -> None:
     """Homes that keep 180 days and the last 90 of them, where they are missing or were made by other SQL."""
-    from engage_assets.sample.logs import Plan, service_logs, write_parquet
-
     long, short = folder / str(LONG), folder / str(SHORT)
     if not (folder / "made").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        logs = desk(long).home.logs / SERVICE
-        logs.mkdir(parents=True)
-        for day, table in service_logs(SERVICE, Plan(7, LAST - LONG * DAY, LAST, events * LONG // SHORT)):
-            write_parquet(logs / f"{day}.parquet", table)
+        write_logs(long, LONG, events * LONG // SHORT)
     desk(long).prepare(LAST)
     if not (folder / "made").exists():
         first = str(LAST - SHORT * DAY)
         link(long, short, lambda path: path.stem >= first and not path.parent.name.startswith("month_"))
     desk(short).prepare(LAST)
     (folder / "made").touch()
+
+
+def write_logs(home: Path, days: int, events: int) -> None:
+    """The logs of some days up to the last, `events` of both services together."""
+    from engage_assets.sample.logs import Plan, service_logs, write_parquet
+
+    logs = desk(home).home.logs / SERVICE
+    logs.mkdir(parents=True)
+    for day, table in service_logs(SERVICE, Plan(7, LAST - days * DAY, LAST, events)):
+        write_parquet(logs / f"{day}.parquet", table)
+
+
+def memory(folder: Path, events: int) -> dict[str, int]:
+    """Everything of 90 days, from logs to tables: rows of silver; the process tells its peak."""
+    import polars as pl
+
+    from engage_assets.defs.summary_desk import FAMILIES
+
+    shutil.rmtree(folder, ignore_errors=True)
+    write_logs(folder, SHORT, events)
+    today = desk(folder)
+    days = today.prepare(LAST).days
+    made = [one for family in FAMILIES for one in today.make(family, LAST)]
+    assert all(hasattr(one, "rows") for one in made), made
+    paths = [today.days.path("events", day) for day in days]
+    return {"days": len(days), "tables": len(made), "events": pl.scan_parquet(paths).select(pl.len()).collect().item()}
 
 
 def link(source: Path, target: Path, is_kept: Callable[[Path], bool]) -> None:
@@ -255,6 +277,8 @@ def main() -> None:
         return measure.report(**silver(folder / f"ndjson-{events}", events))
     if way == "make":
         return measure.report(done=make(place, events))
+    if way == "memory":
+        return measure.report(**memory(folder / f"memory-{events}", events))
     if way == "daily":
         return measure.report(**daily(place))
     if way == "decode":

@@ -104,8 +104,10 @@ def raw(folder: Path) -> tuple[float, str]:
     In its favour: the maps are read once for all tables, by name, into a table in memory; nothing is stored.
     """
     days = ours.desk(folder / str(ours.SHORT)).days
-    files = sorted((days.logs / ours.SERVICE).glob("*.parquet"))
     first, last = min(days.days()), ours.LAST
+    # The first business day begins in the log of the UTC day before, which only the longer history still has.
+    logs = ours.desk(folder / str(ours.LONG)).days.logs / ours.SERVICE
+    files = sorted(path for path in logs.glob("*.parquet") if path.stem >= str(first - ours.DAY))
     before = time.process_time()
     with Engine({}, Limits(memory="8GB")) as engine:
         connection = engine._connection  # noqa: SLF001 - the same engine, with silver's macros
