@@ -73,7 +73,7 @@ def memory(folder: Path, events: int) -> dict[str, int]:
     """Everything of 90 days, from logs to tables: rows of silver; the process tells its peak."""
     import polars as pl
 
-    from engage_assets.defs.summary_desk import FAMILIES
+    from engage_assets.defs.summary_families import FAMILIES
 
     shutil.rmtree(folder, ignore_errors=True)
     write_logs(folder, SHORT, events)
@@ -176,7 +176,7 @@ def read(reads: Iterable[tuple[Path, Sequence[str]]]) -> None:
 
 def daily(folder: Path) -> dict[str, Any]:
     """A day's run where its log has just come: silver and atoms of the days that it changes, roll-ups, all tables."""
-    from engage_assets.defs.summary_desk import FAMILIES
+    from engage_assets.defs.summary_families import FAMILIES
     from engage_assets.summaries.silver import days_of_arrival
 
     new = {str(LAST)} | {str(day) for day in days_of_arrival(LAST, ZONE)}

@@ -167,3 +167,11 @@ def _tables(frame: pl.DataFrame | pa.RecordBatch) -> Iterator[pa.Table]:
 
 
 _OLDEST = pl.CompatLevel.oldest()
+
+
+def read_whole(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """A Parquet file, opened once: where it is replaced meanwhile, the old one or the new one, never half of each."""
+    with path.open("rb") as file:
+        frame = pl.from_arrow(pq.read_table(file, columns=columns))
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -21,8 +21,9 @@ def show_summaries(desk: "Launcher", day: date, seed: int) -> None:
     if spec is None:
         return
     from engage_assets.defs.launch import progress  # noqa: PLC0415 - as in launcher
-    from engage_assets.defs.summary_desk import FAMILIES, desks  # noqa: PLC0415 - as in launcher
+    from engage_assets.defs.summary_families import FAMILIES  # noqa: PLC0415 - as in launcher
     from engage_assets.defs.summary_jobs import CLOSE, job_name  # noqa: PLC0415 - as in launcher
+    from engage_assets.defs.summary_services import desks  # noqa: PLC0415 - as in launcher
     from engage_assets.sample.logs import Plan, write_logs  # noqa: PLC0415 - as in launcher
 
     last = day + timedelta(days=2)

@@ -36,7 +36,8 @@ def run(service: str, day: datetime, family: "Family | None") -> None:
     Silver and atoms are made where they are missing or their logs have changed. Exit code 1 where a table failed.
     """
     from engage_assets.defs.summary_dashboard import write_dashboard  # noqa: PLC0415 - --help opens nothing
-    from engage_assets.defs.summary_desk import FAMILIES, desk_of, read_spec  # noqa: PLC0415 - as above
+    from engage_assets.defs.summary_families import FAMILIES  # noqa: PLC0415 - as above
+    from engage_assets.defs.summary_services import desk_of, read_spec  # noqa: PLC0415 - as above
 
     with plain_errors():
         desk = desk_of(read_spec(os.environ), Home.read(os.environ), service)
@@ -81,7 +82,7 @@ def _run(desk: "ServiceDesk", day: date, families: list["Family"]) -> int:
 def status() -> None:
     """Say which logs, days and tables there are, and which tables are missing."""
     from engage_assets.clocks import read_clock  # noqa: PLC0415 - as above
-    from engage_assets.defs.summary_desk import desks, read_spec  # noqa: PLC0415 - as above
+    from engage_assets.defs.summary_services import desks, read_spec  # noqa: PLC0415 - as above
     from engage_assets.defs.summary_state import table_states  # noqa: PLC0415 - as above
 
     with plain_errors():

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from engage_assets.defs.summary_days import day_assets, roll_up_assets
-from engage_assets.defs.summary_desk import FAMILIES
+from engage_assets.defs.summary_families import FAMILIES
 from engage_assets.defs.summary_jobs import close_job, family_job, family_schedule
 from engage_assets.defs.summary_sheets import logs_spec
 from engage_assets.defs.summary_tables import table_assets

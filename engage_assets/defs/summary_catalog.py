@@ -6,7 +6,8 @@ from pathlib import Path
 
 from engage_assets.connectors.adhoc import Catalog
 from engage_assets.defs.summary_columns import SHEETS
-from engage_assets.defs.summary_desk import FOLDER, ServiceDesk, desks
+from engage_assets.defs.summary_desk import FOLDER, ServiceDesk
+from engage_assets.defs.summary_services import desks
 from engage_assets.domain.summary_spec import CommerceAnalytics
 from engage_assets.home import Home
 from engage_assets.lake import Lake

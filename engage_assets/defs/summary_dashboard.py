@@ -6,11 +6,12 @@ from typing import Final
 
 import polars as pl
 
-from engage_assets.defs.summary_desk import ServiceDesk, desks, read_whole
+from engage_assets.defs.summary_desk import ServiceDesk
+from engage_assets.defs.summary_services import desks
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import CommerceAnalytics
 from engage_assets.home import Home
-from engage_assets.lake import Lake, replacing
+from engage_assets.lake import Lake, read_whole, replacing
 from engage_assets.summaries.dashboard import render
 from engage_assets.summaries.silver_quality import QUALITY_SCHEMA
 from engage_assets.summaries.tables import TABLES

@@ -12,11 +12,12 @@ from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_
 from engage_assets.defs.desk import Result
 from engage_assets.defs.partitions import partition_date
 from engage_assets.defs.summary_columns import SHEETS
-from engage_assets.defs.summary_desk import Prepared, ServiceDesk, read_whole
+from engage_assets.defs.summary_desk import Prepared, ServiceDesk
 from engage_assets.defs.summary_quality import CHECKS, judged
 from engage_assets.defs.summary_sheets import day_key, day_specs, roll_up_specs
 from engage_assets.domain.summary_spec import CommerceAnalytics, Service
 from engage_assets.home import Home
+from engage_assets.lake import read_whole
 from engage_assets.summaries.atoms import MONTHLY
 
 POOL: Final = "summaries"

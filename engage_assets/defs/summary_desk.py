@@ -3,24 +3,21 @@
 Knows nothing of Dagster.
 """
 
-import fcntl
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import polars as pl
-import pyarrow.parquet as pq
-
+from engage_assets.defs.summary_families import batches_of
 from engage_assets.defs.summary_history import History
+from engage_assets.defs.summary_turns import alone
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import (
-    DOCUMENTED,
     LATE_DAYS,
     CommerceAnalytics,
     Family,
@@ -30,7 +27,6 @@ from engage_assets.domain.summary_spec import (
 )
 from engage_assets.home import Home
 from engage_assets.lake import Lake, replacing
-from engage_assets.programs import read_summaries
 from engage_assets.summaries.atoms import DAILY
 from engage_assets.summaries.dialect import Value
 from engage_assets.summaries.engine import Engine, Inputs
@@ -40,7 +36,6 @@ from engage_assets.summaries.silver_days import ServiceDays, service_days
 from engage_assets.summaries.silver_engine import bounded, sql_text
 from engage_assets.summaries.tables import TABLES, values
 
-FAMILIES: Final[tuple[Family, ...]] = ("behaviour", "commerce")
 DAILY_INPUTS: Final = ("events", *DAILY)
 """What tables read of each day."""
 FOLDER: Final = "summaries"
@@ -48,8 +43,6 @@ FOLDER: Final = "summaries"
 _EDITION: Final = "1"
 """Another one makes all days again; raise it where code, not SQL, changes what silver or atoms hold."""
 _SOURCES: Final = ("silver/near", "silver/events", *(f"atoms/{name}" for name in DAILY))
-_AGAIN: Final = 0.1
-"""Seconds until a place for queries is asked for again."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -227,80 +220,8 @@ class ServiceDesk:
             **self.days.rollup_views(day),
         }
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One at a time makes days or tables of a service, whichever process it is; so many as may ask queries."""
-        folder = self.home.lake / "services" / self.service.service
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            with _one_of(folder.parent / ".queries", self.spec.max_concurrent_queries):
-                yield
-
-
-@contextmanager
-def _one_of(folder: Path, places: int) -> Iterator[None]:
-    """Hold one of so many places, waiting until one is free; a process that ends gives its place back."""
-    folder.mkdir(exist_ok=True)
-    with ExitStack() as files:
-        locks = [files.enter_context((folder / str(number)).open("w")) for number in range(places)]
-        while not any(_is_taken(lock) for lock in locks):
-            time.sleep(_AGAIN)
-        yield
-
-
-def _is_taken(lock: IO[str]) -> bool:
-    """Whether the lock was free and is ours now."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def batches_of(spec: CommerceAnalytics, family: Family) -> list[tuple[tuple[str, ...], timedelta]]:
-    """Tables that are made one batch after the other, and how long each batch may take."""
-    if family == "behaviour":
-        return [(tuple(DOCUMENTED["behaviour"]), spec.behaviour.deadline)]
-    return [(batch.tables, batch.deadline) for batch in spec.commerce.batches]
-
-
-def owner_of(spec: CommerceAnalytics, family: Family) -> str:
-    """Who owns a family's tables, as Dagster writes it: an address, or `team:` and a name."""
-    owner = (spec.behaviour if family == "behaviour" else spec.commerce).owner
-    return owner if "@" in owner or owner.startswith("team:") else f"team:{owner}"
-
-
-def desks(spec: CommerceAnalytics, home: Home) -> list[ServiceDesk]:
-    """A desk for each service, in the file's order."""
-    return [ServiceDesk(spec, service, home) for service in spec.services]
-
-
-def read_spec(environment: Mapping[str, str]) -> CommerceAnalytics:
-    """The summaries that the program folder declares. Raises EngageError where it declares none."""
-    folder = Path(environment.get("ENGAGE_PROGRAMS") or "programs")
-    spec = read_summaries(folder)
-    if spec is None:
-        raise EngageError(
-            f"no file of {folder} has the key commerceAnalytics; docs/program-files.md says what it holds"
-        )
-    return spec
-
-
-def desk_of(spec: CommerceAnalytics, home: Home, name: str) -> ServiceDesk:
-    """The desk of the service called `name`. Raises EngageError with the known ones."""
-    try:
-        return ServiceDesk(spec, spec.service(name), home)
-    except KeyError as error:
-        raise EngageError(str(error.args[0])) from None
-
-
-def read_whole(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    """A Parquet file, opened once: where it is replaced meanwhile, the old one or the new one, never half of each."""
-    with path.open("rb") as file:
-        frame = pl.from_arrow(pq.read_table(file, columns=columns))
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    def _alone(self) -> AbstractContextManager[None]:
+        return alone(self.home.lake / "services", self.service.service, self.spec.max_concurrent_queries)
 
 
 def _date(name: str) -> date | None:

@@ -7,7 +7,8 @@ from typing import Any, Final
 import dagster as dg
 
 from engage_assets.defs.summary_columns import SHEETS
-from engage_assets.defs.summary_desk import FAMILIES, ServiceDesk
+from engage_assets.defs.summary_desk import ServiceDesk
+from engage_assets.defs.summary_families import FAMILIES
 from engage_assets.defs.summary_sheets import day_key, table_key
 from engage_assets.defs.summary_times import allowed, begins_at, cron, due_day, final_day, utc
 from engage_assets.defs.summary_watch import DASHBOARD, MONITORING

@@ -9,9 +9,10 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from engage_assets.defs.describe import markdown_table
-from engage_assets.defs.summary_desk import ServiceDesk, read_whole
+from engage_assets.defs.summary_desk import ServiceDesk
 from engage_assets.defs.summary_sheets import day_key
 from engage_assets.domain.summary_spec import LATE_DAYS, CommerceAnalytics, EventNames, day_begins
+from engage_assets.lake import read_whole
 from engage_assets.summaries.silver import final_arrival
 
 LOGS: Final = "logs_have_come"

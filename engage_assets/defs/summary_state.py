@@ -8,7 +8,9 @@ from typing import Any, Final
 import polars as pl
 import pyarrow.parquet as pq
 
-from engage_assets.defs.summary_desk import FAMILIES, ServiceDesk, batches_of, desks, owner_of
+from engage_assets.defs.summary_desk import ServiceDesk
+from engage_assets.defs.summary_families import FAMILIES, batches_of, owner_of
+from engage_assets.defs.summary_services import desks
 from engage_assets.defs.summary_times import expected_day
 from engage_assets.domain.summary_spec import CommerceAnalytics, Family
 from engage_assets.home import Home

@@ -12,7 +12,8 @@ from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_
 from engage_assets.defs.desk import Result
 from engage_assets.defs.partitions import DAILY, partition_date
 from engage_assets.defs.summary_days import POOL, tell_days
-from engage_assets.defs.summary_desk import Made, NotMade, ServiceDesk, batches_of, owner_of, read_whole
+from engage_assets.defs.summary_desk import Made, NotMade, ServiceDesk
+from engage_assets.defs.summary_families import batches_of, owner_of
 from engage_assets.defs.summary_sheets import (
     describe_table,
     group_of,
@@ -24,6 +25,7 @@ from engage_assets.defs.summary_sheets import (
 from engage_assets.defs.summary_times import allowed, begins_at, cron
 from engage_assets.domain.summary_spec import CommerceAnalytics, Family, Service, table_names
 from engage_assets.home import Home
+from engage_assets.lake import read_whole
 from engage_assets.summaries.tables import FRAME, TABLES, SummaryTable
 
 Batches = list[tuple[tuple[str, ...], timedelta]]

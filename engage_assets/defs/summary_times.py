@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from engage_assets.defs.summary_desk import batches_of
+from engage_assets.defs.summary_families import batches_of
 from engage_assets.domain.summary_spec import CommerceAnalytics, Family, Service, last_complete_day, run_instant
 from engage_assets.summaries.silver import final_arrival
 

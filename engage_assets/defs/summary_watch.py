@@ -10,7 +10,8 @@ from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_
 from engage_assets.defs.desk import Result
 from engage_assets.defs.partitions import DAILY, partition_date
 from engage_assets.defs.summary_dashboard import NAME, write_dashboard
-from engage_assets.defs.summary_desk import FAMILIES, FOLDER, owner_of
+from engage_assets.defs.summary_desk import FOLDER
+from engage_assets.defs.summary_families import FAMILIES, owner_of
 from engage_assets.defs.summary_sheets import schema_of, table_key
 from engage_assets.defs.summary_state import COLUMNS, table_states
 from engage_assets.domain.ports import Clock, Operations

@@ -7,7 +7,8 @@ from functools import cached_property
 import dagster as dg
 
 from engage_assets.defs.summary_build import summary_definitions
-from engage_assets.defs.summary_desk import ServiceDesk, desk_of
+from engage_assets.defs.summary_desk import ServiceDesk
+from engage_assets.defs.summary_services import desk_of
 from engage_assets.domain.summary_spec import CommerceAnalytics
 from engage_assets.home import Home
 from engage_assets_tests.builders import instant

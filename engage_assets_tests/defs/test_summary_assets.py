@@ -15,12 +15,14 @@ import pytest
 from engage_assets.connectors.adhoc import FilesGone, asked
 from engage_assets.defs.summary_catalog import summary_catalog
 from engage_assets.defs.summary_columns import ROLL_UP_COLUMNS, SHEETS
-from engage_assets.defs.summary_desk import FAMILIES, Made, NotMade, read_whole
+from engage_assets.defs.summary_desk import Made, NotMade
+from engage_assets.defs.summary_families import FAMILIES
 from engage_assets.defs.summary_quality import judged
 from engage_assets.defs.summary_state import table_states
 from engage_assets.defs.summary_times import begins_at, cron, expected_day, final_day
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.summary_spec import DOCUMENTED
+from engage_assets.lake import read_whole
 from engage_assets.summaries.atoms import MONTHLY
 from engage_assets.summaries.tables import TABLES
 from engage_assets_tests.builders import instant
