@@ -16,14 +16,19 @@ from engage_assets.domain.errors import EngageError
 from engage_assets.domain.ports import Sender
 from engage_assets.home import Home
 from engage_assets.lake import Lake
+from engage_assets.ledger.attendance import SqlAttendances
+from engage_assets.ledger.banners import SqlBanners
 from engage_assets.ledger.contacts import SqlContacts
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.dietary import SqlDietaryPreferences
 from engage_assets.ledger.ledger import SqlLedger
+from engage_assets.ledger.notices import SqlNotices
 from engage_assets.ledger.operations import SqlOperations
 from engage_assets.ledger.outbox import RELAYED, SqlOutbox
 from engage_assets.ledger.prompts import LATE_CHECKPOINT, SqlPrompts
+from engage_assets.ledger.push_addresses import SqlPushSubscriptions
 from engage_assets.ledger.registrations import SqlRegistrations
+from engage_assets.ledger.surveys import SqlSurveyAnswers
 from engage_assets.signing_keys import read_signer
 from engage_assets.stores.opening import open_store
 from engage_assets.stores.score_cache import SqliteScoreCache
@@ -53,8 +58,14 @@ def _local(home: Home, environment: Mapping[str, str]) -> dict[str, Any]:
         "prompts": SqlPrompts(prompt),
         "registrations": SqlRegistrations(prompt),
         "dietary": SqlDietaryPreferences(prompt),
+        "banners": SqlBanners(database),
+        "push_addresses": SqlPushSubscriptions(database),
+        "surveys": SqlSurveyAnswers(database),
+        "notices": SqlNotices(database),
+        "attendances": SqlAttendances(database),
         "sender": _sender(home, environment),
         "push_sender": _push_sender(home, environment),
+        "push_key": _push_key(environment),
         "links": _links(home, environment),
         "watermark": Watermark(home.watermark),
         "alert_destinations": destinations(environment, _mail_server(environment)),
@@ -118,10 +129,19 @@ def _sender(home: Home, environment: Mapping[str, str]) -> Sender:
 
 def _push_sender(home: Home, environment: Mapping[str, str]) -> Sender:
     """Web Push where a key to sign with is given, else files in the outbox."""
+    vapid = _vapid(environment)
+    return WebPushSender(vapid) if vapid else DryRunSender(home.outbox, suffix=".json")
+
+
+def _push_key(environment: Mapping[str, str]) -> str | None:
+    """What browsers subscribe with; None: they are offered nothing."""
+    vapid = _vapid(environment)
+    return vapid.public_key if vapid else None
+
+
+def _vapid(environment: Mapping[str, str]) -> Vapid | None:
     key = environment.get("ENGAGE_VAPID_KEY")
-    if not key:
-        return DryRunSender(home.outbox, suffix=".json")
-    return WebPushSender(Vapid.read(key, environment.get("ENGAGE_VAPID_CONTACT") or ""))
+    return Vapid.read(key, environment.get("ENGAGE_VAPID_CONTACT") or "") if key else None
 
 
 def _links(home: Home, environment: Mapping[str, str]) -> Links | None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model, field_vali
 
 from engage_assets.domain.archive_spec import DemandArchive
 from engage_assets.domain.cadence import read_aws_cron
-from engage_assets.domain.channel_specs import name_places
+from engage_assets.domain.channel_specs import name_places, time_places
 from engage_assets.domain.errors import ProgramFileError
 from engage_assets.domain.feature_views import FeatureView, FeatureViews
 from engage_assets.domain.filter_specs import FILTER_IDS
@@ -49,6 +49,8 @@ class Abilities:
     """The documented features that a model may take, beside those of feature views; None: not checked."""
     templates: Collection[str]
     """templateIds that there are."""
+    banners: Collection[str]
+    """Kinds of banners that there are words for."""
     periods: Collection[str]
     """Of `daily` and `weekly`, those whose batches can run."""
 
@@ -267,10 +269,8 @@ def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
         if name in FILTER_IDS and name not in abilities.filters:
             known = ", ".join(sorted(abilities.filters))
             yield location, f"filter {name!r}: this version cannot evaluate it (known: {known})"
-    for location, name in _texts(value, "channels", None, "config", "templateId"):
-        if name not in abilities.templates:
-            known = ", ".join(sorted(abilities.templates))
-            yield location, f"no template is called {name!r} (there are: {known})"
+    yield from _unknown_words(value, "templateId", "template", abilities.templates)
+    yield from _unknown_words(value, "bannerType", "kind of banner", abilities.banners)
     yield from _unknown_places(value)
     yield from _unknown_features(value, abilities.features)
     for location, expression in _texts(value, "batchSchedule"):
@@ -280,18 +280,29 @@ def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
                 yield location, f"this version runs no {period} batches (known: {', '.join(sorted(abilities.periods))})"
 
 
+def _unknown_words(value: Any, key: str, what: str, known: Collection[str]) -> Iterator[Finding]:
+    """What a channel's `key` names and there are no words for."""
+    for location, name in _texts(value, "channels", None, "config", key):
+        if name not in known:
+            yield location, f"no {what} is called {name!r} (there are: {', '.join(sorted(known))})"
+
+
 def _unknown_places(value: Any) -> Iterator[Finding]:
-    """What stands in braces in a spoken question and no name would take the place of."""
-    known = {place for _, table in _source_tables(value) if table in SOURCES for place in _places_of(table)}
+    """What stands in braces in a spoken question or a notification, and nothing would take the place of."""
+    types = {SOURCES[table].subject_type for _, table in _source_tables(value) if table in SOURCES}
+    names = {place for one in types for place in name_places(one)}
     config = ("channels", None, "config")
-    for location, text in (*_texts(value, *config, "prompt"), *_texts(value, *config, "prompts", "*")):
+    yield from _strange_places(names, (*_texts(value, *config, "prompt"), *_texts(value, *config, "prompts", "*")))
+    times = {place for one in types for place in time_places(one)}
+    notifications = ((*config, *more, part) for part in ("title", "body") for more in ((), ("texts", "*")))
+    yield from _strange_places(names | times, [found for path in notifications for found in _texts(value, *path)])
+
+
+def _strange_places(known: set[str], texts: Iterable[tuple[Location, str]]) -> Iterator[Finding]:
+    for location, text in texts:
         for found in re.findall(r"\{([^{}]*)\}", text) if known else ():
             if found not in known:
                 yield location, f"{{{found}}} stands for nothing (known: {', '.join(sorted(known))})"
-
-
-def _places_of(table: str) -> frozenset[str]:
-    return name_places(SOURCES[table].subject_type)
 
 
 def _unknown_features(value: Any, known: Collection[str] | None) -> Iterator[Finding]:

@@ -60,7 +60,7 @@ class _Edition:
 @cache
 def template_ids() -> tuple[str, ...]:
     """The ids that a program may name as `templateId`."""
-    return tuple(sorted(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir()))
+    return tuple(sorted(layout.parent.name for layout in _TEMPLATES.glob("*/message.html.j2")))
 
 
 @cache
@@ -132,7 +132,7 @@ class _Letterhead:
     def render(self, about: Mapping[str, str]) -> tuple[str, str, str]:
         """The subject line, the text part and the HTML part; `about`: name, maker and segments, empty: not known."""
         dated = {"date": about["date"]} if "date" in about else {}
-        subject = self.edition.question(_shortened(about["name"]), **dated)
+        subject = self.edition.question(shortened(about["name"]), **dated)
         values = {
             **about,
             "language": self.edition.language,
@@ -144,7 +144,7 @@ class _Letterhead:
         return subject, text, self.edition.html.render(self.edition.html_words | values)
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
     """`name` cut at a blank where it is too long for a subject line."""
     if len(name) <= SUBJECT_NAME_LENGTH:
         return name

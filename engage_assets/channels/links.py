@@ -30,6 +30,20 @@ class SendLinks:
     """No person sees it: who follows it is a scanner."""
 
 
+@dataclass(frozen=True)
+class PushLinks:
+    """Where a notification of one send leads, and where its service worker says what became of it."""
+
+    page: str
+    """Counts the click, then leads to the form."""
+    calendar: str
+    """The calendar file."""
+    opens: str
+    """Beacon: `/displayed` and `/open` are posted below it."""
+    clicks: str
+    """Beacon: `/click` is posted below it."""
+
+
 class Links:
     """Makes the links of sends to the service at `base_url`, signed by `signer`.
 
@@ -56,6 +70,17 @@ class Links:
     def page(self, send_id: str, slot_at: datetime, form: str = "review") -> str:
         """The page on which the person answers: where the link to the form leads in the end."""
         return f"{self._base}/{form}/{self._signer.sign('answer', send_id, slot_at + LIFETIME)}"
+
+    def of_push(self, send_id: str, slot_at: datetime, form: str) -> PushLinks:
+        """The links of a notification whose person answers on the page `form`."""
+        expires_at = slot_at + LIFETIME
+        click = self._signer.sign("click", send_id, expires_at)
+        return PushLinks(
+            page=f"{self._base}/c/{click}",
+            calendar=f"{self.page(send_id, slot_at, form)}/event.ics",
+            opens=f"{self._base}/push/beacons/{self._signer.sign('open', send_id, expires_at)}",
+            clicks=f"{self._base}/push/beacons/{click}",
+        )
 
 
 def untracked(base_url: str) -> SendLinks:

@@ -52,14 +52,12 @@ def email_list(
     recipient lives, at the first such instant strictly after batch instant + deadline (docs/decisions.md, 4).
     """
     after = program.cadence.batch_instant(partition) + program.deadline
-    listed = verdicts.lazy().filter(pl.col("reason") == LISTED, pl.col("channel") == channel.channel_id)
-    places = listed.select("record_id", "rank", "is_exploration")
-    rows = scored.join(places, on="record_id", how="inner").sort("rank").collect()
+    rows = listed_rows(scored, verdicts, channel)
     zones = (
         [channel.config.timezone] * rows.height if channel.config.timezone != "local" else rows["time_zone"].to_list()
     )
     slots = {zone: next_slot(zone, channel.config.send_time, after) for zone in set(zones)}
-    built = _in_campaigns(rows, program, channel, partition).with_columns(
+    built = in_campaigns(rows, program, channel, partition).with_columns(
         template_id=pl.lit(channel.config.template_id),
         slot_local=pl.Series([slots[zone][0] for zone in zones], dtype=pl.Datetime("us")),
         slot_at=pl.Series([slots[zone][1] for zone in zones], dtype=pl.Datetime("us")),
@@ -67,7 +65,14 @@ def email_list(
     return built.select(column.name for column in LIST_COLUMNS)
 
 
-def _in_campaigns(rows: pl.DataFrame, program: Program, channel: EmailChannel, partition: date) -> pl.DataFrame:
+def listed_rows(scored: pl.LazyFrame, verdicts: pl.DataFrame, channel: ListSection) -> pl.DataFrame:
+    """The scored rows that a channel's list holds, by rank, with `rank` and `is_exploration`."""
+    listed = verdicts.lazy().filter(pl.col("reason") == LISTED, pl.col("channel") == channel.channel_id)
+    places = listed.select("record_id", "rank", "is_exploration")
+    return scored.join(places, on="record_id", how="inner").sort("rank").collect()
+
+
+def in_campaigns(rows: pl.DataFrame, program: Program, channel: ListSection, partition: date) -> pl.DataFrame:
     """The rows, in their order, with `segments` and `campaign_id`."""
     names = SOURCES[program.source_table].segments
     values = rows.select("marketplace", *(pl.col(name).fill_null(UNKNOWN) for name in names))

@@ -59,14 +59,21 @@ class Letterpress:
         self._heads: dict[str, _Letterhead] = {}
 
     def letter(
-        self, row: Mapping[str, Any], *, name: str | None, address: str, calendar: CalendarPart | None = None
+        self,
+        row: Mapping[str, Any],
+        *,
+        name: str | None,
+        address: str,
+        calendar: CalendarPart | None = None,
+        is_solicitation: bool = True,
     ) -> Letter:
         """The letter of one row, for one person.
 
         Equal input gives equal bytes (CRLF line ends, 7-bit). A null or blank `name` takes the plain greeting.
         Auto-Submitted keeps holiday notices away from the reply-to mailbox, where people ask for no more mail
         (RFC 3834); X-Campaign-ID lets a bounce be counted for its campaign. A calendar file stands among the
-        alternatives, where mail programs look for it, and as an attachment for all others.
+        alternatives, where mail programs look for it, and as an attachment for all others. What solicits nothing has no
+        List-Unsubscribe: one click would stop other messages than this one.
 
         Raises EngageError where an address is none, a header would hold a line break, or a part has a merge field
         that is not known; the error names the customer's and the send's keys, never the address or the name.
@@ -88,7 +95,7 @@ class Letterpress:
         links = self._links.of(send, row["slot_at"]) if self._links else None
         text, html = self.parts(row, name=name, links=links)
         content = (
-            f"{''.join(top)}{_stop_lines(head, send, links, whose)}"
+            f"{''.join(top)}{_stop_lines(head, send, links, whose) if is_solicitation else ''}"
             "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
             f"{_body(send, text, html, calendar)}"
         )

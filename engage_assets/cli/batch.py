@@ -14,6 +14,7 @@ from engage_assets.domain.sources import SOURCES
 
 if TYPE_CHECKING:
     from engage_assets.defs.launch import Launcher
+    from engage_assets.domain.program import Program
 
 
 @click.command()
@@ -33,9 +34,9 @@ def sample(**options: Any) -> None:
 
 def write_sample(desk: "Launcher", **options: Any) -> None:
     """Write the world, and say how many rows."""
-    from engage_assets.sample.music_world import generate_both  # noqa: PLC0415 - as in launcher
+    from engage_assets.sample.events_world import generate_all  # noqa: PLC0415 - as in launcher
 
-    summaries = generate_both(desk.home.warehouse, marketplaces=desk.folder.marketplaces, **options)
+    summaries = generate_all(desk.home.warehouse, marketplaces=desk.folder.marketplaces, **options)
     for table, rows in {table: rows for summary in summaries for table, rows in summary.rows.items()}.items():
         click.echo(f"  {table:<28}{rows:>10,} rows")
     click.echo(f"  in {desk.home.warehouse}")
@@ -112,10 +113,10 @@ def backfill(program_id: str, first: datetime, last: datetime, with_report: bool
     with plain_errors():
         desk = launcher()
         program = desk.program(program_id)
-        days = _days(first, last)
+        days = _partitions(program, first, last)
         tags = {"dagster/backfill": f"engage-{datetime.now(UTC):%Y%m%d-%H%M%S}"}
         jobs = ("batch", "metrics", "export") if with_report else ("batch",)
-        with click.progressbar(days, label=f"{len(days)} days", item_show_func=_day, file=sys.stderr) as shown:
+        with click.progressbar(days, label=f"{len(days)} partitions", item_show_func=_day, file=sys.stderr) as shown:
             for partition in shown:
                 desk.run_partition(program, partition, jobs=jobs, tags=tags)
         _show_range(desk, program_id, days)
@@ -155,18 +156,23 @@ def show(program_id: str, day: datetime | None, first: datetime | None, last: da
         if not decided:
             raise EngageError(f"no partition of {program_id} was decided yet; run `engage run {program_id}`")
         if first and last:
-            _show_range(desk, program_id, _days(first, last))
+            _show_range(desk, program_id, _partitions(desk.program(program_id), first, last))
         elif first or last:
             raise EngageError("give both --from and --to, or neither")
         else:
             show_partition(desk, program_id, day.date() if day else date.fromisoformat(decided[-1]))
 
 
-def _days(first: datetime, last: datetime) -> list[date]:
-    """Every day of a range. Raises EngageError where it is empty."""
+def _partitions(program: "Program", first: datetime, last: datetime) -> list[date]:
+    """The program's partitions in a range: every day, or its Mondays. Raises EngageError where there is none."""
     if last < first:
         raise EngageError(f"--to {last:%Y-%m-%d} lies before --from {first:%Y-%m-%d}")
-    return [first.date() + timedelta(days=step) for step in range((last - first).days + 1)]
+    days = [first.date() + timedelta(days=step) for step in range((last - first).days + 1)]
+    cadence = program.cadence
+    found = [day for day in days if cadence.partition_of(cadence.batch_instant(day)) == day]
+    if not found:
+        raise EngageError(f"no Monday lies from {first:%Y-%m-%d} to {last:%Y-%m-%d}, and each partition is one")
+    return found
 
 
 def show_partition(desk: "Launcher", program_id: str, partition: date, *, campaigns_shown: int | None = None) -> None:

@@ -212,7 +212,27 @@ def attendance(event_id: str, file: Path, platform: str, zone: str | None, progr
             click.echo(f"line {refused.line} is left out: {refused.reason}", err=True)
         click.echo(f"{len(sheet.joins)} stays of {len(minutes)} customers and {strangers} unknown people")
         for program in _chosen(desk, program_id):
+            desk.launcher.parts["attendances"].put(program.program_id, event_id, joins, desk.now)
             click.echo(f"{program.program_id}: {_attend(desk, program, event, minutes)}")
+
+
+@events.command()
+@click.argument("program_id", required=False)
+@click.option("--confirm", is_flag=True, help="You mean it: without the sensor, a delivery needs a person's word.")
+def notices(program_id: str | None, confirm: bool) -> None:
+    """Tell people now what is due: confirmations, places in line, moves, reminders, surveys. Each at most once."""
+    with plain_errors():
+        desk = _desk()
+        for program in _chosen(desk, program_id):
+            said = told(desk.launcher, program.program_id, confirm=confirm)
+            click.echo(f"{program.program_id}: {said or 'nothing was due'}")
+
+
+def told(desk: "Launcher", program_id: str, *, confirm: bool) -> str:
+    """Run the notices job here: what it did, in words; empty: nothing was due."""
+    tags = {"engage/deliver": "confirmed"} if confirm else {}
+    result = desk.run(f"{desk.program(program_id).key}_notices", tags=tags)
+    return "; ".join(str(event.materialization.description) for event in result.get_asset_materialization_events())
 
 
 def _attend(desk: _Desk, program: "Program", event: "Event", minutes: Mapping[str, float]) -> str:

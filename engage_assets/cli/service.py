@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from engage_assets.domain.tokens import Signer
     from engage_assets.serving.services import AlexaSkill, Services
 
-SECRETS = {"ses": "ENGAGE_WEBHOOK_SECRET_SES", "generic": "ENGAGE_WEBHOOK_SECRET_GENERIC"}
-"""Where the secret of each form of provider events stands."""
+SECRETS = {
+    "ses": "ENGAGE_WEBHOOK_SECRET_SES",
+    "generic": "ENGAGE_WEBHOOK_SECRET_GENERIC",
+    "attendance": "ENGAGE_WEBHOOK_SECRET_ATTENDANCE",
+}
+"""Where the secret of each form of events from outside stands."""
 
 
 def build_services(environment: Mapping[str, str]) -> "Services":
@@ -26,7 +30,7 @@ def build_services(environment: Mapping[str, str]) -> "Services":
     from engage_assets.connectors.subject_names import SubjectNames  # noqa: PLC0415 - as in launcher
     from engage_assets.defs.launch import Launcher  # noqa: PLC0415 - as in launcher
     from engage_assets.serving.registration_events import EventServices, WarehouseFacts  # noqa: PLC0415 - as in launcher
-    from engage_assets.serving.services import Services  # noqa: PLC0415 - as in launcher
+    from engage_assets.serving.services import PushServices, Services  # noqa: PLC0415 - as in launcher
     from engage_assets.signing_keys import read_signer  # noqa: PLC0415 - as in launcher
 
     desk = Launcher(environment)
@@ -48,7 +52,16 @@ def build_services(environment: Mapping[str, str]) -> "Services":
         prompts=parts["prompts"],
         subject_name=SubjectNames(parts["warehouse"], _asking_by_voice(desk.folder.programs.values())),
         alexa=_alexa_skill(environment, signer),
-        events=EventServices(parts["registrations"], parts["dietary"], WarehouseFacts(parts["warehouse"])),
+        events=EventServices(
+            parts["registrations"],
+            parts["dietary"],
+            WarehouseFacts(parts["warehouse"]),
+            parts["surveys"],
+            parts["attendances"],
+        ),
+        banners=parts["banners"],
+        push=PushServices(parts["push_addresses"], parts["push_key"]),
+        public_url=environment.get("ENGAGE_PUBLIC_URL", "").rstrip("/"),
     )
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs.own import OWN
-from engage_assets.domain.channel_specs import EmailChannel
+from engage_assets.domain.channel_specs import EmailChannel, InAppChannel
 from engage_assets.domain.errors import ModelError
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.marketplaces import Marketplace
@@ -174,6 +174,11 @@ def customer_ranges(raw: pl.LazyFrame, column: str, rows: int) -> list[Range]:
 def email_channel(program: Program) -> EmailChannel | None:
     """The program's e-mail channel, where it is enabled."""
     return next((channel for channel in program.enabled_channels if isinstance(channel, EmailChannel)), None)
+
+
+def in_app_channel(program: Program) -> InAppChannel | None:
+    """The program's channel in an app, where it is enabled."""
+    return next((channel for channel in program.enabled_channels if isinstance(channel, InAppChannel)), None)
 
 
 def not_evaluated(batch: Batch) -> list[tuple[str, str]]:

@@ -6,9 +6,13 @@ from typing import Any
 import dagster as dg
 
 from engage_assets.defs.archive_build import archive_definitions
+from engage_assets.defs.banner_assets import banner_assets, opened_banners
 from engage_assets.defs.campaign_assets import campaign_assets
 from engage_assets.defs.decision_assets import decision_assets
 from engage_assets.defs.delivery_job import delivery_checks, delivery_job, sends_asset
+from engage_assets.defs.event_attendance import attendance_definitions
+from engage_assets.defs.event_notice_job import notice_definitions
+from engage_assets.defs.event_watch import catalogue_definitions
 from engage_assets.defs.feature_assets import feature_assets
 from engage_assets.defs.intake_assets import intake_assets
 from engage_assets.defs.jobs import asset_jobs, clean_up, opt_out_sweep, program_schedules
@@ -37,9 +41,12 @@ def build_definitions(folder: ProgramFolder, resources: Mapping[str, Any]) -> dg
         executor=dg.in_process_executor,
     )
     own = [program_definitions(program, folder.marketplaces) for program in folder.programs.values()]
+    notices = [notice_definitions(program, folder.marketplaces) for program in folder.programs.values()]
+    attendance = [attendance_definitions(program) for program in folder.programs.values()]
+    events = [catalogue_definitions(folder.programs.values())]
     archive = [archive_definitions(folder.archive)] if folder.archive else []
     summaries = [summary_definitions(folder.summaries)] if folder.summaries else []
-    return dg.Definitions.merge(shared, *own, *archive, *summaries)
+    return dg.Definitions.merge(shared, *own, *notices, *attendance, *events, *archive, *summaries)
 
 
 def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.Definitions:
@@ -54,9 +61,11 @@ def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace
             *feature_assets(program, marketplaces),
             *decision_assets(program, marketplaces),
             *campaign_assets(program, marketplaces),
+            *banner_assets(program, marketplaces),
             *report_assets(program, marketplaces),
             *playlist_assets(program, marketplaces),
             sends_asset(program),
+            *opened_banners(program),
             responses_asset(program),
         ],
         asset_checks=[delivery_checks(program, marketplaces)],

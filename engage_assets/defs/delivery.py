@@ -3,32 +3,34 @@
 Never part of a batch or a backfill: an op in a job of its own, run by a tick or with a person's confirmation.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from engage_assets.channels.links import Links
 from engage_assets.channels.message import Letterpress
 from engage_assets.channels.seeds import seed_letters
-from engage_assets.defs.batch import Batch, email_channel
+from engage_assets.defs.banner_delivery import AFTER_MAIL, Opening
+from engage_assets.defs.batch import Batch, email_channel, in_app_channel
 from engage_assets.defs.delivery_checks import Checker, Finding, messages_of
 from engage_assets.defs.delivery_facts import Recipient, barred, hashes, recipients
 from engage_assets.defs.delivery_watch import Watched
 from engage_assets.defs.event_calendar import Enclosing
 from engage_assets.defs.own import OWN
+from engage_assets.defs.planning import CHUNK, plan_sends
+from engage_assets.domain.banners import Banners
 from engage_assets.domain.channel_specs import EmailChannel
 from engage_assets.domain.claim_rules import claim_rules
 from engage_assets.domain.errors import DeliveryRefused, EngageError
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import CandidateReader, Clock, Ledger, Operations, Sender
 from engage_assets.domain.program import Program
-from engage_assets.domain.sends import Letter, Send, TransientRefusal
+from engage_assets.domain.sends import Letter, TransientRefusal
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
 from engage_assets.lake import Lake
@@ -36,8 +38,6 @@ from engage_assets.watermark import Watermark
 
 BATCH: Final = 200
 """Sends that are claimed at a time: a stop acts within one such batch."""
-CHUNK: Final = 5_000
-"""Messages whose recipients and facts are looked up at a time."""
 LAST_MORNING: Final = timedelta(hours=25)
 """A local time comes round within this, also on the day on which clocks go back."""
 
@@ -57,6 +57,8 @@ class Postman:
     clock: Clock
     watermark: Watermark
     links: Links | None = None
+    banners: Banners | None = None
+    """None: this delivery opens no banners."""
 
 
 @dataclass
@@ -64,6 +66,8 @@ class Delivered:
     """What became of one tick."""
 
     outcomes: dict[date, Counter[str]] = field(default_factory=dict)
+    opened: dict[date, Counter[str]] = field(default_factory=dict)
+    """Of banners."""
     findings: dict[date, list[Finding]] = field(default_factory=dict)
     in_doubt: list[str] = field(default_factory=list)
     """Sends that a process which broke off has left in doubt."""
@@ -85,7 +89,8 @@ def require_permission(program: Program, tags: Mapping[str, str], sender: Sender
         raise DeliveryRefused(f"{program.program_id} is disabled (enabled: false), so nothing of it is sent")
     if "dagster/backfill" in tags:
         raise DeliveryRefused("a backfill never sends: deliveries run by their schedule")
-    if "dagster/schedule_name" not in tags and tags.get("engage/deliver") != "confirmed":
+    by_itself = {"dagster/schedule_name", "dagster/sensor_name"}
+    if not by_itself & tags.keys() and tags.get("engage/deliver") != "confirmed":
         raise DeliveryRefused(
             "nobody confirmed this delivery: let its schedule run it, say --confirm on the command line, or give the"
             " run the tag engage/deliver=confirmed"
@@ -114,8 +119,10 @@ def deliver_due(postman: Postman, batch: Batch) -> Delivered:
         done.halted = stop
         return done
     for partition in _reachable(postman, newest):
-        tick = Tick(postman, Batch(program, partition, batch.marketplaces, batch.warehouse), now, since)
-        tick.deliver(done)
+        own = Batch(program, partition, batch.marketplaces, batch.warehouse)
+        Tick(postman, own, now, since).deliver(done)
+        if postman.banners is not None and not done.halted:
+            Opening(postman, own, now, since).open(done)
     done.outcomes[newest] += _skip_missed(postman, now)
     postman.watermark.raise_to(postman.ledger.last_event_at())
     return done
@@ -125,6 +132,7 @@ def _reachable(postman: Postman, newest: date) -> Iterator[date]:
     """Partitions with campaigns that may have slots now, oldest first."""
     cadence = postman.program.cadence
     reach = postman.program.deadline + LAST_MORNING + SEND_WINDOW
+    reach += AFTER_MAIL if in_app_channel(postman.program) else timedelta()
     for step in reversed(range(ceil(reach / cadence.step) + 1)):
         partition = newest - step * cadence.step
         if postman.lake.path((postman.program.key, EMAIL_CAMPAIGNS.name), partition.isoformat()).is_file():
@@ -147,7 +155,7 @@ class Tick:
             return
         messages = messages_of(self.postman.lake, self.batch.program, partition)
         keys = messages.select("send_id", "campaign_id", "customer_id", "subject_id", "slot_at").collect()
-        self._plan(messages, keys, channel)
+        plan_sends(self.postman.ledger, self.batch.program, channel, messages, keys, self.now)
         due = set(self.postman.ledger.due(self.batch.program.program_id, channel.channel_id, self.since, self.now))
         mine = keys.filter(pl.col("send_id").is_in(list(due))) if due else keys.clear()
         if mine.is_empty():
@@ -158,32 +166,6 @@ class Tick:
             counts, halted = self._hand_over(messages, mine, channel)
             done.outcomes[partition] = done.outcomes.get(partition, Counter()) + counts
             done.halted = done.halted or halted
-
-    def _plan(self, messages: pl.LazyFrame, keys: pl.DataFrame, channel: EmailChannel) -> None:
-        """Write the sends as planned, so that claims of several programs can be compared; an unchanged list once."""
-        digests = {
-            str(campaign): hashlib.sha256("".join(rows["send_id"].sort()).encode()).hexdigest()
-            for (campaign,), rows in keys.sort("campaign_id").group_by("campaign_id", maintain_order=True)
-        }
-        ledger = self.postman.ledger
-        new = [campaign for campaign, digest in digests.items() if not ledger.is_planned(campaign, digest)]
-        names = ("campaign_id", "customer_id", "subject_id", "slot_at", "marketplace", "subject_type", "subject_name")
-        told = ("subject_maker",) if "subject_maker" in messages.collect_schema() else ()  # files of before have none
-        wanted = messages.filter(pl.col("campaign_id").is_in(new)).select(*names, *told, "locale")
-        for rows in wanted.collect_batches(chunk_size=CHUNK):
-            ledger.plan([self._send(row, channel) for row in rows.iter_rows(named=True)], self.now)
-        for campaign in new:
-            ledger.mark_planned(campaign, digests[campaign], self.now)
-
-    def _send(self, row: Mapping[str, Any], channel: EmailChannel) -> Send:
-        program = self.batch.program
-        return Send(
-            program=program.program_id,
-            channel=channel.channel_id,
-            cap_scope=program.scope,
-            priority=program.program_priority,
-            **row,
-        )
 
     def _hand_over(
         self, messages: pl.LazyFrame, mine: pl.DataFrame, channel: EmailChannel

@@ -45,7 +45,9 @@ class Checker:
     operations: Operations
     sender: Sender
 
-    def findings(self, batch: Batch, messages: pl.DataFrame, now: datetime) -> Iterator[Finding]:
+    def findings(
+        self, batch: Batch, messages: pl.DataFrame, now: datetime, latest: timedelta = LATEST_SEND
+    ) -> Iterator[Finding]:
         """All checks of one partition; `messages`: campaign_id, customer_id, subject_id, slot_at of its campaigns.
 
         What needs a person's word (few records, few earlier days, `approval: required`) passes with an approval
@@ -53,7 +55,7 @@ class Checker:
         """
         unapproved = self._unapproved(batch, messages)
         yield self._volume(batch, unapproved)
-        yield _lateness(batch, messages, now)
+        yield _lateness(batch, messages, now, latest)
         yield self._closing(batch)
         yield self._agreement(batch)
         yield self._pace(messages)
@@ -130,9 +132,9 @@ def audience_of(messages: pl.DataFrame) -> Audience:
     return Audience.of(messages.select("customer_id", "subject_id").iter_rows())
 
 
-def _lateness(batch: Batch, messages: pl.DataFrame, now: datetime) -> Finding:
+def _lateness(batch: Batch, messages: pl.DataFrame, now: datetime, latest: timedelta) -> Finding:
     """List campaigns only: a send long after its batch was decided rests on stale facts."""
-    limit = batch.instant + batch.program.deadline + LATEST_SEND
+    limit = batch.instant + batch.program.deadline + latest
     due = messages.filter(pl.col("slot_at") <= now)
     why = f"the batch instant is {batch.instant:%Y-%m-%d %H:%M} UTC, so its lists are sent until {limit:%Y-%m-%d %H:%M}"
     return Finding("lateness", due.is_empty() or now <= limit, why)

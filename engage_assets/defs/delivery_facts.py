@@ -9,7 +9,7 @@ import polars as pl
 
 from engage_assets.defs.batch import Batch, as_frame
 from engage_assets.dispatch.pace import is_quiet
-from engage_assets.domain.channel_specs import EmailChannel
+from engage_assets.domain.channel_specs import ListSection
 from engage_assets.domain.operations import address_hash
 from engage_assets.domain.ports import CandidateKey, CandidateReader
 from engage_assets.domain.statuses import ASKED_BY
@@ -59,13 +59,13 @@ def barred(
     rows: pl.DataFrame,
     people: Mapping[str, Recipient],
     *,
-    channel: EmailChannel,
+    channel: ListSection,
     store: CandidateReader,
     lake: Lake,
     now: datetime,
     registrations: pl.LazyFrame | None = None,
 ) -> dict[str, str]:
-    """By send_id: why facts outside the ledger bar a send of `rows` (EMAIL_CAMPAIGNS) now; see SEND_REASONS.
+    """By send_id: why facts outside the ledger bar a send of `rows` (a channel's campaigns) now; see SEND_REASONS.
 
     `registrations`: REGISTRATIONS_LOG up to now, where people register for what the program asks about.
     """
@@ -75,7 +75,7 @@ def barred(
     reasons = {}
     for row in asked:
         reason = (
-            _of_person(people.get(row["customer_id"]))
+            _of_person(people.get(row["customer_id"]), channel)
             or _of_facts(facts[row["send_id"]], channel)
             or _of_candidate(statuses.get(_key(row, batch)), channel)
             or _of_program(row, batch, now)
@@ -85,21 +85,21 @@ def barred(
     return reasons
 
 
-def _of_person(person: Recipient | None) -> str | None:
+def _of_person(person: Recipient | None, channel: ListSection) -> str | None:
     if person is None:
         return "UNKNOWN_CUSTOMER"
     if person.is_test:
         return "TEST_ACCOUNT"
-    return None if person.address else "CHANNEL_INELIGIBLE"
+    return None if person.address or not channel.needs_address else "CHANNEL_INELIGIBLE"
 
 
-def _of_facts(facts: Mapping[str, Any], channel: EmailChannel) -> str | None:
+def _of_facts(facts: Mapping[str, Any], channel: ListSection) -> str | None:
     """What the filters' facts say as of now; a fact that the deployment lacks bars nobody here, as in the chain."""
     reason: str | None = facts["reason"]
     return reason or ("OPTED_OUT" if facts.get(opted_out_of(channel.type)) else None)
 
 
-def _of_candidate(status: str | None, channel: EmailChannel) -> str | None:
+def _of_candidate(status: str | None, channel: ListSection) -> str | None:
     return None if status in ASKED_BY[channel.type] else "CANDIDATE_ENDED"
 
 

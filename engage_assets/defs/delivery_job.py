@@ -10,10 +10,12 @@ import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import delivery
+from engage_assets.defs.banner_assets import opened
 from engage_assets.defs.batch import Batch
 from engage_assets.defs.delivery_checks import NAMES, Checker, Finding, messages_of
 from engage_assets.defs.describe import markdown_table, mistakes_as_failures
 from engage_assets.dispatch.relay import Relay
+from engage_assets.domain.banners import Banners
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import (
     Clock,
@@ -55,11 +57,12 @@ def delivery_job(program: Program, marketplaces: Mapping[str, Marketplace]) -> d
         sender: dg.ResourceParam[Sender],
         clock: dg.ResourceParam[Clock],
         links: dg.ResourceParam[Any],
+        banners: dg.ResourceParam[Banners],
         watermark: dg.ResourceParam[Watermark],
     ) -> None:
         checker = Checker(program, lake, store, operations, sender)
         postman = delivery.Postman(
-            program, marketplaces, lake, ledger, operations, store, checker, sender, clock, watermark, links
+            program, marketplaces, lake, ledger, operations, store, checker, sender, clock, watermark, links, banners
         )
         with mistakes_as_failures():
             delivery.require_permission(program, context.run.tags, sender, clock)
@@ -72,6 +75,9 @@ def delivery_job(program: Program, marketplaces: Mapping[str, Marketplace]) -> d
         for partition, counts in done.outcomes.items():
             if sum(counts.values()):
                 context.log_event(_report(program, partition, counts, postman))
+        for partition, counts in done.opened.items():
+            if sum(counts.values()):
+                context.log_event(opened(program, partition, counts, clock))
         context.log_event(_doubt_found(program, ledger))  # type: ignore[arg-type]  # taken, not declared
         _tell(context, postman, done)
 

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 import polars as pl
 
-from engage_assets.defs.event_stages import config_of, known_events, topics_of
+from engage_assets.defs.event_stages import catalogue_of, config_of, topics_of
 from engage_assets.domain.errors import ModelError
 from engage_assets.domain.events import PAST_REGISTRATIONS, Event
-from engage_assets.domain.filter_specs import InterestMatchFilter
+from engage_assets.domain.facts import latest_known
+from engage_assets.domain.filter_specs import InterestMatchFilter, TrustFilter
 from engage_assets.domain.program import Program, ScoringModel
+from engage_assets.domain.tables import CUSTOMER_TRUST
 from engage_assets.events.catalogue import invited_by
 from engage_assets.filters import geography, interests
 from engage_assets.filters.asking import Asking
+from engage_assets.filters.clauses import first_reason
+from engage_assets.filters.trust import trust
 
 if TYPE_CHECKING:
     from engage_assets.defs.batch import Batch
@@ -29,8 +33,9 @@ _DRAWN: Final = 2**20
 def unasked_examples(batch: "Batch", model: ScoringModel, as_of: date) -> pl.LazyFrame:
     """customer_id, subject_id, as_of, label, is_exploration: a row per customer and event that a Monday invited for.
 
-    Customers are those whose interests and region the program's filters accept, as their profiles are now. `as_of` of
-    a row is the batch instant; events are as they were known then. `label`: whether the customer registered elsewhere
+    Customers are those whose interests and region the program's filters accept, as their profiles are now, and whose
+    account the trust filter accepts as it was known then. `as_of` of a row is the batch instant; events are as they
+    were known then. `label`: whether the customer registered elsewhere
     in (as_of, as_of + label_days]; of a model that foretells `attended`, whether he did and came (where nobody says
     whether he came, the row is no example). Only events that had ended, and labels that are mature at midnight of the
     training date count; who had registered before is left out.
@@ -55,11 +60,11 @@ def unasked_examples(batch: "Batch", model: ScoringModel, as_of: date) -> pl.Laz
 def _mondays(batch: "Batch", model: ScoringModel, trained_at: datetime) -> dict[datetime, list[Event]]:
     """By batch instant the events that it invited for, and of which it is known by now who came."""
     program = batch.program
-    config, cadence = config_of(program), program.cadence
+    config, cadence, catalogue = config_of(program), program.cadence, catalogue_of(batch)
     partition = cadence.partition_of(trained_at - timedelta(days=model.label_days))
     found: dict[datetime, list[Event]] = {}
     while (instant := cadence.batch_instant(partition)) >= trained_at - timedelta(days=model.history_days):
-        events = invited_by(known_events(batch, instant), partition, config.invite_lead_days)
+        events = invited_by(catalogue.known(instant), partition, config.invite_lead_days)
         found[instant] = [
             event
             for event in events
@@ -90,9 +95,9 @@ def _drawn(batch: "Batch", events: int) -> pl.DataFrame:
 
 
 def _accepted(batch: "Batch", profiles: pl.DataFrame, events: list[Event], instant: datetime) -> pl.DataFrame:
-    """Pairs that the interest filter and the regions let pass, at one batch instant."""
+    """Pairs that the interest filter, the regions and what was known of the account let pass, at one batch instant."""
     ids = pl.DataFrame({"subject_id": [event.event_id for event in events]}, schema={"subject_id": pl.String})
-    pairs = profiles.join(ids, how="cross")
+    pairs = _trusted(batch, profiles, instant).join(ids, how="cross")
     program = batch.program
     if any(spec.filter_id == "geographic" for spec in program.filter_chain):
         pairs = pairs.join(geography.regions(events, program), on=["subject_id", "geographic_region"], how="semi")
@@ -102,6 +107,23 @@ def _accepted(batch: "Batch", profiles: pl.DataFrame, events: list[Event], insta
     matched = pairs.select(_PAIR).join(found.to_native().collect(), on=_PAIR, how="left")
     passes = pl.col("interest_match").fill_null(0.0) >= _minimum(program)
     return matched.filter(passes).select(*_PAIR, pl.lit(instant).cast(pl.Datetime("us")).alias("as_of"))
+
+
+def _trusted(batch: "Batch", profiles: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+    """Profiles of customers whose account the trust filter accepts as known at `instant`; who came later is none."""
+    table = batch.tables.get(CUSTOMER_TRUST.name)
+    specs = [spec for spec in batch.program.filter_chain if isinstance(spec, TrustFilter)]
+    if table is None or not specs:
+        return profiles
+    account = {f"{CUSTOMER_TRUST.name}.{column.name}" for column in CUSTOMER_TRUST.columns} & batch.available
+    clauses = [one for one in trust(specs[0], batch.program) if one.needs <= account]
+    facts = sorted(need.partition(".")[2] for one in clauses for need in one.needs)
+    asked = _lazy(profiles.select("customer_id"))
+    known = nw.from_native(table).filter(nw.col("known_at") <= instant).select("customer_id", "known_at", *facts)
+    latest = latest_known(known.join(asked, on="customer_id", how="semi"), "customer_id", "known_at", facts)
+    judged = asked.join(latest, on="customer_id", how="left").with_columns(first_reason(clauses).alias("_reason"))
+    kept: Any = judged.filter(nw.col("_reason").is_null()).select("customer_id")
+    return profiles.join(kept.to_native().collect(), on="customer_id", how="semi")
 
 
 def _minimum(program: Program) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import polars as pl
 
-from engage_assets.defs.event_stages import known_events, topics_of
+from engage_assets.defs.event_stages import catalogue_of, topics_of
 from engage_assets.domain.events import Event
 from engage_assets.domain.topics import Topics
 from engage_assets.filters import interests
@@ -27,11 +27,11 @@ def interest_maker(batch: "Batch") -> Callable[[pl.LazyFrame, pl.LazyFrame], pl.
     """
 
     def make(rows: pl.LazyFrame, pairs: pl.LazyFrame) -> pl.LazyFrame:
-        asked, topics = pairs.collect(), topics_of(batch)
+        asked, topics, catalogue = pairs.collect(), topics_of(batch), catalogue_of(batch)
         wanted = asked.lazy().select("customer_id").unique()
         profiles = rows.join(wanted, on="customer_id", how="semi").collect()
         parts = [
-            _at(instant, part.select(_PAIR), profiles, known_events(batch, instant), topics, batch)
+            _at(instant, part.select(_PAIR), profiles, catalogue.known(instant), topics, batch)
             for (instant,), part in sorted(asked.group_by("as_of"), key=lambda found: found[0])
             if isinstance(instant, datetime)
         ]

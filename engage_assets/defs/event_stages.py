@@ -26,8 +26,8 @@ def config_of(program: Program) -> EventConfig:
     return program.event_config or _NO_CONFIG
 
 
-def known_events(batch: "Batch", instant: datetime) -> dict[str, Event]:
-    """Every event as it was known at `instant`. Raises WarehouseError where there is no catalogue."""
+def catalogue_of(batch: "Batch") -> Catalogue:
+    """The event catalogue. Raises WarehouseError where there is none."""
     table = batch.tables.get(EVENTS.name)
     if table is None:
         raise WarehouseError(
@@ -35,7 +35,12 @@ def known_events(batch: "Batch", instant: datetime) -> dict[str, Event]:
             f" there: put {EVENTS.name}.parquet into {batch.warehouse.root / str(EVENTS.database)}, or add an event"
             " with `engage events add`"
         )
-    return Catalogue.of(table.collect()).known(instant)
+    return Catalogue.of(table.collect())
+
+
+def known_events(batch: "Batch", instant: datetime) -> dict[str, Event]:
+    """Every event as it was known at `instant`. Raises WarehouseError where there is no catalogue."""
+    return catalogue_of(batch).known(instant)
 
 
 def topics_of(batch: "Batch") -> Topics:

@@ -13,6 +13,7 @@ import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import delivery
+from engage_assets.defs.batch import in_app_channel
 from engage_assets.defs.describe import mistakes_as_failures
 from engage_assets.defs.event_upkeep import erase_dietary
 from engage_assets.defs.model_assets import model_keys, training_config
@@ -23,6 +24,7 @@ from engage_assets.domain.ports import CandidateWriter, Clock, Outbox
 from engage_assets.domain.program import Program
 from engage_assets.domain.registrations import DietaryPreferences
 from engage_assets.domain.sources import INPUT_TABLES, SOURCES
+from engage_assets.domain.tables import IN_APP_BANNERS
 
 OUTBOX_KEPT: Final = timedelta(days=30)
 """Outbox entries that were done are kept so long."""
@@ -51,6 +53,7 @@ def batch_keys(program: Program) -> list[Key]:
         "email_list",
         "decisions",
         "email_campaigns",
+        *((IN_APP_BANNERS.name,) if in_app_channel(program) else ()),
     )
     return [*history_keys(program), *((program.key, name) for name in names)]
 

@@ -19,12 +19,14 @@ from engage_assets.defs.sheets import (
     GIVEN_OPT_OUTS,
     GIVEN_REGISTRATIONS,
     GIVEN_RESPONSES,
+    GIVEN_SURVEY_ANSWERS,
     MIRRORED,
     SEND_EVENTS,
     Key,
 )
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.events import REGISTRATIONS_LOG
+from engage_assets.domain.notices import SURVEY_LOG
 from engage_assets.domain.ports import Clock, Ledger
 from engage_assets.domain.program import Program
 from engage_assets.domain.tables import OPT_OUT_LOG, RESPONSES_LOG, SENDS_LOG, Table
@@ -34,7 +36,7 @@ _DAY: Final = timedelta(days=1)
 
 
 def ledger_assets(programs: Mapping[str, Program]) -> list[dg.AssetsDefinition]:
-    """`ledger/send_events`, `…/responses`, `…/opt_outs` and `…/registrations`, shared by all programs.
+    """`ledger/send_events`, `…/responses`, `…/opt_outs`, `…/registrations`, `…/survey_answers`, of all programs.
 
     And of each weekly program `<program>/ledger_mirrored`, which makes of them what its batch lacks.
     """
@@ -229,6 +231,12 @@ STATES: Final = (
         REGISTRATIONS_LOG,
         "Changes of registrations, as known at the batch instant.",
         lambda ledger, instant: ledger.registrations(instant),
+    ),
+    State(
+        GIVEN_SURVEY_ANSWERS,
+        SURVEY_LOG,
+        "Answers of who attended an event, as known at the batch instant. No texts.",
+        lambda ledger, instant: ledger.survey_answers(instant),
     ),
 )
 MIRRORS: Final = (

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from engage_assets.channels import email, filling, lists
+from engage_assets.channels import email, filling, in_app, lists
 from engage_assets.channels.exploration import Exploration
-from engage_assets.defs.batch import Batch, as_frame, email_channel
-from engage_assets.domain.tables import EMAIL_CAMPAIGNS, EMAIL_LIST, LIST_VERDICTS, empty_frame
+from engage_assets.defs.batch import Batch, as_frame, email_channel, in_app_channel
+from engage_assets.domain.tables import EMAIL_CAMPAIGNS, EMAIL_LIST, IN_APP_BANNERS, LIST_VERDICTS, empty_frame
 
 MESSAGES = 5_000
 """Messages that are rendered at a time."""
@@ -55,8 +55,24 @@ def render_campaigns(batch: Batch, listed: pl.LazyFrame) -> Iterator[pl.DataFram
         )
 
 
+def render_banners(batch: Batch, scored: pl.LazyFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """IN_APP_BANNERS, by rank; no rows without a channel in an app."""
+    channel = in_app_channel(batch.program)
+    if channel is None:
+        return empty_frame(IN_APP_BANNERS)
+    return in_app.banners(
+        scored,
+        verdicts,
+        told_of_subjects(batch, lists.listed_rows(scored, verdicts, channel)),
+        program=batch.program,
+        channel=channel,
+        marketplaces=batch.marketplaces,
+        partition=batch.partition,
+    )
+
+
 def told_of_subjects(batch: Batch, rows: pl.DataFrame) -> pl.DataFrame:
-    """`subject_id`, `subject_name`, `subject_maker`, `subject_starts_at` of the subjects of `rows`, else null."""
+    """`subject_id`; `subject_name`, `…_maker`, `…_starts_at`, `…_closes_at` of the subjects of `rows`, else null."""
     wanted, declared = rows.lazy().select("subject_id").unique(), batch.source.subjects
     table = batch.stated(batch.instant).get(declared.table.name)
     there = table.collect_schema().names() if table is not None else []
@@ -66,12 +82,13 @@ def told_of_subjects(batch: Batch, rows: pl.DataFrame) -> pl.DataFrame:
     told = {
         name: pl.col(column) if column in there else pl.lit(None, dtype=pl.String) for name, column in columns.items()
     }
-    has_start = declared.starts is not None and declared.starts in there
-    told["subject_starts_at"] = pl.col(str(declared.starts)) if has_start else pl.lit(None, dtype=pl.Datetime("us"))
+    instants = {"subject_starts_at": declared.starts, "subject_closes_at": declared.closes}
+    for name, instant in instants.items():
+        told[name] = pl.col(instant) if instant in there and instant else pl.lit(None, dtype=pl.Datetime("us"))
     return (
         table.select(pl.col(declared.key).alias("subject_id"), **told)
         .join(wanted, on="subject_id", how="semi")
         .group_by("subject_id")
-        .agg(pl.col("subject_name", "subject_maker", "subject_starts_at").max())
+        .agg(pl.col(*told).max())
         .collect()
     )

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from engage_assets.defs.batch import in_app_channel
 from engage_assets.defs.describe import lineage_of, schema_of
 from engage_assets.defs.partitions import partitions_of
 from engage_assets.domain.feature_views import FeatureView, missing_flag
@@ -19,6 +20,7 @@ from engage_assets.domain.tables import (
     DECISIONS,
     EMAIL_CAMPAIGNS,
     EMAIL_LIST,
+    IN_APP_BANNERS,
     LIST_VERDICTS,
     METRICS,
     OUTCOMES,
@@ -36,6 +38,7 @@ SEND_EVENTS: Key = ("ledger", "send_events")
 GIVEN_OPT_OUTS: Key = ("ledger", "opt_outs")
 GIVEN_RESPONSES: Key = ("ledger", "responses")
 GIVEN_REGISTRATIONS: Key = ("ledger", "registrations")
+GIVEN_SURVEY_ANSWERS: Key = ("ledger", "survey_answers")
 MIRRORED: str = "ledger_mirrored"
 """Name of the asset with which a weekly batch brings the ledger's mirror up to its instant."""
 
@@ -185,6 +188,7 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             [key(EMAIL_LIST.name), key(DECISIONS.name)],
             kinds=frozenset({"jinja", "parquet"}),
         ),
+        *([_banner_sheet(program)] if in_app_channel(program) else []),
         Sheet(
             key(OUTCOMES.name),
             "What became of each send: its state, what people and machines did, and the answer; one file per night.",
@@ -272,6 +276,18 @@ def features_name(view: FeatureView) -> str:
 
 def _one(view: FeatureView) -> str:
     return " and ".join(name.removesuffix("_id") for name in view.key_columns)
+
+
+def _banner_sheet(program: Program) -> Sheet:
+    listed = [(program.key, name) for name in (LIST_VERDICTS.name, "scored_candidates", DECISIONS.name)]
+    return Sheet(
+        (program.key, IN_APP_BANNERS.name),
+        "Banners in the customers' languages, from when to when each may be shown. Asked again when it opens, and at"
+        " each look: who has answered sees none.",
+        IN_APP_BANNERS.grain,
+        IN_APP_BANNERS.columns,
+        listed,
+    )
 
 
 def _view_sheet(program: Program, view: FeatureView) -> Sheet:

@@ -36,6 +36,11 @@ class ChannelSection(Spec):
     priority: int | None = Field(None, ge=1, description="Order among the program's channels, 1 first.")
     shadow: bool = Field(False, description="Shadow mode: everything but the transport; sends are skipped as SHADOW.")
 
+    @property
+    def needs_address(self) -> bool:
+        """Whether it reaches a person by the e-mail address alone."""
+        return False
+
 
 class ListSection(ChannelSection):
     """A channel that is filled from a day's candidates."""
@@ -71,13 +76,23 @@ class EmailChannel(ListSection):
     type: Literal["email"]
     config: EmailConfig
 
+    @property
+    def needs_address(self) -> bool:
+        """See ChannelSection."""
+        return True
+
 
 class InAppConfig(Spec):
     """Where and how long a banner is shown."""
 
-    banner_type: str
+    banner_type: str = Field(min_length=1, description="Which words it has: those of a kind of banner.")
     display_duration: int = Field(ge=1, description="Days that the banner is shown.")
-    placement: str
+    placement: str = Field(min_length=1, description="Where the app shows it; handed on to the app.")
+    opens_at: ClockTime = Field(
+        time(14),
+        description='Local clock time at which it opens, "HH:MM": the first after the slot of the customer\'s e-mail.',
+    )
+    displays_per_day: int = Field(3, ge=1, description="How often a day the app may show it; handed on to the app.")
 
 
 class InAppChannel(ListSection):
@@ -87,12 +102,25 @@ class InAppChannel(ListSection):
     config: InAppConfig
 
 
+class PushText(Spec):
+    """What a notification says in one language."""
+
+    title: str = Field(min_length=1, max_length=200)
+    body: str = Field(min_length=1, max_length=400)
+
+
 class PushConfig(Spec):
     """A reminder to registered customers."""
 
     reminder_days_before: int = Field(ge=0)
-    title: str
-    body: str
+    title: str = Field(max_length=200, description="`{eventName}` and `{eventTime}` stand for the event's, as here.")
+    body: str = Field(max_length=400)
+    texts: dict[str, PushText] = Field(
+        default_factory=dict, description="Title and body in other languages, by language (`de`), instead of these."
+    )
+    fallback: Literal["email"] | None = Field(
+        None, description="What tells it to who takes notifications nowhere: `email`; absent: nothing does."
+    )
 
 
 class PushChannel(ChannelSection):
@@ -105,6 +133,11 @@ class PushChannel(ChannelSection):
 def name_places(subject_type: str) -> frozenset[str]:
     """What may stand in braces in a spoken question: `subjectName`, or the same after the subject's own type."""
     return frozenset({"subjectName", f"{subject_type}Name"})
+
+
+def time_places(subject_type: str) -> frozenset[str]:
+    """What may stand in braces for the local clock time at which a subject begins."""
+    return frozenset({"subjectTime", f"{subject_type}Time"})
 
 
 class VoiceConfig(Spec):

@@ -82,6 +82,32 @@ REGISTRATIONS_LOG = Table(
         Column("watch_minutes", "number", "How long who attended was there."),
     ),
 )
+ATTENDANCE_FORECASTS = Table(
+    "attendance_forecasts",
+    "one row per event and moment, as of one night",
+    (
+        Column("event_id", "key", "The event."),
+        Column("at", "instant", "The moment: what was known by then."),
+        Column(
+            "moment",
+            "text",
+            "opening (the batch instant), night (23:59 UTC), now (a run between), or start (of the event).",
+        ),
+        Column("registered", "integer", "Who had a seat through us."),
+        Column("expected", "number", "How many of them will come: the sum of their probabilities."),
+        Column("low", "integer", "Lower end of the interval that holds the attendance of 90 % of events."),
+        Column("high", "integer", "Its upper end, included."),
+        Column(
+            "basis",
+            "text",
+            "model; share: that of past events, alike for all; history: their attendance, nobody being registered.",
+        ),
+        Column("attended", "integer", "How many of them came; null: not known yet. Rows of the start only."),
+        Column("brier", "number", "Mean of (probability − came)² over them; null: likewise."),
+        Column("model_version", "text", "The model; null: there is none."),
+        Column("examples", "integer", "Past registrations that it learned from."),
+    ),
+)
 TABLES: Final = (CUSTOMER_PROFILES, EVENTS, TOPICS, PAST_REGISTRATIONS)
 SOURCE: Final = Source(
     table=CUSTOMER_PROFILES,
@@ -92,10 +118,15 @@ SOURCE: Final = Source(
     day=None,
     event="updated_at",
     carried=("interest_tags", "geographic_region"),
-    # Whether an event takes registrations is no column of the catalogue: it follows from its state, seats and deadline.
-    subjects=Subjects(EVENTS, key="event_id", is_open="is_open", starts="starts_at"),
+    # Whether and until when an event takes registrations is no column of the catalogue: both follow from others.
+    subjects=Subjects(EVENTS, key="event_id", is_open="is_open", starts="starts_at", closes="closes_at"),
     answers=Answers(
-        PAST_REGISTRATIONS, customer="customer_id", subject="event_id", at="registered_at", word="registration"
+        PAST_REGISTRATIONS,
+        customer="customer_id",
+        subject="event_id",
+        at="registered_at",
+        word="registration",
+        is_rated=False,
     ),
     form="registration",
     added=(Column("event_id", "key", "An event that the batch invites for.", required=True),),

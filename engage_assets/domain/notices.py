@@ -4,13 +4,16 @@ A notice is a send that solicits nothing: no cap counts it, suppression and opt-
 it is told at most once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
 import polars as pl
 
+from engage_assets.domain.registrations import Status
+from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.domain.tables import Column, Table
 
 Kind = Literal["confirmation", "wait_listed", "promoted", "withdrawn", "moved", "called_off", "reminder", "survey"]
@@ -25,6 +28,35 @@ KINDS: Final[tuple[Kind, ...]] = (
     "survey",  # how it was: to who attended
 )
 """Every kind; the order of a day."""
+TOLD_IN: Final[Mapping[str, frozenset[Status]]] = MappingProxyType(
+    {
+        "confirmation": frozenset({"registered"}),
+        "wait_listed": frozenset({"wait_listed"}),
+        "promoted": frozenset({"registered"}),
+        "withdrawn": frozenset({"cancelled"}),
+        "moved": frozenset({"registered", "wait_listed"}),
+        "called_off": frozenset({"registered", "wait_listed"}),
+        "reminder": frozenset({"registered"}),
+        "survey": frozenset({"attended"}),
+    }
+)
+"""The statuses of the person's registration in which a notice is told, asked in the transaction that claims it."""
+OF_ONE_CHANGE: Final = frozenset({"confirmation", "wait_listed", "promoted", "withdrawn"})
+"""Kinds that tell one change of the registration, whose sequence theirs is: after the next change they tell nothing."""
+PAGES: Final[Mapping[str, str]] = MappingProxyType({"survey": "survey"})
+"""Pages to which notices lead; the others lead to the program's form."""
+SURVEY_OPEN: Final = timedelta(days=30)
+"""So long after an event's end answers are taken."""
+_WINDOW: Final = timedelta(hours=24)
+
+
+def window_of(kind: str | None) -> timedelta:
+    """How late a send of this kind may be (None: no notice); later it is skipped as SEND_WINDOW_MISSED.
+
+    Reminders, like what solicits, are worth nothing later; what happened to a registration or an event still is.
+    """
+    return SEND_WINDOW if kind in (None, "reminder") else _WINDOW
+
 
 SURVEY_LOG = Table(
     "survey_answers",
@@ -59,6 +91,35 @@ class SurveyAnswer:
     """Stays in the operational database."""
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A notice that is planned: what its message is made of."""
+
+    send_id: str
+    campaign_id: str
+    customer_id: str
+    marketplace: str
+    subject_type: str
+    subject_id: str
+    channel: str
+    slot_at: datetime
+    kind: Kind
+    sequence: int
+
+
+class Notices(Protocol):
+    """The sends of the ledger that are notices."""
+
+    def told(self, program: str, event_id: str, customer_ids: Sequence[str]) -> dict[str, int]:
+        """By customer, the last version of an event that he was told of, or may have been (`moved`, `called_off`)."""
+
+    def waiting(self, program: str, until: datetime) -> list[Waiting]:
+        """Planned notices whose slot has come, the oldest first."""
+
+    def ends(self, send_ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """State, and its reason, of those among some sends that the ledger knows."""
+
+
 class SurveyAnswers(Protocol):
     """Answers of surveys."""
 
@@ -67,6 +128,9 @@ class SurveyAnswers(Protocol):
 
     def of(self, program: str, event_id: str, customer_id: str) -> SurveyAnswer | None:
         """The answer of one person."""
+
+    def ratings(self, program: str, event_ids: Sequence[str]) -> dict[str, dict[int, int]]:
+        """How many gave each rating, by event."""
 
     def changes(self, after: datetime | None, until: datetime) -> pl.DataFrame:
         """SURVEY_LOG rows with `received_at` in (after, until], sorted; waits for writers up to `until`."""

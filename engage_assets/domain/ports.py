@@ -296,7 +296,7 @@ class Ledger(Protocol):
         """Remember which list was planned last for a campaign."""
 
     def overdue(self, program: str, before: datetime) -> list[str]:
-        """Planned sends of a program whose slot lies before `before`."""
+        """Planned sends of a program, notices left out, whose slot lies before `before`."""
 
     def in_doubt(self, program: str | None = None) -> pl.DataFrame:
         """SENDS_LOG rows of sends that are in doubt now, oldest first."""
@@ -337,6 +337,9 @@ class Ledger(Protocol):
 
     def registrations(self, until: datetime) -> pl.DataFrame:
         """REGISTRATIONS_LOG rows with `received_at` up to `until`, sorted; waits as `send_events`."""
+
+    def survey_answers(self, until: datetime) -> pl.DataFrame:
+        """SURVEY_LOG rows with `received_at` up to `until`, sorted; waits as `send_events`. No texts."""
 
     def record_batch(self, program: str, partition: date, seconds: float, records: int, at: datetime) -> None:
         """Keep the duration of a partition's first completed batch; later ones change nothing."""
@@ -426,8 +429,8 @@ class CertificateSource(Protocol):
 class Outbox(Protocol):
     """What must still happen outside the ledger."""
 
-    def waiting(self, topics: Sequence[str], limit: int) -> list[OutboxEntry]:
-        """The oldest entries that are not done."""
+    def waiting(self, topics: Sequence[str], limit: int, after: int = 0) -> list[OutboxEntry]:
+        """The oldest entries that are not done, of those after the entry `after`."""
 
     def done(self, entry_ids: Sequence[int], now: datetime) -> None:
         """Mark entries as done."""

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from engage_assets.domain.cadence import Cadence, read_aws_cron, read_weekly_cron
-from engage_assets.domain.channel_specs import ChannelSpec, ClockTime, ListSection, VoiceChannel
+from engage_assets.domain.channel_specs import ChannelSpec, ClockTime, InAppChannel, ListSection, VoiceChannel
 from engage_assets.domain.duration import Duration
 from engage_assets.domain.feature_views import Feature, FeatureView
 from engage_assets.domain.filter_specs import FilterSpec, FrequencyCapFilter
@@ -127,6 +127,9 @@ class EventConfig(Spec):
     registration_deadline_days: int = Field(1, ge=0)
     reminder_schedule: tuple[ReminderRule, ...] = ()
     invite_lead_days: tuple[int, int] = (7, 13)
+    notice_template_id: str = Field(
+        "event-notice-v1", min_length=1, description="Folder of the templates of confirmations, reminders and surveys."
+    )
 
 
 class QuietHours(Spec):
@@ -352,6 +355,11 @@ class Program(Spec):
     def prompt_channels(self) -> frozenset[str]:
         """Channels, by id, in which people are asked aloud: there nothing is opened, clicked or returned."""
         return frozenset(channel.channel_id for channel in self.channels if isinstance(channel, VoiceChannel))
+
+    @property
+    def banner_channels(self) -> frozenset[str]:
+        """Channels, by id, whose messages are displayed in an application: there nothing is opened or returned."""
+        return frozenset(channel.channel_id for channel in self.channels if isinstance(channel, InAppChannel))
 
     @property
     def config_hash(self) -> str:

@@ -90,6 +90,9 @@ SEND_REASONS: Final[dict[str, str]] = {
     "RETURNED": "the product was returned after the list was made",
     "SUBJECT_CLOSED": "the subject takes no answers any more",
     "CANDIDATE_ENDED": "the candidate's status takes no message any more (consumed, suppressed, expired, or gone)",
+    "SUPERSEDED": "what a notice tells is no longer so: the registration or the event has changed since",
+    "NO_PUSH_ADDRESS": "the customer takes notifications nowhere; by mail, where the channel says `fallback: email`",
+    "PUSH_GONE": "the push service says that the address is no more; by mail, where the channel says `fallback: email`",
     "FREQUENCY_CAP": "the customer's quota was used up by other sends of the cap scope, or is kept for a program of"
     " higher priority",
     "QUIET_HOURS": "it is night where the customer lives, by the program's quietHours",

@@ -46,7 +46,7 @@ class Interaction:
     at: datetime
     """When it happened, UTC."""
     source: str
-    """`pixel`, `redirect`, `page`, `ses`, `generic`."""
+    """`pixel`, `redirect`, `page`, `app`, `worker`, `ses`, `generic`."""
     machine_rule: str | None = None
     """The rule by which it is a machine's; None: a person's."""
     is_permanent: bool | None = None
@@ -128,5 +128,6 @@ class OutboxEntry:
     payload: Mapping[str, str]
     """candidate_status: customer_id, program, marketplace, subject_type, subject_id, status, channel, at (ISO).
     customer_opted_out: customer_id, at, and program and channel where it is not all. response: program, subject_id,
-    subject_type, marketplace, at: what assets are told; never a text."""
+    subject_type, marketplace, at: what assets are told; never a text. notice: as candidate_status, and `sequence` of
+    the registration's change, `was`: the status that it left (empty: none)."""
     created_at: datetime

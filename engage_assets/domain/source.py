@@ -31,6 +31,8 @@ class Subjects:
     """Column with the name of who made it, for messages; None: messages name none."""
     starts: str | None = None
     """Column with the instant at which it begins; messages tell it on the recipient's clock. None: it has none."""
+    closes: str | None = None
+    """Column with the instant from which on no answers are taken; None: there is none."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Answers:
     """What one of them is called; also the first part of names of metrics, `review_volume`."""
     is_positive: str | None = None
     """The flag that says whether the answer was a good one; None: there is none."""
+    is_rated: bool = True
+    """Whether it holds a rating, where it has no such flag."""
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,8 @@ SENDS_LOG = Table(
         Column("state", "text", "planned, claimed, handed_over, sent, failed, in_doubt, skipped, held_out."),
         Column("at", "instant", "When the state began."),
         Column("reason", "text", "Why, where the state needs one."),
+        Column("kind", "text", "What a notice tells (confirmation, reminder, survey, …); null: no notice."),
+        Column("sequence", "integer", "Which of a person's notices of its kind about the subject."),
     ),
 )
 OPT_OUT_LOG = Table(
@@ -154,7 +156,7 @@ INTERACTIONS_LOG = Table(
         Column("received_at", "instant", "When it was recorded: figures as of a night know what was received by then."),
         Column("machine_rule", "text", "The rule by which it is a machine's; null: a person's."),
         Column("is_permanent", "flag", "Bounces: whether the address will never take mail."),
-        Column("source", "text", "pixel, redirect, page, ses or generic."),
+        Column("source", "text", "pixel, redirect, page, app, worker, ses or generic."),
     ),
 )
 RESPONSES_LOG = Table(
@@ -224,6 +226,7 @@ OUTCOMES = Table(
         Column("reason", "text", "Why it was skipped, failed or is in doubt."),
         Column("sent_at", "instant", "When the transport took it."),
         Column("delivered_at", "instant", "When the provider says that it arrived."),
+        Column("displayed_at", "instant", "When an application first displayed it to the person."),
         Column("first_open_at", "instant", "A person's first open."),
         Column("human_opens", "integer", "A person's opens."),
         Column("machine_opens", "integer", "Opens of scanners and prefetching mail programs."),
@@ -345,6 +348,34 @@ EMAIL_CAMPAIGNS = Table(
         Column("html", "text", "The HTML part; merge fields likewise."),
         Column("greeting_named", "text", "Greeting with %%name%%, used when a name is known."),
         Column("greeting_plain", "text", "Greeting without a name."),
+    ),
+)
+IN_APP_BANNERS = Table(
+    "in_app_banners",
+    "one row per banner, in the customer's language",
+    (
+        Column("campaign_id", "text", "program:channel:partition:marketplace, and a part for each of the segments."),
+        Column("send_id", "key", "Key of the send."),
+        Column("record_id", "key", "The input record."),
+        Column("customer_id", "key", "Who may see it."),
+        Column("marketplace", "text", "The campaign's marketplace."),
+        Column("subject_type", "text", "The kind of subject."),
+        Column("subject_id", "key", "About what."),
+        Column("subject_name", "text", "Its name, where known."),
+        Column("subject_maker", "text", "Who made it, where known."),
+        Column("time_zone", "text", "Where the customer lives."),
+        Column("locale", "text", "The language of its words."),
+        Column("rank", "integer", "Place on the list, 1 first."),
+        Column("score", "number", "The score; it gave the place unless the row was drawn by lot."),
+        Column("slot_local", "instant", "Date and time on the customer's clock from which on it is shown."),
+        Column("slot_at", "instant", "The same as an instant, UTC."),
+        Column("ends_at", "instant", "Until when: displayDuration, or when no answers are taken, if that is earlier."),
+        Column("banner_type", "text", "The kind of banner."),
+        Column("placement", "text", "Where the app shows it."),
+        Column("displays_per_day", "integer", "How often a day the app may show it."),
+        Column("title", "text", "What it says."),
+        Column("call", "text", "What its button says."),
+        Column("is_exploration", "flag", "Whether the place went by lot (explorationShare)."),
     ),
 )
 DECISIONS = Table(

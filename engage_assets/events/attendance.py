@@ -2,19 +2,23 @@
 
 import csv
 import io
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from engage_assets.domain.attendance import Mark, Stay
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.events import Event
 from engage_assets.domain.registrations import Status
 
 NO_SHOW_AFTER: Final = timedelta(hours=24)
 """Time after an event's end from which on who did not come is a `no_show`."""
+
+EARLY: Final = timedelta(hours=12)
+"""Who joined longer before an event's start came for something else."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,6 @@ _FORMS: Final = (
 
 
 @dataclass(frozen=True)
-class Join:
-    """One stay of a person; without a leave it lasts to the event's end."""
-
-    person: str = field(repr=False)
-    """The key by which the platform knows the person: a customer's key, or an address."""
-    joined_at: datetime
-    left_at: datetime | None
-
-
-@dataclass(frozen=True)
 class Refused:
     """A line that says nothing of a stay."""
 
@@ -73,7 +67,7 @@ class Refused:
 class Sheet:
     """What an export holds."""
 
-    joins: tuple[Join, ...]
+    joins: tuple[Stay, ...]
     refused: tuple[Refused, ...]
 
 
@@ -99,7 +93,29 @@ def read_export(text: str, platform: str, zone: str = "UTC") -> Sheet:
     return Sheet(tuple(joins), tuple(refused))
 
 
-def watched(joins: Iterable[Join], event: Event) -> dict[str, float]:
+def stays_of(marks: Iterable[Mark], now: datetime) -> list[Stay]:
+    """Joins and leaves as stays: within a customer's session each leave ends the join that has waited longest.
+
+    Who has not left is there until `now`. A leave without a join says nothing.
+    """
+    waiting: dict[tuple[str, str], deque[datetime]] = defaultdict(deque)
+    found = []
+    for mark in sorted(marks):
+        joins = waiting[mark.customer_id, mark.session]
+        if mark.kind == "joined":
+            joins.append(mark.at)
+        elif joins:
+            found.append(Stay(mark.customer_id, joins.popleft(), mark.at))
+    still = ((customer, joined) for (customer, _), joins in waiting.items() for joined in joins)
+    return [*found, *(Stay(customer, joined, max(joined, now)) for customer, joined in still)]
+
+
+def minutes_of(marks: Iterable[Mark], event: Event, now: datetime) -> dict[str, float]:
+    """Minutes by customer as far as they are told by `now`; who came long before the event came for something else."""
+    return watched(stays_of((one for one in marks if one.at >= event.starts_at - EARLY), now), event)
+
+
+def watched(joins: Iterable[Stay], event: Event) -> dict[str, float]:
     """Minutes by person, rounded to 2 decimals: the union of the stays, cut to the event. 0: not during it."""
     stays: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
     for join in joins:
@@ -110,13 +126,13 @@ def watched(joins: Iterable[Join], event: Event) -> dict[str, float]:
 
 
 def of_customers(
-    joins: Iterable[Join], customers: Collection[str], addresses: Mapping[str, str]
-) -> tuple[list[Join], int]:
+    joins: Iterable[Stay], customers: Collection[str], addresses: Mapping[str, str]
+) -> tuple[list[Stay], int]:
     """The stays of known customers, each under the customer's key; and how many others there were.
 
     `customers`: keys; `addresses`: keys by e-mail address in lower case.
     """
-    found: list[Join] = []
+    found: list[Stay] = []
     strangers: set[str] = set()
     for join in joins:
         key = join.person if join.person in customers else addresses.get(join.person.casefold())
@@ -172,7 +188,7 @@ def _plain(name: str) -> str:
     return "".join(name.casefold().split())
 
 
-def _stay(cells: Sequence[str], places: tuple[int, int, int], zone: ZoneInfo) -> Join | str:
+def _stay(cells: Sequence[str], places: tuple[int, int, int], zone: ZoneInfo) -> Stay | str:
     """A stay, or why the line is none; the reason names no person."""
     if len(cells) <= max(places):
         return "the line has too few columns"
@@ -187,7 +203,7 @@ def _stay(cells: Sequence[str], places: tuple[int, int, int], zone: ZoneInfo) ->
         return "the time of leaving cannot be read"
     if left_at is not None and left_at < joined_at:
         return "the person left before joining"
-    return Join(person, joined_at, left_at)
+    return Stay(person, joined_at, left_at)
 
 
 def _instant(text: str, zone: ZoneInfo) -> datetime | None:

@@ -1,5 +1,6 @@
 """The event catalogue: versions of events, which of them was known when, and which batch invites for an event."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -43,7 +44,7 @@ class Catalogue:
                 refused.append(SetAside(place, row["event_id"], fault))
             else:
                 versions.append(_event(row))
-        return cls(tuple(sorted(versions, key=_order)), tuple(refused))
+        return cls(_in_order(versions), tuple(refused))
 
     def known(self, instant: datetime) -> dict[str, Event]:
         """The latest version of each event that was known at `instant`, by event id.
@@ -127,8 +128,17 @@ def _event(row: Mapping[str, Any]) -> Event:
     return Event(**others, **texts, status=row.get("status") or "scheduled")
 
 
-def _order(event: Event) -> tuple[datetime, bytes]:
-    """By the time it became known, then as canonical JSON."""
+def _in_order(versions: Iterable[Event]) -> tuple[Event, ...]:
+    """By the time they became known; versions of one event that became known at once, as canonical JSON."""
+    given = list(versions)
+    at_once = Counter((one.event_id, one.known_at) for one in given)
+
+    def order(one: Event) -> tuple[datetime, bytes]:
+        return one.known_at, _canonical(one) if at_once[one.event_id, one.known_at] > 1 else b""
+
+    return tuple(sorted(given, key=order))
+
+
+def _canonical(event: Event) -> bytes:
     row = row_of(event)
-    values = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
-    return event.known_at, rfc8785.dumps(values)
+    return rfc8785.dumps({name: one.isoformat() if isinstance(one, datetime) else one for name, one in row.items()})

@@ -11,21 +11,24 @@ from engage_assets.domain.registrations import SEATED
 
 
 def openings(events: Iterable[Event], taken: Mapping[str, int], config: EventConfig, instant: datetime) -> pl.DataFrame:
-    """`event_id`, `name`, `starts_at` and `is_open`: takes place, has a seat left, and its deadline lies ahead.
+    """`event_id`, `name`, `starts_at`, `closes_at` (the deadline), and `is_open`.
 
-    `taken`: seats by event, those that nobody has left out.
+    Open: takes place, has a seat left, and the deadline lies ahead. `taken`: seats by event, those that nobody has
+    left out.
     """
 
     def is_open(event: Event) -> bool:
         seats = event.seats(config.capacity_limit)
         has_seat = seats is None or taken.get(event.event_id, 0) < seats
-        return not event.is_cancelled and has_seat and instant < event.deadline(config.registration_deadline_days)
+        return not event.is_cancelled and has_seat and instant < closes(event)
 
-    rows = [(event.event_id, event.name, event.starts_at, is_open(event)) for event in events]
+    def closes(event: Event) -> datetime:
+        return event.deadline(config.registration_deadline_days)
+
+    rows = [(event.event_id, event.name, event.starts_at, closes(event), is_open(event)) for event in events]
     names = ("event_id", "name", "starts_at")
-    return pl.DataFrame(
-        rows, schema={**{name: EVENTS.schema[name] for name in names}, "is_open": pl.Boolean()}, orient="row"
-    )
+    made = {"closes_at": EVENTS.schema["starts_at"], "is_open": pl.Boolean()}
+    return pl.DataFrame(rows, schema={**{name: EVENTS.schema[name] for name in names}, **made}, orient="row")
 
 
 def seats_taken(

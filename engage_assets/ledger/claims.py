@@ -21,11 +21,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import DateTime, Integer
 
+from engage_assets.domain.notices import window_of
 from engage_assets.domain.sends import Cap, ClaimRules
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.ledger import tables
 from engage_assets.ledger.engines import among, as_list
 from engage_assets.ledger.prepared import Prepared
+from engage_assets.ledger.standing import Told, untrue
 from engage_assets.ledger.states import PLANNED, SETTLED_ASKS
 
 Ask = tuple[datetime, str, str]
@@ -49,6 +51,8 @@ class Standing(NamedTuple):
     is_solicitation: bool
     cap_scope: str
     priority: int
+    kind: str | None
+    sequence: int | None
 
 
 @dataclass
@@ -65,7 +69,7 @@ class Glance(NamedTuple):
     send_id: str
     customer_id: str
     is_ready: int
-    """Whether it is planned and not too late."""
+    """Whether it is planned, not too late, and no notice."""
 
 
 def judge(connection: Connection, send_ids: Sequence[str], now: datetime, rules: ClaimRules) -> Verdicts:
@@ -99,10 +103,11 @@ def _weigh(connection: Connection, wanted: Sequence[str], now: datetime, rules: 
     rows = _locked(connection, wanted, now, rules.cap)
     chosen = [rows[send_id] for send_id in wanted if send_id in rows and rows[send_id].state == PLANNED]
     known = Known.read(connection, {row.customer_id for row in chosen}, rules)
+    stale = untrue(connection, [_told_by(row) for row in chosen if row.kind is not None])
     quotas = Quotas(rules.cap, chosen, rows.values(), now)
     verdicts = Verdicts()
     for row in chosen:
-        reason = known.refusal(row, now, rules)
+        reason = known.refusal(row, now, rules) or stale.get(row.send_id)
         if reason is None and quotas.refuses(row):
             reason = "FREQUENCY_CAP"
         if reason:
@@ -110,6 +115,10 @@ def _weigh(connection: Connection, wanted: Sequence[str], now: datetime, rules: 
         else:
             verdicts.won.append(row.send_id)
     return verdicts
+
+
+def _told_by(row: Standing) -> Told:
+    return Told(row.send_id, str(row.kind), row.sequence, row.program, row.subject_id, row.customer_id)
 
 
 def _glances(
@@ -123,7 +132,7 @@ def _glances(
     dialect = connection.dialect.name
     due = {"not_before": now - SEND_WINDOW}
     if dialect == "sqlite":  # where nobody else can be in a transaction that writes
-        since = {} if cap is None else {"since": _since(now, cap)}
+        since = {} if cap is None else {"since": counting_since(now, cap)}
         query = _glance(dialect) if cap is None else _glance_of_customers(dialect)
         return send_ids, _all(connection, query, {"keys": as_list(send_ids), **due, **since})
     free = _free(connection, send_ids)
@@ -170,12 +179,12 @@ def _locked(connection: Connection, send_ids: Sequence[str], now: datetime, cap:
 
 def _beside(connection: Connection, customers: Mapping[str, str], now: datetime, cap: Cap) -> set[str]:
     """Keys of all sends that may count for a cap of customers."""
-    values = {**customers, "since": _since(now, cap)}
+    values = {**customers, "since": counting_since(now, cap)}
     return set(connection.execute(_keys_beside(connection.dialect.name), values).scalars())
 
 
-def _since(now: datetime, cap: Cap) -> datetime:
-    """The slot after which a send may count."""
+def counting_since(now: datetime, cap: Cap) -> datetime:
+    """The slot after which a send may count for a cap."""
     return now - SEND_WINDOW - cap.window
 
 
@@ -196,7 +205,8 @@ def _counts() -> ColumnElement[bool]:
 
 def _glance_columns() -> list[ColumnElement[Any]]:
     table = tables.sends.c
-    is_ready = (table.state == PLANNED) & (table.slot_at >= bindparam("not_before", type_=DateTime))
+    is_due = (table.state == PLANNED) & (table.slot_at >= bindparam("not_before", type_=DateTime))
+    is_ready = is_due & table.kind.is_(None)
     return [table.send_id, table.customer_id, type_coerce(is_ready, Integer)]
 
 
@@ -310,15 +320,17 @@ class Known:
 
     def refusal(self, row: Standing, now: datetime, rules: ClaimRules) -> str | None:
         """The first reason against a send, the cap aside."""
-        if row.slot_at + SEND_WINDOW < now:
+        if row.slot_at + window_of(row.kind) < now:
             return "SEND_WINDOW_MISSED"
         if row.send_id in rules.barred:
             return rules.barred[row.send_id]
         if row.customer_id in self.suppressed:
             return "SUPPRESSED"
         ways = (None, row.channel, rules.types.get(row.channel, row.channel))
+        # Who wants no more invitations is still told what becomes of a registration that he made himself.
+        whose = (None,) if row.kind else (None, row.program)
         for program, channel in self.opted_out.get(row.customer_id, ()):
-            if program in (None, row.program) and channel in ways:
+            if program in whose and channel in ways:
                 return "OPTED_OUT"
         return self._told(row) if row.is_solicitation else None
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam, delete, insert, select, update
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.responses import (
@@ -31,17 +31,21 @@ _PROOF: Final = ("delivered", "bounce", "complaint")
 """Interactions that only a message which went out can have."""
 
 
-_KNOWN: Final = ("send_id", *(name for name in KnownSend.__dataclass_fields__ if name != "send_id"))
+KNOWN: Final = ("send_id", *(name for name in KnownSend.__dataclass_fields__ if name != "send_id"))
+"""What pages know of a send, in the order of `known_columns`."""
 
 
-def _sends(dialect: str) -> Select[Any]:
-    """Sends as pages know them, the columns of _KNOWN."""
+def known_columns() -> list[ColumnElement[Any]]:
+    """Columns of `sends`, and when it was handed over."""
     table, states = tables.sends.c, tables.send_states.c
     state: BindParameter[str] = bindparam("handed_over", HANDED_OVER)
     handed = select(states.at).where(states.send_id == table.send_id, states.state == state)
     handed_at = handed.correlate(tables.sends).scalar_subquery().label("handed_over_at")
-    columns = [handed_at if name == "handed_over_at" else table[name] for name in _KNOWN]
-    return select(*columns).where(among(dialect, table.send_id))
+    return [handed_at if name == "handed_over_at" else table[name] for name in KNOWN]
+
+
+def _sends(dialect: str) -> Select[Any]:
+    return select(*known_columns()).where(among(dialect, tables.sends.c.send_id))
 
 
 _SENDS: Final = Prepared(_sends)
@@ -61,7 +65,7 @@ class SqlContacts:
         """See Contacts."""
         with self._database.reading() as connection:
             rows = _SENDS.rows(connection, {"keys": as_list(send_ids)})
-        found = {row[0]: KnownSend(**dict(zip(_KNOWN, row, strict=True))) for row in rows}
+        found = {row[0]: KnownSend(**dict(zip(KNOWN, row, strict=True))) for row in rows}
         return [found.get(send_id) for send_id in send_ids]
 
     def record(self, interactions: Sequence[Interaction], now: datetime) -> int:

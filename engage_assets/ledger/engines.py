@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Insert,
+    PoolProxiedConnection,
     Select,
     String,
     Table,
@@ -48,8 +49,11 @@ _READ_TIMEOUT_MS: Final = 10_000
 _JOURNAL_BYTES: Final = 64 << 20
 """A log that grew beside a long reader shrinks to this once it is empty."""
 _CACHE_KIB: Final = 16_384
+_WAITS: Final = "engage_waits"
+"""Where a connection notes how long it waits for a lock."""
 _PAUSE_SECONDS: Final = (0.0001, 0.001)
-_CARRY_TRIES: Final = 200
+_CARRY_TRIES: Final = 8
+_LONG_LOG: Final = 20_000
 
 
 CHECKPOINT_PAGES: Final = 1_000
@@ -78,26 +82,23 @@ def open_engine(url: str, random: Random, checkpoint_pages: int = CHECKPOINT_PAG
 
 
 def carry_over(engine: Engine) -> None:
-    """SQLite: carry the log over to the file, so that it begins anew. Writers wait for the last few pages only.
+    """SQLite: carry the log over to the file, so that it begins anew, beside the writers, who do not wait for the disk.
 
-    Gives up where a writer or a reader stays too long: the next call, or CHECKPOINT_PAGES, does it then.
+    Gives up where they are quicker, or a reader stays too long: the next call does it then. Only a log of more than
+    _LONG_LOG pages is carried to its end while writers wait.
     """
     if engine.dialect.name != "sqlite":
         return
     with closing(engine.raw_connection()) as lent:
-        raw = _sqlite(lent.dbapi_connection)
-        raw.execute("PRAGMA busy_timeout = 0")
-        try:
-            # Most is carried beside the writers; the second time what they wrote meanwhile.
-            for _ in range(2):
-                raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            for _ in range(_CARRY_TRIES):
-                (is_busy, _, _) = raw.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
-                if not is_busy:
-                    return
-                sleep(_PAUSE_SECONDS[1])
-        finally:
-            raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
+        raw = _wait_for_locks(lent, 0)
+        pages = carried = 0
+        for _ in range(_CARRY_TRIES):
+            # Most is carried the first time, then what was written meanwhile.
+            _, pages, carried = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if carried == pages:
+                return
+        if pages > _LONG_LOG:
+            raw.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:
@@ -180,22 +181,26 @@ def _prepare_sqlite(engine: Engine, random: Random, checkpoint_pages: int, *, du
         patiently(raw, "PRAGMA journal_mode = WAL")
         # A claim must outlive a power cut before anything is handed over.
         raw.execute(f"PRAGMA synchronous = {'FULL' if durably else 'NORMAL'}")
-        raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
         raw.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
         raw.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         raw.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages}")
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        raw = _sqlite(connection.connection.dbapi_connection)
-        if not connection.get_execution_options().get("engage_writes"):
-            raw.execute("BEGIN")
-            return
-        raw.execute("PRAGMA busy_timeout = 0")
-        try:
-            patiently(raw, "BEGIN IMMEDIATE")
-        finally:
-            raw.execute(f"PRAGMA busy_timeout = {_READ_TIMEOUT_MS}")
+        if connection.get_execution_options().get("engage_writes"):
+            # Whoever has the write lock meets no other: nothing that follows waits.
+            patiently(_wait_for_locks(connection.connection, 0), "BEGIN IMMEDIATE")
+        else:
+            _wait_for_locks(connection.connection, _READ_TIMEOUT_MS).execute("BEGIN")
+
+
+def _wait_for_locks(lent: PoolProxiedConnection, milliseconds: int) -> sqlite3.Connection:
+    """The driver's connection, waiting so long for a lock; the statement is spared where it does already."""
+    raw = _sqlite(lent.dbapi_connection)
+    if lent.info.get(_WAITS) != milliseconds:
+        raw.execute(f"PRAGMA busy_timeout = {milliseconds}")
+        lent.info[_WAITS] = milliseconds
+    return raw
 
 
 def _sqlite(connection: object) -> sqlite3.Connection:

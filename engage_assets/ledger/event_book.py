@@ -38,6 +38,8 @@ class Book:
     waiting: Waiting = lambda _: ()
     changes: list[Registration] = field(default_factory=list)
     """Every state that was entered, in order."""
+    left: list[Status | None] = field(default_factory=list)
+    """The status that each of them left; None: there was no registration."""
     _read: list[Registration] = field(default_factory=list)
     _is_whole: bool = False
 
@@ -144,4 +146,6 @@ class Book:
         entered = replace(one, changed_at=at, sequence=one.sequence + 1)
         self.known[one.customer_id] = entered
         self.changes.append(entered)
+        # Who is registered and not in memory stood in line.
+        self.left.append(before.status if before else "wait_listed" if one.sequence >= 0 else None)
         return entered

@@ -102,7 +102,7 @@ def write_books(connection: Connection, books: Iterable[Book], at: datetime) -> 
         _COUNT.run(connection, [{**counted, "program": book.program, "event_id": book.event_id}])
         _write_rows(connection, book)
         _write_changes(connection, book.changes, at)
-        _tell(connection, book.changes, at)
+        _tell(connection, book, at)
 
 
 def _write_rows(connection: Connection, book: Book) -> None:
@@ -125,11 +125,16 @@ def _write_changes(connection: Connection, changes: Sequence[Registration], at: 
     _LOGGED.run(connection, rows)
 
 
-def _tell(connection: Connection, changes: Sequence[Registration], at: datetime) -> None:
+def _tell(connection: Connection, book: Book, at: datetime) -> None:
+    changes = book.changes
     answers.add(connection, [_answer(one) for one in changes if one.sequence == 0], at)
     put(connection, "candidate_status", [_said(one) for one in changes], at)
-    people = [one for one in changes if one.status in ("registered", "wait_listed", "cancelled")]
-    put(connection, "notice", [_said(one) | {"sequence": str(one.sequence)} for one in people], at)
+    people = [
+        _said(one) | {"sequence": str(one.sequence), "was": left or ""}
+        for one, left in zip(changes, book.left, strict=True)
+        if one.status in ("registered", "wait_listed", "cancelled")
+    ]
+    put(connection, "notice", people, at)
 
 
 def _said(one: Registration) -> dict[str, str]:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from random import Random
 from typing import Any, Final
 
@@ -19,10 +18,11 @@ from engage_assets.ledger import tables
 from engage_assets.ledger.claims import judge
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.engines import among, as_list, insert_new
-from engage_assets.ledger.log import Present, asked_already, enter, enter_each, planned_row, present_states, stamp
+from engage_assets.ledger.log import Present, asked_already, enter, enter_each, planned_row, present_states, skip, stamp
 from engage_assets.ledger.outbox import put_deliveries
 from engage_assets.ledger.registrations import SqlRegistrations
 from engage_assets.ledger.states import CLAIMED, HANDED_OVER, IN_DOUBT, ORDER, PLANNED, refuse_illegal
+from engage_assets.ledger.surveys import SqlSurveyAnswers
 
 _NO_SUCH_ADDRESS: Final = re.compile(r"TRANSPORT_REFUSED 5\d\d 5\.1\.")
 _LONG_AGO: Final = datetime(1, 1, 1)  # noqa: DTZ001 – UTC without a zone attached, as everywhere
@@ -87,9 +87,7 @@ class SqlLedger:
             at = stamp(connection, now)
             verdicts = judge(connection, send_ids, now, rules)
             enter(connection, verdicts.won, CLAIMED, at, None, now + self._lease)
-            by_reason = sorted(verdicts.refused.items(), key=lambda item: item[1])
-            for reason, group in groupby(by_reason, key=lambda item: item[1]):
-                enter(connection, [send_id for send_id, _ in group], "skipped", at, reason)
+            skip(connection, verdicts.refused, at)
         return Claims(verdicts.won, verdicts.refused)
 
     def release(self, send_ids: Sequence[str], now: datetime) -> None:
@@ -165,7 +163,7 @@ class SqlLedger:
     def overdue(self, program: str, before: datetime) -> list[str]:
         """See Ledger. Sorted."""
         table = tables.sends.c
-        late = (table.program == program) & (table.state == PLANNED) & (table.slot_at < before)
+        late = (table.program == program) & (table.state == PLANNED) & (table.slot_at < before) & table.kind.is_(None)
         with self.database.reading() as connection:
             return list(connection.execute(select(table.send_id).where(late).order_by(table.send_id)).scalars())
 
@@ -234,6 +232,10 @@ class SqlLedger:
     def registrations(self, until: datetime) -> pl.DataFrame:
         """See Ledger."""
         return SqlRegistrations(self.database).changes(None, until)
+
+    def survey_answers(self, until: datetime) -> pl.DataFrame:
+        """See Ledger."""
+        return SqlSurveyAnswers(self.database).changes(None, until)
 
     def health(self, campaign_id: str, since: datetime | None = None) -> tuple[int, int, int]:
         """See Ledger."""

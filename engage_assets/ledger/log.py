@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import Connection, Insert, Select, Update, bindparam, case, func, insert, select, update
@@ -118,6 +119,13 @@ def enter(
     values = {"keys": keys, "at_least": at, "entered": state, "lease": lease_until}
     connection.execute(_entered(connection.dialect.name), values)
     _record(connection, keys, reason)
+
+
+def skip(connection: Connection, refused: Mapping[str, str], at: datetime) -> None:
+    """Let sends, whose rows are locked, be skipped, each with its reason, as `enter`."""
+    by_reason = sorted(refused.items(), key=lambda item: item[1])
+    for reason, group in groupby(by_reason, key=lambda item: item[1]):
+        enter(connection, [send_id for send_id, _ in group], "skipped", at, reason)
 
 
 def enter_each(connection: Connection, moves: Sequence[Move], at: datetime, lease_until: datetime) -> None:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Integer, Update, bindparam, cast, delete, insert, select, update
 
 from engage_assets.domain.responses import OutboxEntry
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import Database
+from engage_assets.ledger.engines import rows_on
 from engage_assets.ledger.log import CANDIDATE, Present
 from engage_assets.ledger.prepared import Prepared
 
@@ -20,6 +21,19 @@ _CARRIED: Final = 1_000
 _NEW: Final = Prepared(lambda _: insert(tables.outbox).inline())
 
 
+def _marking(dialect: str) -> Update:
+    """One statement for all entries: others wait for their turn to write meanwhile."""
+    table = tables.outbox
+    given = rows_on(dialect, "entries", 1).subquery("given")
+    entries = select(cast(given.c.c0, Integer))
+    return (
+        update(table).where(table.c.entry_id.in_(entries), table.c.done_at.is_(None)).values(done_at=bindparam("now"))
+    )
+
+
+_DONE: Final = Prepared(_marking)
+
+
 class SqlOutbox:
     """The outbox in the operational database."""
 
@@ -27,10 +41,10 @@ class SqlOutbox:
         self._database = database
         self._done = 0
 
-    def waiting(self, topics: Sequence[str], limit: int) -> list[OutboxEntry]:
+    def waiting(self, topics: Sequence[str], limit: int, after: int = 0) -> list[OutboxEntry]:
         """See Outbox."""
         table = tables.outbox.c
-        open_ones = table.topic.in_(list(topics)) & table.done_at.is_(None)
+        open_ones = table.topic.in_(list(topics)) & table.done_at.is_(None) & (table.entry_id > after)
         query = select(table.entry_id, table.topic, table.payload, table.created_at).where(open_ones)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(table.entry_id).limit(limit))
@@ -40,11 +54,8 @@ class SqlOutbox:
         """See Outbox."""
         if not entry_ids:
             return
-        table = tables.outbox
         with self._database.writing() as connection:
-            waiting = (table.c.entry_id == bindparam("entry")) & table.c.done_at.is_(None)
-            marked = update(table).where(waiting).values(done_at=now)
-            connection.execute(marked, [{"entry": entry_id} for entry_id in sorted(entry_ids)])
+            _DONE.run(connection, [{"entries": json.dumps([[entry_id] for entry_id in entry_ids]), "now": now}])
         self._done += len(entry_ids)
         if self._done >= _CARRIED:
             self._done = 0

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
-from sqlalchemy import CompoundSelect, Connection, Dialect, Insert, Select, Update
+from sqlalchemy import CompoundSelect, Connection, DateTime, Dialect, Insert, Select, Update
+from sqlalchemy.types import TypeEngine
 
 Statement = Select[Any] | CompoundSelect[Any] | Insert | Update
 Row = tuple[Any, ...]
 _Process = Callable[[Any], Any] | None
+_INSTANTS: Final = 64
+"""That are remembered as the driver takes them."""
 
 
 class Prepared:
@@ -25,8 +29,7 @@ class Prepared:
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
         """What the statement gives."""
         compiled = self._of(connection.dialect, values)
-        with closing(connection.connection.cursor()) as cursor:
-            cursor.execute(compiled.text, compiled.bound(values))
+        with closing(_driver(connection).execute(compiled.text, compiled.bound(values))) as cursor:
             return compiled.read(cursor.fetchall())
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -34,17 +37,28 @@ class Prepared:
         if not rows:
             return
         compiled = self._of(connection.dialect, rows[0])
-        with closing(connection.connection.cursor()) as cursor:
-            if len(rows) == 1:
-                cursor.execute(compiled.text, compiled.bound(rows[0]))
-            else:
-                cursor.executemany(compiled.text, [compiled.bound(row) for row in rows])
+        if len(rows) == 1:
+            _driver(connection).execute(compiled.text, compiled.bound(rows[0])).close()
+            return
+        with closing(_driver(connection).cursor()) as cursor:
+            cursor.executemany(compiled.text, [compiled.bound(row) for row in rows])
 
     def _of(self, dialect: Dialect, values: Mapping[str, Any]) -> "_Compiled":
         found = self._compiled.get(dialect.name)
         if found is None:
             found = self._compiled[dialect.name] = _Compiled(self._statement(dialect.name), dialect, list(values))
         return found
+
+
+def _way(kind: TypeEngine[Any], dialect: Dialect) -> _Process:
+    """How a value goes to the driver. Of instants the same come again and again."""
+    found = kind.dialect_impl(dialect).bind_processor(dialect)
+    return lru_cache(_INSTANTS)(found) if found and isinstance(kind, DateTime) else found
+
+
+def _driver(connection: Connection) -> Any:
+    """The driver's own connection."""
+    return connection.connection.driver_connection
 
 
 class _Compiled:
@@ -54,7 +68,7 @@ class _Compiled:
         columns = names if isinstance(statement, Insert) else None
         made: Any = statement.compile(dialect=dialect, column_keys=columns)
         self.text = str(made)
-        ways = {name: one.type.dialect_impl(dialect).bind_processor(dialect) for one, name in made.bind_names.items()}
+        ways = {name: _way(one.type, dialect) for one, name in made.bind_names.items()}
         self._by_place = made.positiontup is not None
         self._ways: list[tuple[str, _Process]] = [(name, ways[name]) for name in made.positiontup or ways]
         # What is written in the statement itself and yet handed over as a value.

@@ -6,13 +6,24 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    DateTime,
+    Select,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from engage_assets.domain.prompts import Issued, Prompt, Recorded, Reply, Wish
 from engage_assets.domain.responses import Response
 from engage_assets.domain.sends import ClaimRules, Send
 from engage_assets.ledger import answers, tables
-from engage_assets.ledger.claims import Known, Quotas, Standing
+from engage_assets.ledger.claims import Known, Quotas, Standing, counting_since
 from engage_assets.ledger.database import Database, lock
 from engage_assets.ledger.engines import among, as_list
 from engage_assets.ledger.log import CANDIDATE, planned_row, stamp
@@ -105,7 +116,7 @@ def _issue(connection: Connection, wishes: Mapping[int, Wish], now: datetime, at
     left = {place: wish for place, wish in wishes.items() if place not in done}
     if not left:
         return done
-    judged = _Judged(connection, left.values(), now)
+    judged = _Judged(connection, list(left.values()), now)
     chosen: dict[int, Send] = {}
     for place, wish in left.items():
         found = judged.first(wish)
@@ -127,11 +138,11 @@ def _again(prompt: Prompt, wish: Wish, now: datetime) -> Issued:
 class _Judged:
     """What speaks against the sends of some wishes, each customer having one."""
 
-    def __init__(self, connection: Connection, wishes: Iterable[Wish], now: datetime) -> None:
+    def __init__(self, connection: Connection, wishes: Sequence[Wish], now: datetime) -> None:
         self._now = now
         sends = [send for wish in wishes for send in wish.sends]
         customers = {send.customer_id for send in sends}
-        self._rows = _solicitations(connection, customers)
+        self._rows = _solicitations(connection, wishes, now)
         self._stopped = _stopped(connection, {send.program for send in sends})
         self._known = Known.read(connection, customers, _COUNTING)
 
@@ -168,10 +179,15 @@ def _asks_the_same(other: Standing, row: Standing) -> bool:
     return question == (other.program, other.subject_type, other.subject_id)
 
 
-def _solicitations(connection: Connection, customers: set[str]) -> Mapping[str, list[Standing]]:
-    """All that asks or asked some customers, locked in the order of the keys."""
+def _solicitations(connection: Connection, wishes: Sequence[Wish], now: datetime) -> Mapping[str, list[Standing]]:
+    """What asks or asked the customers of wishes about the same, or may count for a cap; locked in the keys' order."""
+    values = {
+        "keys": as_list(sorted({wish.customer_id for wish in wishes})),
+        "subjects": as_list(sorted({send.subject_id for wish in wishes for send in wish.sends})),
+        "since": min((counting_since(now, wish.rules.cap) for wish in wishes if wish.rules.cap), default=now),
+    }
     found: dict[str, list[Standing]] = defaultdict(list)
-    for row in map(Standing._make, _OF_CUSTOMERS.rows(connection, {"keys": as_list(sorted(customers))})):
+    for row in map(Standing._make, _OF_CUSTOMERS.rows(connection, values)):
         found[row.customer_id].append(row)
     return found
 
@@ -179,8 +195,10 @@ def _solicitations(connection: Connection, customers: set[str]) -> Mapping[str, 
 def _of_customers(dialect: str) -> Select[Any]:
     table = tables.sends.c
     theirs = among(dialect, table.customer_id) & table.is_solicitation & table.state.in_(_ASKING)
+    recent = table.slot_at > bindparam("since", type_=DateTime)
     columns = [table[name] for name in Standing._fields]
-    return select(*columns).where(theirs).order_by(table.send_id).with_for_update()
+    asked = select(*columns).where(theirs, recent | among(dialect, table.subject_id, "subjects"))
+    return asked.order_by(table.send_id).with_for_update()
 
 
 def _stopped(connection: Connection, programs: set[str]) -> set[str]:

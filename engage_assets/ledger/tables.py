@@ -232,6 +232,19 @@ survey_answers = Table(
     Index("survey_answers_of_event", "program", "event_id"),
     comment="One row per person who attended an event and answered its survey: one answer each.",
 )
+attendance_marks = Table(
+    "attendance_marks",
+    metadata,
+    Column("program", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("customer_id", Text, primary_key=True, index=True),
+    Column("source", Text, primary_key=True, comment="told or imported: where there is an import, it counts."),
+    Column("session", Text, primary_key=True, comment="The platform's name of the connection; empty: none."),
+    Column("kind", Text, primary_key=True, comment="joined or left."),
+    Column("at", DateTime, primary_key=True),
+    Column("received_at", DateTime, nullable=False),
+    comment="One row per join and leave of a customer, as an event platform told it.",
+)
 push_subscriptions = Table(
     "push_subscriptions",
     metadata,

@@ -20,8 +20,13 @@ _SENT: Final = pl.col("outcome").is_in(["sent", "responded"])
 
 
 def has_thumbs(program: Program) -> bool:
-    """Whether people are asked for thumbs; else for a rating."""
+    """Whether people are asked for thumbs."""
     return source_of(program).answers.is_positive is not None
+
+
+def has_ratings(program: Program) -> bool:
+    """Whether people are asked for a rating."""
+    return source_of(program).answers.is_rated and not has_thumbs(program)
 
 
 def asks_aloud(program: Program) -> bool:
@@ -31,8 +36,14 @@ def asks_aloud(program: Program) -> bool:
 
 def names_of_answers(program: Program) -> tuple[str, ...]:
     """The metrics that `answer_figures` gives, broken down or not, beside `responses`."""
-    said = "positive_rate" if has_thumbs(program) else "mean_rating"
-    return (said, *(_PROMPTS if asks_aloud(program) else ()))
+    return (*_said(program), *(_PROMPTS if asks_aloud(program) else ()))
+
+
+def _said(program: Program) -> tuple[str, ...]:
+    """The metric of what answers say; none where the form asks for nothing that is counted."""
+    if has_thumbs(program):
+        return ("positive_rate",)
+    return ("mean_rating",) if has_ratings(program) else ()
 
 
 def answer_figures(tally: pl.DataFrame, program: Program, cause: str | None) -> Iterator[Figure]:
@@ -43,9 +54,12 @@ def answer_figures(tally: pl.DataFrame, program: Program, cause: str | None) -> 
     if asks_aloud(program):
         yield from _prompts(tally, program)
     if cause is not None:
-        yield missing("positive_rate" if has_thumbs(program) else "mean_rating", cause)
+        yield from (missing(metric, cause) for metric in _said(program))
         return
-    yield from _thumbs(tally, program) if has_thumbs(program) else _ratings(tally)
+    if has_thumbs(program):
+        yield from _thumbs(tally, program)
+    elif has_ratings(program):
+        yield from _ratings(tally)
     if len(program.asking_channels) > 1:
         yield from _shares(tally, program)
 

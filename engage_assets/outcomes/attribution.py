@@ -44,7 +44,7 @@ def outcomes(
             *(nw.col(name).fill_null(0).cast(nw.Int64) for name in _COUNTS),
             partition_date=nw.lit(partition),
             as_of=nw.lit(as_of),
-            marketplace=_marketplace(program, partition),
+            marketplace=marketplace_of(program, partition),
             outcome=outcome,
             sent_at=sent_at,
             is_hard_bounce=nw.col("is_hard_bounce") > 0,
@@ -108,6 +108,7 @@ def _by_send(interactions: Frame, night: datetime) -> Frame:
         "first_open_at": flags["human_opens"],
         "first_click_at": flags["human_clicks"],
         "delivered_at": nw.col("kind") == "delivered",
+        "displayed_at": (nw.col("kind") == "displayed") & is_human,
         "bounced_at": nw.col("kind") == "bounce",
         "complained_at": nw.col("kind") == "complaint",
     }
@@ -133,7 +134,7 @@ def _fate() -> nw.Expr:
     return fate
 
 
-def _marketplace(program: Program, partition: date) -> nw.Expr:
+def marketplace_of(program: Program, partition: date) -> nw.Expr:
     """The segment of the campaign that names the marketplace; null where it has none."""
     head = f"^{program.program_id}:[^:]+:{partition.isoformat()}:?"
     named = nw.col("campaign_id").str.replace_all(head, "").str.replace_all(":.*$", "")

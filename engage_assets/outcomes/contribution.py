@@ -2,7 +2,8 @@
 
 An answered send counts as sent, whatever its transport said; so the fates add up to the planned sends. Opens,
 clicks and answers are those of sent messages, one of a kind per send; a click makes no open. What machines did
-stands in the `_raw` figures only. A question asked aloud is a send, and no message: nobody opens it.
+stands in the `_raw` figures only. A question asked aloud is a send, and no message: nobody opens it. Nor is a banner:
+it is displayed, and its clicks are of the displayed (docs/decisions.md, 2).
 """
 
 from collections.abc import Iterator, Mapping
@@ -49,6 +50,17 @@ _RATES: Final = {
     "bounce_rate": ("bounced", "messages", "bounced messages ÷ sent"),
     "complaint_rate": ("complained", "messages", "messages that were complained of ÷ sent"),
 }
+_BANNERS: Final = {
+    "displays": ("displayed", None, "banners that an application displayed, once each"),
+    "display_rate": ("displayed", "sent", "displayed ÷ configured: open for display"),
+    "clicks": ("clicked", None, "banners that a person clicked"),
+    "click_through_rate": ("clicked", "displayed", "banners that a person clicked ÷ displayed"),
+    "responses": ("responded", None, _COUNTS["responses"][1]),
+    "conversion_rate": ("responded", "sent", "answers ÷ configured"),
+    "displayed_conversion_rate": ("responded", "displayed", "answers ÷ displayed"),
+}
+_OWN_OF_BANNERS: Final = ("displays", "display_rate", "displayed_conversion_rate")
+"""What stands among the totals too; the others there are of messages."""
 _NEEDS: Final = {
     **dict.fromkeys(("opened", "opened_raw", "clicked", "clicked_raw"), "touched"),
     **dict.fromkeys(("bounced", "complained"), "reported"),
@@ -60,6 +72,8 @@ _MISSING: Final = {
     "answered": "no open, click or answer is recorded",
 }
 _NO_MESSAGES: Final = "in this channel people are asked aloud; nothing is opened or clicked"
+_NOT_OPENED: Final = "in this channel banners are displayed; nothing is opened"
+_NO_DISPLAY: Final = "no display of a banner is recorded"
 _NOTHING: Final = {
     "sent": "no message was sent",
     "messages": "no message was sent",
@@ -100,13 +114,18 @@ def fates(by_fate: Mapping[str, int] | None) -> Iterator[Figure]:
 
 def contribution(tally: pl.DataFrame | None, program: Program, unsolicited: int | None, cause: str) -> Iterator[Figure]:
     """Opens, clicks, answers and rates out of counted outcomes; None: all are missing, because of `cause`."""
+    banners = program.banner_channels
     if tally is None:
-        names = (*_COUNTS, *_RATES, *names_of_answers(program), "responses_unsolicited")
+        shown = _OWN_OF_BANNERS if banners else ()
+        names = (*_COUNTS, *_RATES, *shown, *names_of_answers(program), "responses_unsolicited")
         yield from (missing(metric, cause) for metric in names)
         return
     aloud = program.prompt_channels
+    aside = aloud | banners
     known = _evidence(tally, unsolicited, aloud)
-    yield from _figures(tally, known, (*_COUNTS, *_RATES), aloud)
+    yield from _figures(tally, known, (*_COUNTS, *_RATES), aside)
+    if banners:
+        yield from _of_banners(tally.filter(pl.col("channel").is_in(list(banners))), known, _OWN_OF_BANNERS)
     yield from answer_figures(tally, program, None if "answered" in known else _MISSING["answered"])
     yield from _reasons(tally)
     if unsolicited is None:
@@ -119,12 +138,15 @@ def contribution(tally: pl.DataFrame | None, program: Program, unsolicited: int 
     for dimension, names in by.items():
         for member in members(tally, dimension, names):
             own = tally.filter(pl.col(dimension) == member)
-            yield count("sent", _sums(own, aloud)["sent"], FATES["sent"], dimension, member)
+            yield count("sent", _sums(own, aside)["sent"], FATES["sent"], dimension, member)
             if dimension == "channel" and member in aloud:
                 yield from (missing(metric, _NO_MESSAGES, dimension, member) for metric in _OF_MESSAGES)
-                yield from _figures(own, known, _OF_ALL, aloud, dimension, member)
+                yield from _figures(own, known, _OF_ALL, aside, dimension, member)
+            elif dimension == "channel" and member in banners:
+                yield from (missing(metric, _NOT_OPENED, dimension, member) for metric in ("opens", "open_rate"))
+                yield from _of_banners(own, known, tuple(_BANNERS), dimension, member)
             else:
-                yield from _figures(own, known, (*_OF_MESSAGES, *_OF_ALL), aloud, dimension, member)
+                yield from _figures(own, known, (*_OF_MESSAGES, *_OF_ALL), aside, dimension, member)
 
 
 def _evidence(tally: pl.DataFrame, unsolicited: int | None, aloud: frozenset[str]) -> frozenset[str]:
@@ -132,20 +154,45 @@ def _evidence(tally: pl.DataFrame, unsolicited: int | None, aloud: frozenset[str
 
     A question asked aloud is a trace of the service, which takes the answers.
     """
-    touched = bool((tally["opened_raw"] | tally["clicked_raw"]).any())
+    touched = bool((tally["opened_raw"] | tally["clicked_raw"] | tally["displayed"]).any())
     has_asked = any(channel in aloud for channel in sent_by_channel(tally))
     answered = touched or bool(unsolicited) or has_asked or "responded" in tally["outcome"]
     found = {"touched": touched, "answered": answered, "reported": bool(tally["is_reported"].any())}
     return frozenset(name for name, is_there in found.items() if is_there)
 
 
-def _sums(tally: pl.DataFrame, aloud: frozenset[str]) -> dict[str, int]:
-    """What was sent, the messages among it, and those with each flag."""
+def _sums(tally: pl.DataFrame, aside: frozenset[str]) -> dict[str, int]:
+    """What was sent, the messages among it, and messages with each flag; `aside`: channels of no messages."""
     sent = tally.filter(pl.col("outcome").is_in(["sent", "responded"]))
-    flagged = {flag: int(sent.filter(pl.col(flag))["sends"].sum()) for flag in _FLAGS}
+    messages = sent.filter(~pl.col("channel").is_in(list(aside)))
+    flagged = {flag: int(messages.filter(pl.col(flag))["sends"].sum()) for flag in _FLAGS}
     responded = int(sent.filter(pl.col("outcome") == "responded")["sends"].sum())
-    everything, messages = sent["sends"].sum(), sent.filter(~pl.col("channel").is_in(list(aloud)))["sends"].sum()
-    return {"sent": int(everything), "messages": int(messages), "responded": responded, **flagged}
+    everything = int(sent["sends"].sum())
+    return {"sent": everything, "messages": int(messages["sends"].sum()), "responded": responded, **flagged}
+
+
+def _of_banners(
+    tally: pl.DataFrame,
+    known: frozenset[str],
+    metrics: tuple[str, ...],
+    dimension: str = "all",
+    member: str = "all",
+) -> Iterator[Figure]:
+    """The named figures of banners: `tally` holds no others."""
+    sums = _sums(tally, frozenset())
+    sent = tally.filter(pl.col("outcome").is_in(["sent", "responded"]))
+    sums["displayed"] = int(sent.filter(pl.col("displayed"))["sends"].sum())
+    for metric in metrics:
+        part, whole, note = _BANNERS[metric]
+        cause = _MISSING["answered"] if part == "responded" else _NO_DISPLAY
+        if not sums["sent"]:
+            yield missing(metric, "no banner was open for display", dimension, member)
+        elif not (sums["displayed"] or (part == "responded" and "answered" in known)):
+            yield missing(metric, cause, dimension, member)
+        elif whole:
+            yield ratio(metric, sums[part], sums[whole], note, _NO_DISPLAY, dimension, member)
+        else:
+            yield count(metric, sums[part], note, dimension, member)
 
 
 def _figures(

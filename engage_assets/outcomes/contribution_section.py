@@ -6,10 +6,20 @@ from typing import Any, Final
 from engage_assets.domain.program import Program
 from engage_assets.domain.reasons import SEND_REASONS
 from engage_assets.outcomes import charts
-from engage_assets.outcomes.answers import RATINGS, has_thumbs
+from engage_assets.outcomes.answers import RATINGS, has_ratings
 from engage_assets.outcomes.by_source import source_of
 from engage_assets.outcomes.figures import Figures, percent, thousands
-from engage_assets.outcomes.sections import ALOUD, BUSINESS, DELIVERIES, RATES, SERVICE, in_order, written
+from engage_assets.outcomes.sections import (
+    ALOUD,
+    BANNERS,
+    BUSINESS,
+    DELIVERIES,
+    RATES,
+    SERVICE,
+    banner_sums,
+    in_order,
+    written,
+)
 
 _STEPS: Final = {"Opened": ("opens", "opens_raw"), "Clicked": ("clicks", "clicks_raw"), "Answered": ("responses", None)}
 _BY: Final = ("open_rate", "click_through_rate", "conversion_rate")
@@ -17,7 +27,7 @@ _BY: Final = ("open_rate", "click_through_rate", "conversion_rate")
 
 def contribution_section(figures: Figures, program: Program, width: int) -> dict[str, Any]:
     """What the template `contribution.html.j2` shows; where nothing was sent only the cause."""
-    steps = _steps(figures)
+    steps = message_steps(figures)
     return {
         "in_doubt": figures.count("in_doubt"),
         "nothing_back": _cause(figures),
@@ -31,13 +41,14 @@ def contribution_section(figures: Figures, program: Program, width: int) -> dict
             if figures.value(metric) is not None and metric not in ALOUD
         ],
         "responses": figures.count("responses"),
-        "ratings": []
-        if has_thumbs(program)
-        else [(rating, figures.count("responses", "rating", rating)) for rating in reversed(RATINGS)],
+        "ratings": [(rating, figures.count("responses", "rating", rating)) for rating in reversed(RATINGS)]
+        if has_ratings(program)
+        else [],
         "approval": approval(figures, width),
         "segment": " and ".join(source_of(program).segments),
         "by_channel": by_channel(figures, width),
         "aloud": _aloud(figures),
+        "banners": _banners(figures),
         "planned": figures.count("sends_planned"),
         "unsent": _unsent(figures),
         "slices": _slices(figures, program),
@@ -62,15 +73,30 @@ def _cause(figures: Figures) -> str | None:
     return figures.note("open_rate")
 
 
-def _steps(figures: Figures) -> list[charts.Step]:
-    """Sent, then what people did; beside it what only machines did. A step that was not measured is left out."""
-    steps = [charts.Step("Sent", None, figures.count("sent") - figures.count("voice_prompts"))]
+def message_steps(figures: Figures) -> list[charts.Step]:
+    """Messages sent, then what people did; beside it what only machines did. What was not measured is left out."""
+    banners, answered = banner_sums(figures)
+    steps = [charts.Step("Sent", None, figures.count("sent") - figures.count("voice_prompts") - banners)]
     for name, (people, anybody) in _STEPS.items():
         if figures.value(people) is not None:
             machines = figures.count(anybody) - figures.count(people) if anybody else None
-            aloud = 0 if anybody else figures.count("voice_answers")
-            steps.append(charts.Step(name, machines, figures.count(people) - aloud))
+            aside = 0 if anybody else figures.count("voice_answers") + answered
+            steps.append(charts.Step(name, machines, figures.count(people) - aside))
     return steps
+
+
+def _banners(figures: Figures) -> str | None:
+    """Banners in words; None where the program has none."""
+    if not figures.has("display_rate"):
+        return None
+    configured, answered = banner_sums(figures)
+    shown = figures.value("displays")
+    words = f"{thousands(configured)} open for display"
+    if shown is None:
+        return f"{words}; {figures.note('displays')}"
+    clicked = sum(figures.count("clicks", "channel", one) for one in figures.members("display_rate", "channel"))
+    words += f", {thousands(shown)} displayed ({percent(shown, configured)})"
+    return f"{words}, {thousands(clicked)} clicked ({percent(clicked, shown)} of these), {thousands(answered)} answered"
 
 
 def _aloud(figures: Figures) -> str | None:
@@ -130,7 +156,9 @@ def _words(steps: Sequence[charts.Step]) -> str:
 def _rates(figures: Figures, program: Program) -> Iterator[tuple[str, str, str]]:
     """Label, rate of people, rate with machines; the conversion also of each channel, where there are several."""
     channels = in_order(figures.members("response_share", "channel"), _ids(program))
-    for metric, label in RATES.items():
+    for metric, label in (RATES | BANNERS).items():
+        if metric not in RATES and not figures.has(metric):
+            continue
         yield label, written(metric, figures.value(metric)), _with_machines(figures, metric)
         for channel in channels if metric == "conversion_rate" else ():
             yield f"… by {channel} alone", percent(figures.value(metric, "channel", channel)), ""

@@ -12,13 +12,14 @@ def costs(
     """Cost per sent message and per answer.
 
     `sent`: sent messages and prompts by channel; None: `no_delivery` says why. `responses`: answers; None: `cause`.
+    Banners cost nothing of their own.
     """
     if program.cost is None or sent is None:
         note = no_delivery if program.cost else "the program file has no cost section"
         yield from (missing(metric, note) for metric in ("cost_per_message", "cost_per_response"))
         return
     prompts = sum(sent.get(channel, 0) for channel in program.prompt_channels)
-    everything = sum(sent.values())
+    everything = sum(sent.values()) - sum(sent.get(channel, 0) for channel in program.banner_channels)
     cost = program.cost.per_batch + program.cost.per_message * (everything - prompts)
     cost = round(cost + program.cost.per_prompt * prompts, 6)
     spent = "perBatch + perMessage × sent"

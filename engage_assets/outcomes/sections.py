@@ -45,6 +45,10 @@ RATES: Final = {
     "bounce_rate": "Bounce rate",
     "complaint_rate": "Complaint rate",
 }
+BANNERS: Final = {
+    "display_rate": "Display rate of banners",
+    "displayed_conversion_rate": "Conversion of displayed banners",
+}
 BUSINESS: Final = {
     "mean_rating": "Mean rating",
     "positive_rate": "Thumbs up",
@@ -83,6 +87,8 @@ LABELS: Final = {
     "clicks_raw": "Clicked, machines included",
     "responses": "Answers",
     **RATES,
+    "displays": "Banners displayed",
+    **BANNERS,
     "open_rate_raw": "Open rate, machines included",
     "click_through_rate_raw": "Click-through rate, machines included",
     **BUSINESS,
@@ -104,6 +110,13 @@ _FORMS: Final = {
     **{metric: form for own in OWN_FIGURES.values() for metric, form in own.forms.items()},
 }
 _TREND_WIDTHS: Final = {"trend_wide": 1000, "trend_narrow": 360}
+
+
+def banner_sums(figures: Figures) -> tuple[int, int]:
+    """Banners that were open for display, and answers that they brought."""
+    channels = figures.members("display_rate", "channel")
+    sent, answered = (sum(figures.count(one, "channel", at) for at in channels) for one in ("sent", "responses"))
+    return sent, answered
 
 
 def in_order(members: Sequence[str], known: Sequence[str]) -> list[str]:

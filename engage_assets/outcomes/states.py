@@ -31,8 +31,9 @@ _KEYS: Final = (
 
 
 def of_partition(program: Program, partition: date) -> nw.Expr:
-    """Whether a send's campaign is one of the partition's."""
-    return nw.col("campaign_id").str.contains("^" + campaign_id(program.program_id, "[^:]+", partition) + "(:|$)")
+    """Whether a send's campaign is one of the partition's; what solicits nothing, such as a reminder, is of none."""
+    own = nw.col("campaign_id").str.contains("^" + campaign_id(program.program_id, "[^:]+", partition) + "(:|$)")
+    return own & nw.col("is_solicitation").fill_null(True)
 
 
 def last_states(events: Frame, until: datetime) -> Frame:

@@ -66,8 +66,8 @@ def count_outcomes(outcomes: Frame, segments: Frame | None = None) -> pl.DataFra
 
     `segments`: `segment` of each customer and subject; null, not there, or None: UNKNOWN.
 
-    The flags `opened`, `clicked`: a person did; with `_raw`: anybody did, machines included. `is_reported`: the
-    provider said something of the send.
+    The flags `opened`, `clicked`: a person did; with `_raw`: anybody did, machines included. `displayed`: an
+    application did. `is_reported`: the provider said something of the send.
     """
     pair = ["customer_id", "subject_id"]
     known = outcomes.with_columns(segment=nw.lit(None).cast(nw.String))
@@ -80,13 +80,14 @@ def count_outcomes(outcomes: Frame, segments: Frame | None = None) -> pl.DataFra
             opened_raw=nw.col("human_opens") + nw.col("machine_opens") > 0,
             clicked=nw.col("human_clicks") > 0,
             clicked_raw=nw.col("human_clicks") + nw.col("machine_clicks") > 0,
+            displayed=~nw.col("displayed_at").is_null(),
             bounced=~nw.col("bounced_at").is_null(),
             complained=~nw.col("complained_at").is_null(),
             is_reported=~(reported[0] & reported[1] & reported[2]),
         )
         .group_by(
             *("marketplace", "channel", "outcome", "reason", "rating", "is_positive", "segment", "opened"),
-            *("opened_raw", "clicked", "clicked_raw", "bounced", "complained", "is_reported"),
+            *("opened_raw", "clicked", "clicked_raw", "displayed", "bounced", "complained", "is_reported"),
         )
         .agg(sends=nw.len())
         .collect("polars")

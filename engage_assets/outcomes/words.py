@@ -8,7 +8,7 @@ import polars as pl
 from engage_assets.domain.program import Program
 from engage_assets.domain.reasons import EXPLANATIONS, LISTED, REASONS
 from engage_assets.outcomes.figures import UNMEASURED, Figures
-from engage_assets.outcomes.sections import ALOUD, BUSINESS, OWN, RATES, written
+from engage_assets.outcomes.sections import ALOUD, BANNERS, BUSINESS, OWN, RATES, banner_sums, written
 
 
 def funnel(program: Program, partition: date, decisions: pl.LazyFrame) -> str:
@@ -44,7 +44,8 @@ def contribution(metrics: pl.DataFrame) -> str:
         return f"sends: {figures.note('sends_planned')}"
     planned, sent = figures.count("sends_planned"), figures.count("sent")
     prompts, spoken = figures.count("voice_prompts"), figures.count("voice_answers")
-    messages = sent - prompts
+    banners, of_banners = banner_sums(figures)
+    messages = sent - prompts - banners
     lines = [_line("sends planned", planned, planned)]
     others = {fate: figures.count(fate) for fate in ("skipped", "held_out", "failed", "in_doubt", "pending")}
     lines += [_line(f"  {fate.replace('_', ' ')}", -sends, planned) for fate, sends in others.items() if sends]
@@ -54,10 +55,15 @@ def contribution(metrics: pl.DataFrame) -> str:
             people, anybody = figures.count(metric), figures.count(f"{metric}_raw")
             lines += [_line(name, people, messages), _line("  by machines only", anybody - people, messages)]
     if figures.value("responses") is not None:
-        lines.append(_line("answered", figures.count("responses") - spoken, messages))
+        lines.append(_line("answered", figures.count("responses") - spoken - of_banners, messages))
+    if banners:
+        lines += [_line("open for display", banners, sent)]
+        if figures.value("displays") is not None:
+            lines.append(_line("  displayed", figures.count("displays"), banners))
+            lines.append(_line("  answered", of_banners, banners))
     if prompts:
         lines += [_line("asked aloud", prompts, sent), _line("  answered", spoken, prompts)]
-    labels = {metric: label for metric, label in (RATES | BUSINESS | OWN).items() if metric not in ALOUD}
+    labels = {metric: label for metric, label in (RATES | BANNERS | BUSINESS | OWN).items() if metric not in ALOUD}
     measured = {label: written(metric, figures.value(metric)) for metric, label in labels.items()}
     lines += ["", *(f"{label.lower():<28}{value:>19}" for label, value in measured.items() if value != UNMEASURED)]
     causes = sorted({figures.note(metric) for metric in RATES if figures.value(metric) is None})

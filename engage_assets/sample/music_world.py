@@ -6,7 +6,7 @@ The tables are those of a warehouse read some weeks after the last partition, as
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -27,6 +27,7 @@ from engage_assets.sample.people import draw_people
 from engage_assets.sample.world import (
     REVIEWS_DATABASE,
     Drawn,
+    Tables,
     WorldSummary,
     draw_crm,
     draw_shop,
@@ -68,8 +69,24 @@ def generate_music(
     return summary_of(tables, music.records, REASONS)
 
 
-def generate_both(
-    warehouse: Path,
+class Both(NamedTuple):
+    """A world for both programs before it is written: its people, the customers' tables, each program's own."""
+
+    everyone: pl.DataFrame
+    crm: Tables
+    shop: Drawn
+    music: Drawn
+
+
+def generate_both(warehouse: Path, **sizes: Any) -> tuple[WorldSummary, WorldSummary]:
+    """Write one world for the reviews program and the music program, whose customers are the same people.
+
+    `sizes` as `draw_both` has them.
+    """
+    return write_both(warehouse, draw_both(**sizes))
+
+
+def draw_both(
     *,
     seed: int,
     first_day: date,
@@ -80,8 +97,8 @@ def generate_both(
     products: int = 300,
     tracks: int | None = None,
     marketplaces: Mapping[str, Marketplace],
-) -> tuple[WorldSummary, WorldSummary]:
-    """Write one world for the reviews program and the music program, whose customers are the same people."""
+) -> Both:
+    """One world for both programs."""
     start, end = span(first_day, days, history_days)
     heard_from, _ = span(first_day, days, music_history_days)
     people = draw_people(seed, customers)
@@ -90,6 +107,12 @@ def generate_both(
     music = draw_music(seed, everyone, who, tracks, heard_from, first_day, end)
     last_seen = pl.concat([shop.last_seen, music.last_seen]).group_by("customer_id").agg(pl.col("day").max())
     crm = draw_crm(seed, everyone, who, min(start, heard_from), end, last_seen.sort("customer_id"))
+    return Both(everyone, crm, shop, music)
+
+
+def write_both(warehouse: Path, both: Both) -> tuple[WorldSummary, WorldSummary]:
+    """Write a world's tables."""
+    crm, shop, music = both.crm, both.shop, both.music
     write_tables(warehouse, crm | shop.tables, REVIEWS_DATABASE)
     write_tables(warehouse, music.tables, MUSIC_DATABASE)
     reviews = summary_of(crm | shop.tables, shop.records, {kind: oddity.reason for kind, oddity in ODDITIES.items()})

@@ -23,7 +23,8 @@ READ: Final = "candidates:read"
 WRITE: Final = "candidates:write"
 METRICS: Final = "metrics:read"
 VOICE: Final = "voice"
-SCOPES: Final = frozenset({READ, WRITE, METRICS, VOICE})
+BANNERS: Final = "banners"
+SCOPES: Final = frozenset({READ, WRITE, METRICS, VOICE, BANNERS})
 REMEMBERED_SECONDS: Final = 5.0
 """A key that was looked up is not looked up again for so long: the time in which a revocation acts."""
 

@@ -14,6 +14,8 @@ from starlette.middleware import Middleware
 from engage_assets.domain.ports import Contacts
 from engage_assets.serving import problems
 from engage_assets.serving.access import Gate
+from engage_assets.serving.banners_api import banners_router
+from engage_assets.serving.banners_page import banners_page
 from engage_assets.serving.changes import changes_router
 from engage_assets.serving.direct import Directly
 from engage_assets.serving.documents import ProblemDetails
@@ -23,7 +25,9 @@ from engage_assets.serving.limits import Guard
 from engage_assets.serving.observe import Measures, Observe
 from engage_assets.serving.pages import pages_router
 from engage_assets.serving.prometheus import registry
+from engage_assets.serving.push import push_router
 from engage_assets.serving.query import query_router
+from engage_assets.serving.registration_attendance import attendance_router
 from engage_assets.serving.services import Services
 from engage_assets.serving.tracking import tracking_router
 from engage_assets.serving.voice import Voice, direct_routes, voice_router
@@ -69,11 +73,15 @@ def create_app(services: Services, seconds: Callable[[], float] = time.monotonic
     app.include_router(query_router(services, gate))
     app.include_router(explain_router(services, gate))
     app.include_router(changes_router(services, gate))
+    app.include_router(banners_router(services, gate))
     app.include_router(voice_router(voice, gate))
     app.include_router(alexa_router(services, desk))
     app.include_router(tracking_router(services))
     app.include_router(pages_router(services))
+    app.include_router(banners_page(services))
+    app.include_router(push_router(services))
     app.include_router(webhook_router(services))
+    app.include_router(attendance_router(services))
     app.include_router(health_router(readiness, gate, registry(measures, lambda: readiness.is_ready)))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app

@@ -145,6 +145,50 @@ class Registrations(Answer):
     is_complete: bool = Field(description="Whether there are no more than `limit`.")
 
 
+class Call(Document):
+    """A banner's button."""
+
+    label: str = Field(examples=["Learn More"])
+    url: str = Field(description="Counts the click and leads to the page on which the person answers.")
+
+
+class Frequency(Document):
+    """How often an app may show a banner."""
+
+    per_day: int = Field(ge=1, description="Times a day on one device.")
+
+
+class BannerNow(Document):
+    """A banner that may be shown at this moment."""
+
+    banner_id: str = Field(examples=["0123456789abcdef0123456789abcdef"])
+    program: str = Field(examples=["event-invitations"])
+    marketplace: str = Field(examples=["DE"])
+    subject_type: str = Field(examples=["event"])
+    subject_id: str = Field(examples=["e-77"])
+    banner_type: str = Field(examples=["event-invitation"])
+    placement: str = Field(description="Where the app shows it.", examples=["home-screen"])
+    frequency: Frequency
+    language: str = Field(examples=["en"])
+    title: str = Field(examples=["Join Kubernetes in practice"])
+    call: Call
+    starts_at: datetime
+    ends_at: datetime = Field(description="Not shown from then on.")
+
+
+class CustomerBanners(Answer):
+    """A customer's banners, the latest first; none is an empty list."""
+
+    customer_id: str
+    items: list[BannerNow]
+
+
+class BannerEvent(Answer):
+    """What was recorded of a banner."""
+
+    is_new: bool = Field(description="False: it was recorded before.")
+
+
 class StatusNow(Answer):
     """A candidate's status after the request."""
 

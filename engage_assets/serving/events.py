@@ -50,17 +50,17 @@ def read_event(form: str, entry: Any, now: datetime) -> Interaction:
 
 
 def _read_generic(entry: Mapping[str, Any], now: datetime) -> Interaction:
-    kind = _KINDS.get(_text(entry, "type"))
+    kind = _KINDS.get(text_in(entry, "type"))
     if kind is None:
         raise Malformed(f"type: one of {', '.join(_KINDS)} is needed")
     permanent = entry.get("permanent")
     if kind == "bounce" and not isinstance(permanent, bool):
         raise Malformed("permanent: true or false is needed for a bounce")
     return Interaction(
-        event_id=f"generic:{_text(entry, 'id')}",
-        send_id=_send_id(_text(entry, "sendId"), "sendId"),
+        event_id=f"generic:{text_in(entry, 'id')}",
+        send_id=_send_id(text_in(entry, "sendId"), "sendId"),
         kind=kind,
-        at=_instant(_text(entry, "at"), "at", now),
+        at=instant_of(text_in(entry, "at"), "at", now),
         source="generic",
         is_permanent=permanent if kind == "bounce" else None,
     )
@@ -77,13 +77,13 @@ def _read_ses(entry: Mapping[str, Any], now: datetime) -> Interaction:
     detail, mail = _object(event, key), _object(event, "mail")
     if detail.get("complaintFeedbackType") == "not-spam":
         raise Malformed("complaint: not-spam is none")
-    at = _text(detail, "timestamp", 100)
-    last = _text(detail, "feedbackId", 100) if "feedbackId" in detail else at
+    at = text_in(detail, "timestamp", 100)
+    last = text_in(detail, "feedbackId", 100) if "feedbackId" in detail else at
     return Interaction(
-        event_id=f"ses:{_text(mail, 'messageId', 80)}:{kind}:{last}",
+        event_id=f"ses:{text_in(mail, 'messageId', 80)}:{kind}:{last}",
         send_id=_send_id(_own_message_id(mail), "mail.commonHeaders.messageId"),
         kind=kind,
-        at=_instant(at, f"{key}.timestamp", now),
+        at=instant_of(at, f"{key}.timestamp", now),
         source="ses",
         is_permanent=detail.get("bounceType") == "Permanent" if kind == "bounce" else None,
     )
@@ -98,7 +98,7 @@ def _unwrapped(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     if entry.get("Type") != "Notification":
         raise Malformed("Type: Notification is needed; subscriptions are confirmed by hand")
     try:
-        message = orjson.loads(_text(entry, "Message", None))
+        message = orjson.loads(text_in(entry, "Message", None))
     except orjson.JSONDecodeError:
         message = None
     if not isinstance(message, dict):
@@ -122,8 +122,8 @@ def _send_id(text: str, key: str) -> str:
     return text
 
 
-def _instant(text: str, key: str, now: datetime) -> datetime:
-    """An ISO instant as UTC without a zone attached; one without a zone is UTC already."""
+def instant_of(text: str, key: str, now: datetime) -> datetime:
+    """An ISO instant as UTC without a zone attached; one without a zone is UTC already. Raises Malformed."""
     try:
         read = datetime.fromisoformat(text)
         at = read.astimezone(UTC).replace(tzinfo=None) if read.tzinfo else read
@@ -141,7 +141,8 @@ def _object(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
-def _text(entry: Mapping[str, Any], key: str, most: int | None = LONGEST_ID) -> str:
+def text_in(entry: Mapping[str, Any], key: str, most: int | None = LONGEST_ID) -> str:
+    """The text of a key that is needed. Raises Malformed."""
     value = entry.get(key)
     if not isinstance(value, str) or not value or (most and len(value) > most) or "\x00" in value:
         raise Malformed(f"{key}: text is needed{f', at most {most} characters' if most else ''}")

@@ -3,6 +3,7 @@
     GET, POST /review/{token}        token for `answer`
     GET, POST /feedback/{token}      token for `answer`
     GET, POST /registration/{token}  token for `answer`; the calendar file at …/event.ics
+    GET, POST /survey/{token}        token for `answer`
     GET       /thanks/{token}        token for `answer`
     GET, POST /preferences/{token}   token for `preferences`
     GET, POST /unsubscribe/{token}   token for `preferences`; also one click, RFC 8058
@@ -26,6 +27,7 @@ from engage_assets.serving.photos import Photos
 from engage_assets.serving.reception import Reception
 from engage_assets.serving.registration_routes import add_registration_routes
 from engage_assets.serving.services import Services
+from engage_assets.serving.survey_routes import add_survey_routes
 
 _REVIEW_BODY: Final = body(
     "multipart/form-data",
@@ -91,6 +93,7 @@ def pages_router(services: Services, random_name: Callable[[], str] = token_hex)
         return await answers.post("feedback", token, request)
 
     add_registration_routes(router, answers, reception)
+    add_survey_routes(router, answers, reception)
 
     @router.head("/thanks/{token}", include_in_schema=False)
     @router.get("/thanks/{token}", responses=SHOWN | GONE_ON)

@@ -142,8 +142,15 @@ class RegistrationDesk:
             place_in_line=place,
             saved=is_saved,
             faults=faults or {},
+            push_key=(push_key := self._push_key(visit)),
+            is_scripted=push_key is not None,
             **self._times(events, visit),
         )
+
+    def _push_key(self, visit: Visit) -> str | None:
+        """With what a browser may subscribe to the reminder, where there is something to be reminded of."""
+        push = self._services.push
+        return push.public_key if push and visit.may_note else None
 
     def _times(self, events: EventServices, visit: Visit) -> dict[str, Any]:
         """The person's name, and the event's instants on the clocks of both."""

@@ -1,7 +1,7 @@
 """What the service knows of events: the catalogue, who registered elsewhere, and the person who reads a page."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
@@ -10,7 +10,9 @@ import polars as pl
 
 from engage_assets.connectors.fresh import FreshTable
 from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.domain.attendance import Attendances
 from engage_assets.domain.events import EVENTS, PAST_REGISTRATIONS, Event
+from engage_assets.domain.notices import SurveyAnswers
 from engage_assets.domain.program import EventConfig, Program
 from engage_assets.domain.registrations import DietaryPreferences, Registrations, Seats
 from engage_assets.domain.tables import CUSTOMERS
@@ -43,6 +45,9 @@ class EventFacts(Protocol):
     def person(self, customer_id: str) -> Person:
         """A customer's name and zone, looked up at this moment; empty where they are not known."""
 
+    def customers_at(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """Keys of customers by e-mail address in lower case; an address of several is nobody's."""
+
 
 @dataclass(frozen=True)
 class EventServices:
@@ -51,6 +56,10 @@ class EventServices:
     registrations: Registrations
     dietary: DietaryPreferences
     facts: EventFacts
+    surveys: SurveyAnswers | None = None
+    """None: nobody is asked how it was."""
+    attendances: Attendances | None = None
+    """None: no event platform tells who joins and leaves."""
 
 
 def seats_of(program: Program, event: Event, elsewhere: frozenset[str]) -> Seats:
@@ -95,6 +104,15 @@ class WarehouseFacts:
         there = [name for name in ("name", "time_zone") if name in table.collect_schema().names()]
         found = table.filter(pl.col("customer_id") == customer_id).select(there).head(1).collect()
         return Person(**next(found.iter_rows(named=True), {}))
+
+    def customers_at(self, addresses: Collection[str]) -> Mapping[str, str]:
+        """See EventFacts."""
+        table = self._warehouse.scan(CUSTOMERS, str(CUSTOMERS.database)) if addresses else None
+        if table is None or "email" not in table.collect_schema().names():
+            return {}
+        address = pl.col("email").str.strip_chars().str.to_lowercase()
+        found = table.select(address, "customer_id").filter(pl.col("email").is_in(sorted(addresses))).drop_nulls()
+        return dict(found.unique().collect().unique("email", keep="none").iter_rows())
 
 
 class _Elsewhere:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engage_assets.domain.banners import Banners
 from engage_assets.domain.marketplaces import Marketplace
+from engage_assets.domain.notices import PushSubscriptions
 from engage_assets.domain.ports import AccountLinks, CandidateReader, CandidateWriter, Clock, Contacts, Prompts
 from engage_assets.domain.program import Program
 from engage_assets.domain.tokens import Signer
@@ -28,6 +30,8 @@ class Limits:
     """Of feedback, in characters as a person counts them."""
     dietary_length: int = 200
     """Of dietary preferences, counted alike."""
+    survey_length: int = 2_000
+    """Of a survey's comment, counted alike."""
     page_rows: int = 1_000
     stream_rows: int = 100_000
     customers: int = 1_000
@@ -45,6 +49,15 @@ class AlexaSkill:
 
 
 @dataclass(frozen=True)
+class PushServices:
+    """What pages about notifications work with."""
+
+    subscriptions: PushSubscriptions
+    public_key: str | None = None
+    """What browsers subscribe with (applicationServerKey); None: pages offer no notifications."""
+
+
+@dataclass(frozen=True)
 class Services:
     """One running service."""
 
@@ -59,7 +72,7 @@ class Services:
     photos: Path
     """The folder of uploaded photos."""
     webhook_secrets: Mapping[str, bytes] = field(default_factory=dict)
-    """Secret of each form of provider events (`ses`, `generic`); a form without one is not there."""
+    """Secret of each form of events from outside (`ses`, `generic`, `attendance`); one without is not there."""
     limits: Limits = field(default_factory=Limits)
     store_is_remote: bool = False
     """Whether calls of the store wait for a network: they are then made in threads."""
@@ -78,3 +91,9 @@ class Services:
     """None: there is no Alexa skill."""
     events: EventServices | None = None
     """None: nobody registers for events here."""
+    banners: Banners | None = None
+    """None: no app asks for banners."""
+    push: PushServices | None = None
+    """None: nobody takes notifications."""
+    public_url: str = ""
+    """Where people reach the service, without a slash at its end; empty: links of banners begin at the root."""

@@ -1,7 +1,7 @@
 """Tracking addresses: the pixel, the redirect, and the hidden link that only machines follow.
 
     GET, HEAD /o/{token}.gif   an open, and a transparent picture
-    GET, HEAD /c/{token}       a click, and on to the page of the program's form
+    GET, HEAD /c/{token}       a click, and on to the page of the program's form, or of the survey
     GET, HEAD /h/{token}       the hidden link: a machine's click, and on like any other
 
 All tokens are made for the purposes `open` (the pixel) and `click` (both links). Where a link leads is made from the
@@ -21,7 +21,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from engage_assets.domain.forms import form_of
+from engage_assets.domain.forms import page_of
 from engage_assets.domain.responses import Interaction, InteractionKind, KnownSend
 from engage_assets.domain.tokens import Purpose, Token
 from engage_assets.serving import words
@@ -89,8 +89,8 @@ class Track:
         else:
             self._judge(request, send, "click", "redirect")
         answer = self.services.signer.sign("answer", send.send_id, said.expires_at)
-        form = form_of(self.services.programs.get(send.program))
-        return RedirectResponse(f"../{form.name}/{answer}", status_code=302, headers=_HEADERS)
+        page = page_of(self.services.programs.get(send.program), send.kind)
+        return RedirectResponse(f"../{page}/{answer}", status_code=302, headers=_HEADERS)
 
     def _read(self, token: str, purpose: Purpose) -> Token | None:
         return self.services.signer.read(token, purpose, self.services.clock.now())

@@ -58,12 +58,17 @@ def webhook_router(services: Services) -> APIRouter:
         secret = services.webhook_secrets.get(form) if form in FORMS else None
         if not secret:
             raise Problem(404, "no such form of events, or no secret is set for it")
-        body = await _read(request, services.limits.body_bytes)
-        if not is_signed(body, signature, secret, services.clock.now().replace(tzinfo=UTC).timestamp()):
-            raise Problem(401, f"{SIGNATURE} is missing, wrong, or more than {TOLERANCE_SECONDS} seconds off")
+        body = await read_body(request, services.limits.body_bytes)
+        require_signature(services, body, signature, secret)
         return await ask(_take, services, form, _entries(form, body))
 
     return router
+
+
+def require_signature(services: Services, body: bytes, signature: str, secret: bytes) -> None:
+    """Raise Problem where a body was not signed lately with the secret."""
+    if not is_signed(body, signature, secret, services.clock.now().replace(tzinfo=UTC).timestamp()):
+        raise Problem(401, f"{SIGNATURE} is missing, wrong, or more than {TOLERANCE_SECONDS} seconds off")
 
 
 def is_signed(body: bytes, signature: str, secret: bytes, now: float) -> bool:
@@ -78,8 +83,8 @@ def is_signed(body: bytes, signature: str, secret: bytes, now: float) -> bool:
     return any(matches) and abs(now - int(times[0])) <= TOLERANCE_SECONDS
 
 
-async def _read(request: Request, most: int) -> bytes:
-    """The body as it came."""
+async def read_body(request: Request, most: int) -> bytes:
+    """The body as it came. Raises Problem where it is larger than `most` bytes."""
     body = bytearray()
     async for part in request.stream():
         body += part

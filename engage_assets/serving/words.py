@@ -29,6 +29,11 @@ HEADERS: Final[dict[str, str]] = {
     "Cache-Control": "no-store",
 }
 """Of every page. No-referrer, because the address holds the token."""
+SCRIPTED: Final[dict[str, str]] = HEADERS | {
+    "Content-Security-Policy": HEADERS["Content-Security-Policy"]
+    + "; script-src 'self'; worker-src 'self'; connect-src 'self'"
+}
+"""Of a page with a script of ours."""
 
 
 def language_of(*locales: str | None) -> str:
@@ -37,10 +42,10 @@ def language_of(*locales: str | None) -> str:
     return next((language for language in named if language in THOUSANDS), FALLBACK)
 
 
-def show(page: str, language: str, status: int = 200, **values: Any) -> HTMLResponse:
+def show(page: str, language: str, status: int = 200, *, is_scripted: bool = False, **values: Any) -> HTMLResponse:
     """A page out of the templates, with all its headers."""
     content = _environment().get_template(f"{page}.html.j2").render(language=language, style=_STYLE, **values)
-    return HTMLResponse(content, status, HEADERS)
+    return HTMLResponse(content, status, SCRIPTED if is_scripted else HEADERS)
 
 
 def lost() -> HTMLResponse:
@@ -54,6 +59,7 @@ def in_words(limits: Limits, language: str) -> dict[str, str]:
         "text_length": f"{limits.text_length:,}".replace(",", THOUSANDS[language]),
         "comment_length": str(limits.comment_length),
         "dietary_length": str(limits.dietary_length),
+        "survey_length": f"{limits.survey_length:,}".replace(",", THOUSANDS[language]),
         "photos": str(limits.photos),
         "photo_mb": f"{limits.photo_bytes / 2**20:g}",
     }

@@ -49,10 +49,13 @@ ASSETS = [
     "archive/event",
     "archive/notification",
     "archive/sale",
+    "event_invitations/attendance",
+    "events/catalogue",
     "ledger/opt_outs",
     "ledger/registrations",
     "ledger/responses",
     "ledger/send_events",
+    "ledger/survey_answers",
     *(
         f"{program}/{name}"
         for program in ("product_reviews", "music_feedback", "event_invitations")
@@ -100,6 +103,7 @@ JOBS = [
     "archive_drain",
     "archive_redact",
     "candidates_clean_up",
+    "event_invitations_attendance",
     "music_feedback_playlists",
     "opt_outs_sweep",
     *(
@@ -164,7 +168,7 @@ def test_keys_jobs_and_schedules(definitions):
 def test_every_asset_tells_an_analyst_what_it_is(definitions):
     for spec in definitions.resolve_all_asset_specs():
         assert spec.description, spec.key
-        assert spec.group_name in ("archive", "ledger", "summaries", *OWNERS, *SERVICES), spec.key
+        assert spec.group_name in ("archive", "events", "ledger", "summaries", *OWNERS, *SERVICES), spec.key
         assert spec.kinds, spec.key
         if spec.group_name == "archive":
             assert spec.owners == ["team:archive"], spec.key

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engage_assets.domain.attendance import Mark, Stay
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.events import Event
-from engage_assets.events.attendance import Join, read_export, watched
+from engage_assets.events.attendance import read_export, stays_of, watched
 
 at = datetime.fromisoformat
 START = at("2026-03-10 09:00")
@@ -18,18 +19,18 @@ MINUTE = timedelta(minutes=1)
 
 def test_several_stays_of_a_person_are_merged_and_cut_to_the_event():
     stays = [
-        Join("c-1", START - 5 * MINUTE, START + 10 * MINUTE),
-        Join("c-1", START + 5 * MINUTE, START + 20 * MINUTE),  # on a second device meanwhile
-        Join("c-1", START + 50 * MINUTE, None),  # never left
-        Join("c-2", START - 20 * MINUTE, START),  # only before
-        Join("c-3", START + 59.5 * MINUTE, START + 90 * MINUTE),
+        Stay("c-1", START - 5 * MINUTE, START + 10 * MINUTE),
+        Stay("c-1", START + 5 * MINUTE, START + 20 * MINUTE),  # on a second device meanwhile
+        Stay("c-1", START + 50 * MINUTE, None),  # never left
+        Stay("c-2", START - 20 * MINUTE, START),  # only before
+        Stay("c-3", START + 59.5 * MINUTE, START + 90 * MINUTE),
     ]
     assert watched(stays, EVENT) == {"c-1": 30.0, "c-2": 0.0, "c-3": 0.5}
 
 
 @given(st.lists(st.tuples(st.integers(-30, 90), st.integers(0, 60)), max_size=8), st.randoms(use_true_random=False))
 def test_minutes_are_those_of_a_naive_count(spans, random):
-    stays = [Join("c", START + first * MINUTE, START + (first + length) * MINUTE) for first, length in spans]
+    stays = [Stay("c", START + first * MINUTE, START + (first + length) * MINUTE) for first, length in spans]
     minutes = {minute for first, length in spans for minute in range(first, first + length) if 0 <= minute < 60}
     shuffled = random.sample(stays, len(stays))
     assert watched(shuffled, EVENT).get("c", 0.0) == len(minutes)
@@ -86,3 +87,36 @@ def test_what_is_no_export():
         read_export("", "skype")
     with pytest.raises(EngageError, match="no line has the columns of an export of zoom: Custom Field customer_id or"):
         read_export("a,b\n1,2\n", "zoom")
+
+
+def test_joins_and_leaves_become_stays_in_whatever_order_they_come():
+    def mark(minute, kind, customer="c-1", session=""):
+        return Mark(START + minute * MINUTE, kind, customer, session)
+
+    marks = [
+        *(
+            mark(0, "joined"),
+            mark(10, "joined"),
+            mark(30, "left"),
+            mark(40, "left"),
+        ),  # two devices, one after the other
+        *(mark(5, "left", "c-2"), mark(50, "joined", "c-2")),  # a leave whose join was lost; and still there
+        *(mark(0, "joined", "c-3", "a"), mark(20, "joined", "c-3", "b"), mark(25, "left", "c-3", "b")),
+        mark(-60, "joined", "c-4"),  # has been looking at an empty room since an hour before
+    ]
+    for given in (marks, marks[::-1]):
+        assert watched(stays_of(given, START + 55 * MINUTE), EVENT) == {"c-1": 40, "c-2": 5, "c-3": 55, "c-4": 55}
+    assert watched(stays_of(marks, START + 90 * MINUTE), EVENT) == {"c-1": 40, "c-2": 10, "c-3": 60, "c-4": 60}
+    assert watched(stays_of(marks[-1:], START - MINUTE), EVENT) == {"c-4": 0}
+
+
+@given(st.lists(st.tuples(st.integers(-30, 90), st.integers(1, 60)), max_size=6), st.randoms(use_true_random=False))
+def test_complete_stays_survive_as_joins_and_leaves(spans, random):
+    pairs = [
+        (Mark(START + first * MINUTE, "joined", "c"), Mark(START + (first + length) * MINUTE, "left", "c"))
+        for first, length in spans
+    ]
+    stays = [Stay("c", joined.at, left.at) for joined, left in pairs]
+    marks = [mark for pair in pairs for mark in pair]
+    found = stays_of(random.sample(marks, len(marks)), START + 300 * MINUTE)
+    assert watched(found, EVENT).get("c", 0) == watched(stays, EVENT).get("c", 0)

@@ -17,13 +17,15 @@ from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.domain import purchases
 from engage_assets.domain.events import CUSTOMER_PROFILES, Event
 from engage_assets.domain.program import Program
-from engage_assets.domain.registrations import Register
+from engage_assets.domain.registrations import Register, Status
 from engage_assets.domain.responses import KnownSend
 from engage_assets.domain.sources import SOURCES
 from engage_assets.events.writing import append
+from engage_assets.ledger.attendance import SqlAttendances
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.dietary import SqlDietaryPreferences
 from engage_assets.ledger.registrations import SqlRegistrations
+from engage_assets.ledger.surveys import SqlSurveyAnswers
 from engage_assets.serving.registration_events import EventServices, WarehouseFacts, seats_of
 from engage_assets.serving.services import Services
 from engage_assets_tests.serving.fakes import FakeContacts, a_send, a_token, some_services
@@ -106,6 +108,11 @@ class Gathering:
         seats = seats_of(self.services.programs["event-invitations"], event, frozenset())
         self.events.registrations.take([Register(seats, one, "DE") for one in customers], self.services.clock.now())
 
+    def attend(self, **statuses: Status) -> None:
+        """Record who came: `c_1="attended"`."""
+        people = {customer.replace("_", "-"): status for customer, status in statuses.items()}
+        self.events.registrations.attend("event-invitations", self.event_id, people, self.services.clock.now())
+
     def status(self, customer: str) -> str | None:
         """The customer's registration."""
         found = self.events.registrations.of_customer("event-invitations", self.event_id, customer)
@@ -136,7 +143,13 @@ def a_gathering(home: Path, database: Database, event: dict[str, Any] | None = N
         home / "photos",
         contacts=FakeContacts(),
         programs={program.program_id: program},
-        events=EventServices(SqlRegistrations(database), SqlDietaryPreferences(database), facts),
+        events=EventServices(
+            SqlRegistrations(database),
+            SqlDietaryPreferences(database),
+            facts,
+            SqlSurveyAnswers(database),
+            SqlAttendances(database),
+        ),
     )
     return Gathering(services, warehouse, event_id)
 

@@ -16,7 +16,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from engage_assets.ledger.banners import SqlBanners
+from engage_assets.ledger.push_addresses import SqlPushSubscriptions
 from engage_assets.serving.app import create_app
+from engage_assets.serving.services import PushServices
 from engage_assets_tests.builders import a_program
 from engage_assets_tests.serving.clients import a_key
 from engage_assets_tests.serving.fakes import (
@@ -52,9 +55,12 @@ KNOWN = {
     "subjectType": "product",
     "subjectId": "p-77",
     "form": "generic",
+    "bannerId": "b" * 32,
+    "kind": "displayed",
 }
 EVENT_SEND_ID = "e" * 32
 PURPOSES = {"/o/": "open", "/c/": "click", "/h/": "click", "/preferences": "preferences", "/unsubscribe": "preferences"}
+PURPOSES |= {"/push/beacons": "open"}
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +76,18 @@ def service(tmp_path_factory) -> Iterator[tuple[list[Any], dict[str, str]]]:
     with a_ledger() as database:
         gathering = a_gathering(home, database)
         invited = send_of("c-1", gathering.event_id, send_id=EVENT_SEND_ID)
-        contacts = FakeContacts(a_send(), a_track_send(), invited, keys=[key])
+        banner = send_of("c-1", gathering.event_id, send_id=KNOWN["bannerId"], channel="in-app")
+        contacts = FakeContacts(a_send(), a_track_send(), invited, banner, keys=[key])
         programs = {program.program_id: program for program in (a_program(), a_track_program(), event_program())}
         services = some_services(
-            home, store=store, writer=store, contacts=contacts, programs=programs, events=gathering.events
+            home,
+            store=store,
+            writer=store,
+            contacts=contacts,
+            programs=programs,
+            events=gathering.events,
+            banners=SqlBanners(database),
+            push=PushServices(SqlPushSubscriptions(database), "BA"),
         )
         schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(services))
         yield [found.ok() for found in schema.get_all_operations()], show
@@ -82,9 +96,11 @@ def service(tmp_path_factory) -> Iterator[tuple[list[Any], dict[str, str]]]:
 def know(case: Any) -> None:
     """Put values that the service knows into the path of a request."""
     purpose = next((purpose for start, purpose in PURPOSES.items() if case.path.startswith(start)), "answer")
-    sends = {"/feedback": TRACK_SEND_ID, "/registration": EVENT_SEND_ID}
+    sends = {"/feedback": TRACK_SEND_ID, "/registration": EVENT_SEND_ID, "/survey": EVENT_SEND_ID}
     send_id = next((one for start, one in sends.items() if case.path.startswith(start)), SEND_ID)
     known = KNOWN | {"token": a_token(purpose, send_id)}
+    if "/banners" in case.path:
+        known["program"] = "event-invitations"
     case.path_parameters = {name: known[name] for name in case.path_parameters or {}}
 
 

@@ -1,4 +1,4 @@
-"""Notices, answers of surveys, and where push notifications go."""
+"""Notices, answers of surveys, joins and leaves, and where push notifications go."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,6 +29,18 @@ def upgrade() -> None:
     op.create_index("ix_survey_answers_customer_id", "survey_answers", ["customer_id"])
     op.create_index("ix_survey_answers_received_at", "survey_answers", ["received_at"])
     op.create_index("survey_answers_of_event", "survey_answers", ["program", "event_id"])
+    op.create_table(
+        "attendance_marks",
+        sa.Column("program", sa.Text, primary_key=True),
+        sa.Column("event_id", sa.Text, primary_key=True),
+        sa.Column("customer_id", sa.Text, primary_key=True),
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("session", sa.Text, primary_key=True),
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("at", sa.DateTime, primary_key=True),
+        sa.Column("received_at", sa.DateTime, nullable=False),
+    )
+    op.create_index("ix_attendance_marks_customer_id", "attendance_marks", ["customer_id"])
     op.create_table(
         "push_subscriptions",
         sa.Column("subscription_id", sa.String(32), primary_key=True),
