@@ -6,6 +6,7 @@ The same frames give the same bytes: row groups of a fixed size, no statistics o
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -46,8 +47,11 @@ class Lake:
         """A partition that grows by frames; visible only when the block ends well."""
         with replacing(self.path(key, partition)) as aside:
             file = ParquetFile(aside)
-            yield file
-            file.close()
+            try:
+                yield file
+                file.close()
+            finally:
+                file.stop()
 
     def scan(self, key: Sequence[str], partition: str | None) -> pl.LazyFrame:
         """A partition, lazily. Raises EngageError where it was not made."""
@@ -90,22 +94,47 @@ def replacing(path: Path) -> Iterator[Path]:
 class ParquetFile:
     """A Parquet file that grows by frames, in row groups of `ROW_GROUP` rows, or fewer where rows are large.
 
-    Memory holds one row group beside the frame at hand.
+    A frame is written by a thread while the next one is made. Memory holds both, and one row group.
     """
 
     def __init__(self, path: Path) -> None:
         self.rows = 0
+        """Rows of the frames that were added."""
         self._path = path
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="parquet")
+        self._writing: Future[None] | None = None
 
     def add(self, frame: pl.DataFrame | pa.RecordBatch) -> None:
-        """Append a frame; all frames have the same columns."""
+        """Append a frame; all frames have the same columns. A fault of writing is raised by a later call."""
+        self._settle()
+        self.rows += frame.height if isinstance(frame, pl.DataFrame) else frame.num_rows
+        self._writing = self._thread.submit(self._append, frame)
+
+    def close(self) -> None:
+        """Write what waits and the footer. Raises EngageError where no frame was added."""
+        try:
+            self._settle()
+            self._thread.submit(self._finish).result()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Let the thread end; what was not closed is no whole file."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _settle(self) -> None:
+        """Wait for the frame that is being written, and raise what went wrong with it."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _append(self, frame: pl.DataFrame | pa.RecordBatch) -> None:
         for table in _tables(frame):
             if self._writer is None:
                 self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd", compression_level=1)
             self._waiting.append(table)
-            self.rows += table.num_rows
             while sum(part.num_rows for part in self._waiting) >= ROW_GROUP:
                 joined = pa.concat_tables(self._waiting)
                 self._write_group(joined.slice(0, ROW_GROUP))
@@ -114,8 +143,7 @@ class ParquetFile:
                 self._write_group(pa.concat_tables(self._waiting))
                 self._waiting = []
 
-    def close(self) -> None:
-        """Write what waits and the footer. Raises EngageError where no frame was added."""
+    def _finish(self) -> None:
         if self._writer is None:
             raise EngageError(
                 f"nothing to write to {self._path.name}: an empty partition is a frame without rows, not no frame"
@@ -134,9 +162,12 @@ class ParquetFile:
 def write_parquet(path: Path, frames: Frames) -> int:
     """Write frames one after the other; returns the rows. See ParquetFile."""
     file = ParquetFile(path)
-    for frame in _each(frames):
-        file.add(frame)
-    file.close()
+    try:
+        for frame in _each(frames):
+            file.add(frame)
+        file.close()
+    finally:
+        file.stop()
     return file.rows
 
 

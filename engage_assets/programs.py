@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model, field_vali
 
 from engage_assets.domain.archive_spec import DemandArchive
 from engage_assets.domain.cadence import read_aws_cron
-from engage_assets.domain.channel_specs import name_places, time_places
+from engage_assets.domain.channel_specs import NOTICE_CHANNELS, name_places, time_places
 from engage_assets.domain.errors import ProgramFileError
 from engage_assets.domain.feature_views import FeatureView, FeatureViews
 from engage_assets.domain.filter_specs import FILTER_IDS
@@ -51,6 +51,8 @@ class Abilities:
     """templateIds that there are."""
     banners: Collection[str]
     """Kinds of banners that there are words for."""
+    notices: Collection[str]
+    """noticeTemplateIds that there are."""
     periods: Collection[str]
     """Of `daily` and `weekly`, those whose batches can run."""
 
@@ -271,6 +273,7 @@ def check_supported(value: Any, abilities: Abilities) -> Iterator[Finding]:
             yield location, f"filter {name!r}: this version cannot evaluate it (known: {known})"
     yield from _unknown_words(value, "templateId", "template", abilities.templates)
     yield from _unknown_words(value, "bannerType", "kind of banner", abilities.banners)
+    yield from _unknown_notices(value, abilities.notices)
     yield from _unknown_places(value)
     yield from _unknown_features(value, abilities.features)
     for location, expression in _texts(value, "batchSchedule"):
@@ -285,6 +288,21 @@ def _unknown_words(value: Any, key: str, what: str, known: Collection[str]) -> I
     for location, name in _texts(value, "channels", None, "config", key):
         if name not in known:
             yield location, f"no {what} is called {name!r} (there are: {', '.join(sorted(known))})"
+
+
+def _unknown_notices(value: Any, known: Collection[str]) -> Iterator[Finding]:
+    """Templates of notices that there are not, and reminders through channels that carry none."""
+    for location, name in _texts(value, "eventConfig", "noticeTemplateId"):
+        if name not in known:
+            yield location, f"no template of notices is called {name!r} (there are: {', '.join(sorted(known))})"
+    channels = zip(_texts(value, "channels", None, "channelId"), _texts(value, "channels", None, "type"), strict=False)
+    carrying = [name for (_, name), (_, kind) in channels if kind in NOTICE_CHANNELS]
+    for location, name in _texts(value, "eventConfig", "reminderSchedule", None, "channel"):
+        if name not in carrying:
+            yield (
+                location,
+                f"{name!r} is no channel of the program that reminds ({', '.join(carrying) or 'it has none'})",
+            )
 
 
 def _unknown_places(value: Any) -> Iterator[Finding]:

@@ -58,6 +58,7 @@ DOORS = {
     "tempfile": {"connectors/duckdb.py", "doctor/machine.py", "summaries"},
     "click": {"cli"},
     "socket": {"channels/smtp_connection.py", "cli/service_process.py"},
+    "ctypes": {"serving/scheduling.py"},
     "smtplib": {"channels/smtp_connection.py"},
     "httpx": {
         "alerts/webhook.py",

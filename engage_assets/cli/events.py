@@ -23,7 +23,7 @@ _TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class _Desk:
+class EventDesk:
     """The deployment, and its catalogue as it is known now."""
 
     launcher: "Launcher"
@@ -63,7 +63,8 @@ class _Desk:
         return seats_of(program, event, facts.elsewhere(event.event_id, self.now))
 
 
-def _desk() -> _Desk:
+def event_desk() -> EventDesk:
+    """The deployment of this environment; rows of the catalogue that are set aside are said."""
     from engage_assets.domain.events import EVENTS  # noqa: PLC0415 - as in launcher
     from engage_assets.events.catalogue import Catalogue  # noqa: PLC0415 - as in launcher
 
@@ -72,7 +73,7 @@ def _desk() -> _Desk:
     catalogue = Catalogue.of(table.collect()) if table is not None else Catalogue(())
     for one in catalogue.set_aside:
         click.echo(f"row {one.row} of the catalogue is set aside ({one.event_id}): {one.reason}", err=True)
-    return _Desk(desk, catalogue, desk.clock.now())
+    return EventDesk(desk, catalogue, desk.clock.now())
 
 
 @click.group()
@@ -98,15 +99,15 @@ def add(event_id: str, starts: datetime, zone: str, minutes: int, **told: Any) -
     from engage_assets.domain.events import Event  # noqa: PLC0415 - as in launcher
 
     with plain_errors():
-        desk = _desk()
+        desk = event_desk()
         if event_id in desk.catalogue.known(desk.now):
             raise EngageError(f"event {event_id} is there already; `engage events move` changes it")
-        start = _start(starts, zone)
+        start = start_of(starts, zone)
         event = Event(
             event_id=event_id, known_at=desk.now, starts_at=start, time_zone=zone, duration_minutes=minutes, **told
         )
         desk.add(event, "add_event", f"starts {start:%Y-%m-%d %H:%M} UTC")
-        click.echo(f"added {event_id}: {_when(event)}")
+        click.echo(f"added {event_id}: {when(event)}")
         _tell_batches(desk, event)
 
 
@@ -120,18 +121,18 @@ def add(event_id: str, starts: datetime, zone: str, minutes: int, **told: Any) -
 def move(event_id: str, starts: datetime | None, zone: str | None, minutes: int | None, **told: Any) -> None:
     """Change an event's time, length, seats or place: a new version of it."""
     with plain_errors():
-        desk = _desk()
+        desk = event_desk()
         before = desk.event(event_id)
         changes = {name: value for name, value in told.items() if value is not None}
         changes |= {"duration_minutes": minutes} if minutes is not None else {}
         if starts or zone:
             wanted = zone or before.time_zone
-            changes |= {"starts_at": _start(starts or before.local_start, wanted), "time_zone": wanted}
+            changes |= {"starts_at": start_of(starts or before.local_start, wanted), "time_zone": wanted}
         after = replace(before, **changes)
         if after == before:
             raise EngageError(f"event {event_id} is so already; name what changes: see `engage events move --help`")
         desk.add(after, "move_event", ", ".join(sorted(changes)))
-        click.echo(f"{event_id}: {_when(before)} → {_when(after)}")
+        click.echo(f"{event_id}: {when(before)} → {when(after)}")
         _tell_people(desk, after)
 
 
@@ -140,7 +141,7 @@ def move(event_id: str, starts: datetime | None, zone: str | None, minutes: int 
 def cancel(event_id: str) -> None:
     """Call an event off: nobody is invited or registered any more."""
     with plain_errors():
-        desk = _desk()
+        desk = event_desk()
         event = desk.event(event_id)
         if event.is_cancelled:
             raise EngageError(f"event {event_id} is cancelled already")
@@ -154,12 +155,12 @@ def cancel(event_id: str) -> None:
 def list_events(is_all: bool) -> None:
     """List events, next first: seats that are taken, seats, people in line."""
     with plain_errors():
-        desk = _desk()
+        desk = event_desk()
         known = sorted(desk.catalogue.known(desk.now).values(), key=lambda one: (one.starts_at, one.event_id))
         shown = [one for one in known if is_all or one.ends_at > desk.now]
         for event in shown:
             state = "  CANCELLED" if event.is_cancelled else ""
-            click.echo(f"{event.event_id}  {_when(event)}  {event.name}{state}")
+            click.echo(f"{event.event_id}  {when(event)}  {event.name}{state}")
             for program in desk.programs:
                 click.echo(f"    {program.program_id}: {_fill(desk, program, event)}")
         if not shown:
@@ -172,13 +173,13 @@ def list_events(is_all: bool) -> None:
 def show(event_id: str, program_id: str | None) -> None:
     """Show an event: its versions, registrations by status, and the line in its order."""
     with plain_errors():
-        desk = _desk()
+        desk = event_desk()
         event = desk.event(event_id)
         click.echo(f"{event_id}  {event.name}{'  CANCELLED' if event.is_cancelled else ''}")
         for version in desk.catalogue.history(event_id, desk.now):
             state = "  cancelled" if version.is_cancelled else ""
-            click.echo(f"  known {version.known_at:%Y-%m-%d %H:%M} UTC: {_when(version)}{state}")
-        for program in _chosen(desk, program_id):
+            click.echo(f"  known {version.known_at:%Y-%m-%d %H:%M} UTC: {when(version)}{state}")
+        for program in chosen(desk, program_id):
             found = desk.launcher.parts["registrations"].of_event(program.program_id, event_id)
             click.echo(f"{program.program_id}: {_fill(desk, program, event)}")
             counts = {status: sum(one.status == status for one in found) for status in {one.status for one in found}}
@@ -199,7 +200,7 @@ def attendance(event_id: str, file: Path, platform: str, zone: str | None, progr
     from engage_assets.events.attendance import of_customers, read_export, watched  # noqa: PLC0415 - as in launcher
 
     with plain_errors():
-        desk = _desk()
+        desk = event_desk()
         event = desk.event(event_id)
         try:
             text = file.read_text(encoding="utf-16" if file.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
@@ -211,7 +212,7 @@ def attendance(event_id: str, file: Path, platform: str, zone: str | None, progr
         for refused in sheet.refused:
             click.echo(f"line {refused.line} is left out: {refused.reason}", err=True)
         click.echo(f"{len(sheet.joins)} stays of {len(minutes)} customers and {strangers} unknown people")
-        for program in _chosen(desk, program_id):
+        for program in chosen(desk, program_id):
             desk.launcher.parts["attendances"].put(program.program_id, event_id, joins, desk.now)
             click.echo(f"{program.program_id}: {_attend(desk, program, event, minutes)}")
 
@@ -222,8 +223,8 @@ def attendance(event_id: str, file: Path, platform: str, zone: str | None, progr
 def notices(program_id: str | None, confirm: bool) -> None:
     """Tell people now what is due: confirmations, places in line, moves, reminders, surveys. Each at most once."""
     with plain_errors():
-        desk = _desk()
-        for program in _chosen(desk, program_id):
+        desk = event_desk()
+        for program in chosen(desk, program_id):
             said = told(desk.launcher, program.program_id, confirm=confirm)
             click.echo(f"{program.program_id}: {said or 'nothing was due'}")
 
@@ -235,7 +236,7 @@ def told(desk: "Launcher", program_id: str, *, confirm: bool) -> str:
     return "; ".join(str(event.materialization.description) for event in result.get_asset_materialization_events())
 
 
-def _attend(desk: _Desk, program: "Program", event: "Event", minutes: Mapping[str, float]) -> str:
+def _attend(desk: EventDesk, program: "Program", event: "Event", minutes: Mapping[str, float]) -> str:
     """Record who came, and who did not once it is time; what became of it in words."""
     from engage_assets.domain.registrations import SEATED  # noqa: PLC0415 - as in launcher
     from engage_assets.events.attendance import NO_SHOW_AFTER, statuses  # noqa: PLC0415 - as in launcher
@@ -254,7 +255,7 @@ def _attend(desk: _Desk, program: "Program", event: "Event", minutes: Mapping[st
     return summary
 
 
-def _customers(desk: _Desk) -> tuple[set[str], dict[str, str]]:
+def _customers(desk: EventDesk) -> tuple[set[str], dict[str, str]]:
     """Keys of customers, and keys by address. Addresses stay in memory."""
     import polars as pl  # noqa: PLC0415 - as in launcher
 
@@ -268,7 +269,8 @@ def _customers(desk: _Desk) -> tuple[set[str], dict[str, str]]:
     return keys, dict(named.unique("email", keep="none").iter_rows())
 
 
-def _chosen(desk: _Desk, program_id: str | None) -> "Sequence[Program]":
+def chosen(desk: EventDesk, program_id: str | None) -> "Sequence[Program]":
+    """The program that is meant, else all about events. Raises EngageError."""
     if program_id is None:
         return desk.programs
     program = desk.launcher.program(program_id)
@@ -277,7 +279,7 @@ def _chosen(desk: _Desk, program_id: str | None) -> "Sequence[Program]":
     return [program]
 
 
-def _start(local: datetime, zone: str) -> datetime:
+def start_of(local: datetime, zone: str) -> datetime:
     """A start on a clock as UTC. Raises EngageError for an unknown zone."""
     from engage_assets.domain.slots import instant_of, known_zones  # noqa: PLC0415 - as in launcher
 
@@ -286,11 +288,12 @@ def _start(local: datetime, zone: str) -> datetime:
     return instant_of(local, zone)
 
 
-def _when(event: "Event") -> str:
+def when(event: "Event") -> str:
+    """Start and length, in words."""
     return f"{event.local_start:%Y-%m-%d %H:%M} {event.time_zone}, {event.duration_minutes} min"
 
 
-def _fill(desk: _Desk, program: "Program", event: "Event") -> str:
+def _fill(desk: EventDesk, program: "Program", event: "Event") -> str:
     """How full an event is, in words."""
     seats = desk.seats(program, event)
     room = desk.launcher.parts["registrations"].room(seats)
@@ -299,7 +302,7 @@ def _fill(desk: _Desk, program: "Program", event: "Event") -> str:
     return f"{seats.seats - room.free} of {seats.seats} seats taken, {room.waiting} in line"
 
 
-def _tell_batches(desk: _Desk, event: "Event") -> None:
+def _tell_batches(desk: EventDesk, event: "Event") -> None:
     """Say which batch invites for an event, or that it has passed."""
     from engage_assets.events.catalogue import batch_of  # noqa: PLC0415 - as in launcher
 
@@ -317,7 +320,7 @@ def _tell_batches(desk: _Desk, event: "Event") -> None:
             click.echo(f"{program.program_id} invites for it in the batch of {monday}")
 
 
-def _tell_people(desk: _Desk, event: "Event") -> None:
+def _tell_people(desk: EventDesk, event: "Event") -> None:
     """Give seats that a change made free to the line, and say whom the change concerns."""
     from engage_assets.domain.registrations import Fit  # noqa: PLC0415 - as in launcher
 

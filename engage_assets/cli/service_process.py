@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from engage_assets.defs.launch import Launcher
 
 PORT: Final = 8080
+TELLERS: Final = ("GENERIC", "ATTENDANCE")
+"""Who tells the service what happened: a provider of mail, and the platform of events."""
 _START_SECONDS: Final = 60
 
 
@@ -45,7 +47,7 @@ def running_service(desk: "Launcher", secret: str) -> "Iterator[httpx.Client]":
 
     url = desk.environment["ENGAGE_PUBLIC_URL"]
     port = httpx.URL(url).port or 80
-    environment = {**desk.environment, "ENGAGE_WEBHOOK_SECRET_GENERIC": secret}
+    environment = {**desk.environment, **{f"ENGAGE_WEBHOOK_SECRET_{whose}": secret for whose in TELLERS}}
     log = Path(desk.home.root / "service.log")
     with log.open("wb") as said:
         command = [sys.executable, "-m", "engage_assets.cli", "serve", "--port", str(port)]

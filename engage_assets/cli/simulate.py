@@ -18,8 +18,10 @@ from engage_assets.domain.sources import SOURCES
 
 if TYPE_CHECKING:
     from engage_assets.defs.launch import Launcher
+    from engage_assets.sample.events_mail import NoticeBox
     from engage_assets.sample.visits import Round, Visit
 
+_ASKED: Final = ("send_id", "customer_id", "subject_id", "slot_at")
 ANSWER_DAYS: Final = 11
 """Nights after its partition on which the last simulated answer is in: a week to open, three days to write."""
 
@@ -59,12 +61,21 @@ def last_instant(partition: date, days: int = ANSWER_DAYS) -> datetime:
 
 
 def visits_of(
-    desk: "Launcher", program_id: str, partition: date, seed: int, until: datetime, *, must: bool = False
+    desk: "Launcher",
+    program_id: str,
+    partition: date,
+    seed: int,
+    until: datetime,
+    *,
+    must: bool = False,
+    notices: "NoticeBox | None" = None,
 ) -> "list[Visit]":
-    """What people do up to `until` about a partition's messages, as far as they were sent, and about spoken questions.
+    """What people do up to `until` about a partition's messages, as far as they were sent, and about what follows.
 
-    Raises EngageError where nothing was sent, and something must have been.
+    `notices` keeps when each notice was seen first; without, they came when they say. Raises EngageError where nothing
+    was sent, and something must have been.
     """
+    from engage_assets.sample.events_mail import NoticeBox  # noqa: PLC0415 - as in launcher
     from engage_assets.sample.respondents import RESPONDENTS, Asked  # noqa: PLC0415 - as in launcher
 
     program = desk.program(program_id)
@@ -72,15 +83,21 @@ def visits_of(
     arrived = pl.Series([path.stem for path in desk.home.outbox.rglob("*.eml")], dtype=pl.String)
     messages = desk.lake.scan((program.key, "email_campaigns"), partition.isoformat())
     sent = (
-        messages.select("send_id", "customer_id", "subject_id", "slot_at")
-        .filter(pl.col("send_id").is_in(arrived.implode()))
-        .sort("slot_at", "send_id")
-        .collect()
+        messages.select(*_ASKED).filter(pl.col("send_id").is_in(arrived.implode())).sort("slot_at", "send_id").collect()
     )
     if must and sent.is_empty():
         raise EngageError(f"nothing of {program_id}, partition {partition}, was sent yet; `engage deliver` first")
     people = RESPONDENTS[SOURCES[program.source_table].form]
-    asked = Asked(sent, program.cadence.batch_instant(partition))
+    banners, day = (program.key, "in_app_banners"), partition.isoformat()
+    has_banners = day in desk.lake.partitions(banners)
+    box, now = (notices, desk.clock.now()) if notices else (NoticeBox(desk.home.outbox), None)
+    asked = Asked(
+        sent,
+        program.cadence.batch_instant(partition),
+        program_id,
+        desk.lake.scan(banners, day).select(*_ASKED).collect() if has_banners else None,
+        box.received(program_id, now),
+    )
     return [visit for visit in people.visits(seed, people.read(desk.home.warehouse), asked) if visit.at <= until]
 
 
@@ -88,11 +105,11 @@ def visits_of(
 def visiting(desk: "Launcher") -> "Iterator[Round]":
     """A running service, and what visits to it need: the mails, a provider's secret, an assistant's key."""
     from engage_assets.sample.visits import Outbox, Round  # noqa: PLC0415 - as in launcher
-    from engage_assets.serving.access import VOICE, make_key  # noqa: PLC0415 - as in launcher
+    from engage_assets.serving.access import BANNERS, READ, VOICE, make_key  # noqa: PLC0415 - as in launcher
 
     operations, clock = desk.parts["operations"], desk.clock
     secret = desk.environment.get("ENGAGE_WEBHOOK_SECRET_GENERIC") or secrets.token_hex(32)
-    key, text = make_key("the simulated assistant", [VOICE], clock.now())
+    key, text = make_key("the simulated assistant, app and platform", [VOICE, BANNERS, READ], clock.now())
     operations.add_key(key, operator())
     with running_service(desk, secret) as client:
         url = desk.environment["ENGAGE_PUBLIC_URL"]
@@ -124,3 +141,15 @@ def _told(done: Counter[str]) -> Iterator[str]:
             f"after {done['ended']:,} sessions of listening a voice assistant asked {done['prompted']} people;"
             f" {done['said']} said yes or no"
         )
+    if done["looked"]:
+        yield (
+            f"an app was opened {done['looked']} times: {done['displayed']} banners, {done['tapped']} tapped,"
+            f" {done['register']} registrations"
+        )
+    if done["subscribed"] or done["cancel"]:
+        yield (
+            f"{done['cancel']} people cancelled; {done['subscribed']} let a device remind them, which showed"
+            f" {done['notification_displayed']} notifications: {done['notification_open']} opened"
+        )
+    if done["attended"] or done["survey"]:
+        yield f"event platforms told of {done['attended']} guests; {done['survey']} said how it was"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from engage_assets.channels.banner_words import banner_types
 from engage_assets.channels.email import template_ids
+from engage_assets.channels.notices import notice_template_ids
 from engage_assets.domain.errors import ModelError, ProgramFileError
 from engage_assets.domain.feature_views import FeatureView
 from engage_assets.features.store import needs
@@ -12,12 +13,13 @@ from engage_assets.programs import FEATURES_FILE, Abilities, ProgramFolder, docu
 
 
 def abilities() -> Abilities:
-    """The filters, features, templates, banners, models and batches that the rooms below know."""
+    """The filters, features, templates, banners, notices, models and batches that the rooms below know."""
     return Abilities(
         filters=FILTERS.keys(),
         features=_documented_features(),
         templates=template_ids(),
         banners=banner_types(),
+        notices=notice_template_ids(),
         periods=["daily", "weekly"],
     )
 

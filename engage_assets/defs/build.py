@@ -12,6 +12,7 @@ from engage_assets.defs.decision_assets import decision_assets
 from engage_assets.defs.delivery_job import delivery_checks, delivery_job, sends_asset
 from engage_assets.defs.event_attendance import attendance_definitions
 from engage_assets.defs.event_notice_job import notice_definitions
+from engage_assets.defs.event_report_assets import event_report_assets, event_report_jobs
 from engage_assets.defs.event_watch import catalogue_definitions
 from engage_assets.defs.feature_assets import feature_assets
 from engage_assets.defs.intake_assets import intake_assets
@@ -54,6 +55,7 @@ def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace
     jobs = asset_jobs(program)
     deliver = delivery_job(program, marketplaces)
     playlist_job, playlist_schedule = playlist_jobs(program)
+    event_job, event_schedule = event_report_jobs(program)
     return dg.Definitions(
         assets=[
             *model_assets(program, marketplaces),
@@ -64,11 +66,12 @@ def program_definitions(program: Program, marketplaces: Mapping[str, Marketplace
             *banner_assets(program, marketplaces),
             *report_assets(program, marketplaces),
             *playlist_assets(program, marketplaces),
+            *event_report_assets(program, marketplaces),
             sends_asset(program),
             *opened_banners(program),
             responses_asset(program),
         ],
         asset_checks=[delivery_checks(program, marketplaces)],
-        jobs=[*jobs.values(), deliver, *playlist_job],
-        schedules=[*program_schedules(program, jobs, deliver), *playlist_schedule],
+        jobs=[*jobs.values(), deliver, *playlist_job, *event_job],
+        schedules=[*program_schedules(program, jobs, deliver), *playlist_schedule, *event_schedule],
     )

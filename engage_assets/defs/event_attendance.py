@@ -166,7 +166,7 @@ def attendance_sensor(program: Program, job: dg.JobDefinition) -> dg.SensorDefin
         name=f"{program.key}_attendance_sensor",
         job=job,
         minimum_interval_seconds=TICK_SECONDS,
-        description="Follows the event catalogue: who is there on the day, how long at the end, and a day later who was not.",
+        description="Follows the event catalogue: who is there on the day, how long at the end, a day later who was not.",
     )
     def follow_events(
         context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse], clock: dg.ResourceParam[Clock]

@@ -115,7 +115,7 @@ def _who_came(event: Event, known: Knowledge) -> list[str] | None:
     return came if came and "registered" not in stand["status"] else None
 
 
-def examples_of(learned: Learned) -> Iterator[tuple[str, Any]]:
+def told_of(learned: Learned) -> Iterator[tuple[str, Any]]:
     """What an analyst wants to know of what a forecast comes from, by name."""
     yield "past_events", len(learned.attendances)
     yield "past_registrations", learned.examples

@@ -1,11 +1,19 @@
-"""What is kept of registrations for a time only: dietary preferences, erased a week after their event's end."""
+"""What follows from an event's end: when people were asked last, and what is kept of them for a time only."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Final
 
 from engage_assets.connectors.warehouse import Warehouse
+from engage_assets.defs.event_stages import config_of
 from engage_assets.domain.events import EVENTS, Event
+from engage_assets.domain.program import Program
 from engage_assets.domain.registrations import KEPT_DIETARY, DietaryPreferences
-from engage_assets.events.catalogue import Catalogue
+from engage_assets.events.catalogue import Catalogue, invited_by
+from engage_assets.events.notices import survey_at
+
+LAST_ZONE: Final = "Etc/GMT+12"
+"""Where every local time comes last."""
 
 
 def erase_dietary(dietary: DietaryPreferences, warehouse: Warehouse, now: datetime) -> int:
@@ -27,5 +35,23 @@ def erase_dietary(dietary: DietaryPreferences, warehouse: Warehouse, now: dateti
 
 def known_events(warehouse: Warehouse, now: datetime) -> dict[str, Event]:
     """The events of the catalogue as they are known at `now`; none where there is no catalogue."""
+    return _catalogue(warehouse).known(now)
+
+
+def last_said(program: Program, warehouse: Warehouse, now: datetime) -> Callable[[date], datetime | None]:
+    """When the last survey of a Monday's events is due, wherever people live. An event counts as it stands at `now`."""
+    catalogue = _catalogue(warehouse)
+    stands = catalogue.known(now)
+
+    def last_of(monday: date) -> datetime | None:
+        known = catalogue.known(program.cadence.batch_instant(monday))
+        events = invited_by(known, monday, config_of(program).invite_lead_days)
+        taking_place = [stands[one.event_id] for one in events if not stands[one.event_id].is_cancelled]
+        return max((survey_at(one, LAST_ZONE) for one in taking_place), default=None)
+
+    return last_of
+
+
+def _catalogue(warehouse: Warehouse) -> Catalogue:
     table = warehouse.scan(EVENTS, str(EVENTS.database))
-    return Catalogue.of(table.collect()).known(now) if table is not None else {}
+    return Catalogue.of(table.collect()) if table is not None else Catalogue(())

@@ -4,8 +4,8 @@ Times are the program's or the document's: ingestion at the batch instant, the e
 quarter of an hour, metrics at 23:59 UTC, clean-up on Sunday.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 import dagster as dg
@@ -15,8 +15,10 @@ from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import delivery
 from engage_assets.defs.batch import in_app_channel
 from engage_assets.defs.describe import mistakes_as_failures
+from engage_assets.defs.event_report_sheets import OPS, event_report_sheets
 from engage_assets.defs.event_upkeep import erase_dietary
 from engage_assets.defs.model_assets import model_keys, training_config
+from engage_assets.defs.own import OWN
 from engage_assets.defs.sheets import Key, features_name, history_keys
 from engage_assets.dispatch.relay import relay
 from engage_assets.domain.cadence import read_weekly_cron
@@ -31,7 +33,7 @@ OUTBOX_KEPT: Final = timedelta(days=30)
 ASKED_FOR: Final = 1_000
 """Expired candidates that the clean-up asks for, to see that none is served."""
 METRIC_NIGHTS: Final = 14
-"""Nights after that of its last slot on which a partition is measured again."""
+"""Nights after that of its last slot, or of the last message about it, on which a partition is measured again."""
 AssetJob = Any
 """An unresolved asset job; Dagster exports no name for its type."""
 Schedule = Any
@@ -63,7 +65,10 @@ def asset_jobs(program: Program) -> dict[str, AssetJob]:
     selections: dict[str, list[Key]] = {
         "batch": batch_keys(program),
         "export": [(program.key, "warehouse_export")],
-        "metrics": [(program.key, name) for name in ("outcomes", "daily_metrics", "daily_report")],
+        "metrics": [
+            *((program.key, name) for name in ("outcomes", "daily_metrics", "daily_report")),
+            *(sheet.key for sheet in event_report_sheets(program).values()),
+        ],
         "training": model_keys(program),
     }
     said = {
@@ -84,14 +89,18 @@ def asset_jobs(program: Program) -> dict[str, AssetJob]:
     }
 
 
+def night_config(program: Program, as_of: date) -> dict[str, Any]:
+    """Run configuration of the metrics job: the night that its ops measure."""
+    night = {"config": {"as_of": as_of.isoformat()}}
+    names = ("outcomes", "measure", "report", *(OPS[name] for name in event_report_sheets(program)))
+    return {"ops": {f"{program.key}__{name}": night for name in names}}
+
+
 def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: dg.JobDefinition) -> list[Schedule]:
     """The schedules of an enabled program, all in UTC; a person turns them on."""
     if not program.enabled:
         return []
     at = program.cadence.at
-
-    # From the night after the partition to that of its last slot, where the sun rises last.
-    first_nights = (timedelta(hours=at.hour, minutes=at.minute) + program.deadline + delivery.LAST_MORNING).days + 1
 
     @dg.schedule(
         name=f"{program.key}_export_schedule",
@@ -111,19 +120,18 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
         cron_schedule="59 23 * * *",
         execution_timezone="UTC",
     )
-    def measure_every_night(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+    def measure_every_night(
+        context: dg.ScheduleEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.RunRequest]:
         """The partition that was decided today, and those whose later figures may still change."""
         tonight = context.scheduled_execution_time.date()
         decided = context.instance.get_materialized_partitions(dg.AssetKey([program.key, "decisions"]))
-        for nights in range(first_nights + METRIC_NIGHTS):
-            day = tonight - timedelta(days=nights)
-            newest = program.cadence.partition_of(datetime.combine(day, at))
-            partition = newest.isoformat()
-            if program.cadence.batch_instant(newest).date() != day or partition not in decided:
-                continue
-            as_of = {"config": {"as_of": tonight.isoformat()}}
-            ops = {f"{program.key}__{name}": as_of for name in ("outcomes", "measure", "report")}
-            yield dg.RunRequest(run_key=f"{partition}:{tonight}", partition_key=partition, run_config={"ops": ops})
+        last_night = _last_nights(program, warehouse, datetime.combine(tonight, time(23, 59)))
+        for partition in sorted(decided, reverse=True):
+            day = date.fromisoformat(partition)
+            if program.cadence.batch_instant(day).date() <= tonight <= last_night(day):
+                config = night_config(program, tonight)
+                yield dg.RunRequest(run_key=f"{partition}:{tonight}", partition_key=partition, run_config=config)
 
     @dg.schedule(
         name=f"{program.key}_training_schedule",
@@ -150,6 +158,19 @@ def program_schedules(program: Program, jobs: Mapping[str, AssetJob], deliver: d
             name=f"{program.key}_delivery_schedule", job=deliver, cron_schedule="*/15 * * * *", execution_timezone="UTC"
         ),
     ]
+
+
+def _last_nights(program: Program, warehouse: Warehouse, now: datetime) -> Callable[[date], date]:
+    """The night on which a partition is measured last: METRIC_NIGHTS after that of what is sent about it last."""
+    own = OWN.get(program.source_table)
+    last_said = own.last_said(program, warehouse, now) if own else lambda _: None
+
+    def last_night(partition: date) -> date:
+        # The sun rises last where the last slot of its lists is.
+        last = program.cadence.batch_instant(partition) + program.deadline + delivery.LAST_MORNING
+        return max(last, last_said(partition) or last).date() + timedelta(days=METRIC_NIGHTS)
+
+    return last_night
 
 
 def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:

@@ -12,7 +12,8 @@ from engage_assets.defs.batch import Batch, as_frame
 from engage_assets.defs.calibration_watch import matured_calibrations
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
 from engage_assets.defs.desk import Desk, Result
-from engage_assets.defs.sheets import asset_specs, program_sheets
+from engage_assets.defs.sheets import GIVEN_REGISTRATIONS, asset_specs, program_sheets
+from engage_assets.domain.events import REGISTRATIONS_LOG
 from engage_assets.domain.ports import Clock, Ledger
 from engage_assets.domain.program import Program
 from engage_assets.domain.tables import OUTCOMES
@@ -125,7 +126,8 @@ class Logs:
         since = program.cadence.batch_instant(partition) - program.cadence.step - timedelta(days=ANSWER_DAYS)
         until = min(datetime.combine(as_of, NIGHT), clock.now())
         own = pl.col("program") == program.program_id
-        self.program, self.partition, self.as_of = program, partition, as_of
+        self.program, self.partition, self.as_of, self.until = program, partition, as_of, until
+        self._ledger = ledger
         self.sends = ledger.send_events(since, until).filter(own)
         self.interactions = ledger.interactions(since, until)
         self.responses = ledger.responses(None, until).filter(own)
@@ -140,6 +142,22 @@ class Logs:
             as_of=self.as_of,
         )
         return int(strangers.select(nw.len()).collect("polars").item())
+
+    def registrations(self, lake: Lake) -> pl.LazyFrame:
+        """REGISTRATIONS_LOG of the program up to the night: the mirror up to the batch instant, then the ledger."""
+        day = self.program.cadence.last_day(self.partition)
+        instant = min(self.program.cadence.batch_instant(self.partition), self.until)
+        mirror = lake.path(GIVEN_REGISTRATIONS, day.isoformat())
+        later = self._ledger.registrations(self.until, after=instant if mirror.is_file() else None).lazy()
+        parts = (
+            [pl.scan_parquet(mirror).filter(pl.col("received_at") <= instant), later] if mirror.is_file() else [later]
+        )
+        own = [part.filter(program=self.program.program_id).select(REGISTRATIONS_LOG.names) for part in parts]
+        return pl.concat(own)
+
+    def survey_answers(self) -> pl.DataFrame:
+        """SURVEY_LOG of the program up to the night."""
+        return self._ledger.survey_answers(self.until).filter(program=self.program.program_id)
 
     def volume(self, batch: Batch, first_send: date | None) -> AnswerVolume | None:
         """Answers of the night's day and before the first send; None where there are none to count."""

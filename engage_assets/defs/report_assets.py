@@ -13,6 +13,7 @@ from engage_assets.defs.batch import Batch, as_frame, not_evaluated
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures, picture
 from engage_assets.defs.desk import Desk, Result
 from engage_assets.defs.outcome_assets import Logs, NightConfig, night_of, night_path, outcomes_asset
+from engage_assets.defs.own import OWN
 from engage_assets.defs.sheets import asset_specs, program_sheets
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import Clock, Ledger, Operations
@@ -71,7 +72,7 @@ def _measure(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.As
                 volume=logs.volume(batch, ledger.first_sent_on(program.program_id)),
                 cache=scoring_stages.read_cache_use(desk.path("scored_candidates")),
                 scored=nw.from_native(desk.read("scored_candidates")),
-                own=own_given(lake, batch, as_of),
+                own=own_given(lake, batch, as_of, logs),
             )
             path = night_path(lake, program, METRICS.name, desk.partition, as_of, ".parquet")
             rows = lake.write((program.key, METRICS.name, desk.partition.isoformat()), as_of.isoformat(), figures)
@@ -89,12 +90,18 @@ def _measure(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.As
     return measure_batch
 
 
-def own_given(lake: Lake, batch: Batch, as_of: date) -> Given:
-    """What the program's own figures are made of: the warehouse's tables, and those of the lake that are there."""
+def own_given(lake: Lake, batch: Batch, as_of: date, logs: Logs | None = None) -> Given:
+    """What the program's own figures are made of: tables of the warehouse, of the lake where they are there, of `logs`.
+
+    The lake's are the partition's.
+    """
     own, key = own_figures(batch.program), batch.program.key
     paths = {name: lake.path((key, name), batch.partition.isoformat()) for name in (own.made if own else ())}
     made = {name: as_frame(pl.scan_parquet(path)) for name, path in paths.items() if path.is_file()}
     tables = {name: as_frame(table) for name, table in batch.tables.items()} if own else {}
+    stages = OWN.get(batch.source.table.name)
+    if stages and logs is not None:
+        made |= {name: as_frame(table) for name, table in stages.measured(batch, logs, lake).items()}
     return Given(batch.program, batch.partition, as_of, tables, made)
 
 

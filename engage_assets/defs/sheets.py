@@ -12,6 +12,7 @@ import dagster as dg
 from engage_assets.defs.batch import in_app_channel
 from engage_assets.defs.describe import lineage_of, schema_of
 from engage_assets.defs.partitions import partitions_of
+from engage_assets.domain.events import ATTENDANCE_FORECASTS
 from engage_assets.domain.feature_views import FeatureView, missing_flag
 from engage_assets.domain.playlist_tables import PLAYLIST_CHANGES, PLAYLISTS
 from engage_assets.domain.program import Program
@@ -204,6 +205,7 @@ def program_sheets(program: Program) -> dict[str, Sheet]:
             [
                 *(key(name) for name in (DECISIONS.name, OUTCOMES.name, "filter_verdicts", "scored_candidates")),
                 *(key(name) for name in ((PLAYLISTS.name, PLAYLIST_CHANGES.name) if program.playlists else ())),
+                *((key(ATTENDANCE_FORECASTS.name),) if source.form == "registration" else ()),
             ],
         ),
         Sheet(

@@ -102,19 +102,24 @@ class InAppChannel(ListSection):
     config: InAppConfig
 
 
+LONGEST_TITLE = 120
+LONGEST_BODY = 240
+"""Characters, before places are filled: with its links a notification stays below what push services take."""
+
+
 class PushText(Spec):
     """What a notification says in one language."""
 
-    title: str = Field(min_length=1, max_length=200)
-    body: str = Field(min_length=1, max_length=400)
+    title: str = Field(min_length=1, max_length=LONGEST_TITLE)
+    body: str = Field(min_length=1, max_length=LONGEST_BODY)
 
 
 class PushConfig(Spec):
     """A reminder to registered customers."""
 
     reminder_days_before: int = Field(ge=0)
-    title: str = Field(max_length=200, description="`{eventName}` and `{eventTime}` stand for the event's, as here.")
-    body: str = Field(max_length=400)
+    title: str = Field(max_length=LONGEST_TITLE, description="`{eventName}` and `{eventTime}` stand for the event's.")
+    body: str = Field(max_length=LONGEST_BODY, description="Likewise.")
     texts: dict[str, PushText] = Field(
         default_factory=dict, description="Title and body in other languages, by language (`de`), instead of these."
     )
@@ -183,3 +188,5 @@ ChannelSpec = Annotated[
 ]
 
 CHANNEL_TYPES = ("email", "in-app", "push", "voice")
+NOTICE_CHANNELS = ("email", "push")
+"""Types of channels that carry notices to single people."""

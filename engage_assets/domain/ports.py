@@ -335,8 +335,8 @@ class Ledger(Protocol):
     def responses(self, after: datetime | None, until: datetime) -> pl.DataFrame:
         """RESPONSES_LOG rows with `received_at` in (after, until], sorted; waits as `send_events`. No texts."""
 
-    def registrations(self, until: datetime) -> pl.DataFrame:
-        """REGISTRATIONS_LOG rows with `received_at` up to `until`, sorted; waits as `send_events`."""
+    def registrations(self, until: datetime, after: datetime | None = None) -> pl.DataFrame:
+        """REGISTRATIONS_LOG rows with `received_at` in (after, until], sorted; waits as `send_events`."""
 
     def survey_answers(self, until: datetime) -> pl.DataFrame:
         """SURVEY_LOG rows with `received_at` up to `until`, sorted; waits as `send_events`. No texts."""

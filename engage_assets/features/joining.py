@@ -76,7 +76,8 @@ def finished(feature: Feature) -> pl.Expr:
     if feature.full is None:
         return value
     # Polars may multiply by 1/10 instead of dividing, depending on the plan: 0.30000000000000004 without `round`.
-    return (pl.min_horizontal(value, feature.full) / feature.full).round(6)
+    share = (pl.min_horizontal(value, feature.full) / feature.full).round(6)
+    return pl.when(value.is_not_null()).then(share)  # `min_horizontal` passes over a null
 
 
 def _seen(rows: pl.LazyFrame, pairs: pl.DataFrame) -> pl.LazyFrame:

@@ -229,9 +229,9 @@ class SqlLedger:
         lists = found.with_columns(pl.col("tags").str.json_decode(RESPONSES_LOG.schema["tags"]))
         return lists.sort("received_at", "response_id", "version")
 
-    def registrations(self, until: datetime) -> pl.DataFrame:
+    def registrations(self, until: datetime, after: datetime | None = None) -> pl.DataFrame:
         """See Ledger."""
-        return SqlRegistrations(self.database).changes(None, until)
+        return SqlRegistrations(self.database).changes(after, until)
 
     def survey_answers(self, until: datetime) -> pl.DataFrame:
         """See Ledger."""

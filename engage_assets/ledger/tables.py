@@ -62,7 +62,8 @@ sends = Table(
     Column("locale", Text),
     Column("kind", Text, comment="What a notice tells; null: no notice."),
     Column("sequence", Integer, comment="Which of a person's notices of its kind about the subject."),
-    Index("sends_of_customer", "customer_id", "subject_id"),
+    # With the slot: most of a customer's sends are told to be old without a look at them.
+    Index("sends_of_customer", "customer_id", "subject_id", "slot_at"),
     Index("sends_waiting", "program", "state", "slot_at"),
     comment="One row per recipient, channel and slot.",
 )

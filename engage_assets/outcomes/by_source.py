@@ -2,14 +2,18 @@
 
 from typing import Final
 
-from engage_assets.domain import music
+from engage_assets.domain import events, music
 from engage_assets.domain.program import Program
 from engage_assets.domain.source import Source
 from engage_assets.domain.sources import SOURCES
+from engage_assets.outcomes.event_figures import OWN as EVENTS
 from engage_assets.outcomes.music_figures import OWN as MUSIC
 from engage_assets.outcomes.own import OwnFigures
 
-OWN_FIGURES: Final[dict[str, OwnFigures]] = {music.SOURCE.table.name: MUSIC}
+OWN_FIGURES: Final[dict[str, OwnFigures]] = {
+    music.SOURCE.table.name: MUSIC,
+    events.SOURCE.table.name: EVENTS,
+}
 
 
 def own_figures(program: Program) -> OwnFigures | None:

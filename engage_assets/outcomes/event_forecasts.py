@@ -17,7 +17,8 @@ BASES: Final = {
     "history": "mean attendance of past events: nobody is registered yet",
 }
 """What a forecast is made of."""
-_NONE: Final = "of no past event it is known who came"
+_NONE: Final = "there is no forecast: of no past event it is known who came, or the event was cancelled"
+_OPEN: Final = "the event is not over, or nobody is recorded as attended"
 _NOT_JUDGED: Final = "no event with a forecast is over, or nobody is recorded as attended"
 
 
@@ -28,6 +29,11 @@ def forecast_figures(tables: EventTables) -> Iterator[Figure]:
     yield from _expected(latest)
     judged = rows.filter(pl.col("moment") == "start", pl.col("attended").is_not_null(), pl.col("registered") > 0)
     yield from _judged(judged.sort("event_id"))
+    for event in tables.states["event_id"]:
+        if event not in judged["event_id"]:
+            yield from (missing(metric, _OPEN, *of_event(event)) for metric in JUDGED)
+        if event not in latest["event_id"]:
+            yield from (missing(metric, _NONE, *of_event(event)) for metric in EXPECTED)
 
 
 def _expected(latest: pl.DataFrame) -> Iterator[Figure]:

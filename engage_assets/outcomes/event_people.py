@@ -1,7 +1,9 @@
 """Who was invited to events, who registered and who came: counts, rates, seats and the line."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -12,6 +14,7 @@ from engage_assets.outcomes.event_slices import (
     counted,
     counts,
     events_of,
+    of_event,
     ratios,
     slices,
 )
@@ -30,6 +33,7 @@ STEPS: Final = {
 }
 """The way of people, step by step."""
 _NOBODY: Final = "no invitation went out"
+_NOT_KNOWN: Final = "the event is not over, or nobody is recorded as attended"
 _NO_ATTENDANCE: Final = "no event of the batch is over, or nobody is recorded as attended"
 
 
@@ -46,10 +50,19 @@ def people_figures(tables: EventTables) -> Iterator[Figure]:
 def _events(tables: EventTables) -> Iterator[Figure]:
     states = tables.states
     yield count("events", states.height, "events that the batch invited for")
+    for row in states.iter_rows(named=True):
+        yield count("events", 1, when_and_what(row), *of_event(row["event_id"]))
     yield count(
         "events_moved", int(states["is_moved"].sum()), "of them, those whose start, length or zone changed since"
     )
     yield count("events_cancelled", int(states["is_cancelled"].sum()), "of them, those that do not take place")
+
+
+def when_and_what(state: Mapping[str, Any]) -> str:
+    """An event's name and its start on its own clock, out of a row of EVENT_STATES."""
+    there = state["starts_at"].replace(tzinfo=UTC).astimezone(ZoneInfo(state["time_zone"]))
+    words = f"{state['name']}, {there:%Y-%m-%d %H:%M} {state['time_zone']}"
+    return f"{words}, cancelled" if state["is_cancelled"] else words
 
 
 def with_seat(tables: EventTables) -> pl.DataFrame:
@@ -89,7 +102,7 @@ def _by_channel(metric: str, rows: pl.DataFrame, tables: EventTables, note: str)
 def _registered(tables: EventTables) -> Iterator[Figure]:
     seated = with_seat(tables)
     registered = counted(seated)
-    wanted = slices(tables.states, tables.program.marketplaces, registered)
+    wanted = slices(tables.states, tables.program.marketplaces, registered, counted(tables.invitations))
     yield from counts("registrations", registered, wanted, "people who got a seat, those who gave it back included")
     gone = counted(seated.filter(pl.col("status") == "cancelled"))
     yield from counts("registrations_cancelled", gone, wanted, "of the registrations, those given back")
@@ -105,6 +118,8 @@ def _registered(tables: EventTables) -> Iterator[Figure]:
 def _seats(tables: EventTables) -> Iterator[Figure]:
     limited = tables.states.filter(pl.col("seats").is_not_null()).rename({"event_id": "subject_id"})
     names = ("seats", "seats_taken", "capacity_use_rate")
+    for event in tables.states.filter(pl.col("seats").is_null())["event_id"]:
+        yield from (missing(metric, "the event has no limit of seats", *of_event(event)) for metric in names)
     if limited.is_empty():
         yield from (missing(metric, "no event of the batch has a limit of seats") for metric in names)
         return
@@ -121,6 +136,9 @@ def _sums(rows: pl.DataFrame, column: str) -> dict[Slice, float]:
 
 
 def _came(tables: EventTables) -> Iterator[Figure]:
+    for event in tables.states["event_id"]:
+        if event not in tables.attended:
+            yield from (missing(metric, _NOT_KNOWN, *of_event(event)) for metric in CAME)
     if not tables.attended:
         yield from (missing(metric, _NO_ATTENDANCE) for metric in CAME)
         return

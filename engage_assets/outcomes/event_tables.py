@@ -45,7 +45,7 @@ class EventTables:
     states: pl.DataFrame
     """EVENT_STATES, by event."""
     invitations: pl.DataFrame
-    """Messages that went out and banners that were open: marketplace, channel, is_seen (opened, displayed), is_clicked."""
+    """Messages sent and banners open: marketplace, channel, is_seen (opened or displayed), is_clicked."""
     notices: pl.DataFrame
     """Sends that solicit nothing: kind, channel, is_opened, is_clicked."""
     people: pl.DataFrame

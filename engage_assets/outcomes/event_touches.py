@@ -22,7 +22,7 @@ _NOTHING: Final = "nobody has registered"
 
 
 def touch_figures(tables: EventTables) -> Iterator[Figure]:
-    """Registrations by channel under three attributions, each summing to all; and those that several channels touched."""
+    """Registrations by channel under three attributions, each summing to all; and those with touches of several."""
     attributed = attribute(tables.seated, tables.touched)
     events = tables.states["event_id"].to_list()
     yield from _shares(attributed, tables, EVERYTHING)

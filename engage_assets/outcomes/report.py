@@ -58,7 +58,7 @@ def render_report(
     scored = figures.count("scored_records")
     own = own_figures(program)
     return (
-        _templates()
+        templates()
         .get_template("report.html.j2")
         .render(
             program_name=program.program_name,
@@ -132,14 +132,14 @@ def report_pictures(*, program: Program, partition: date, metrics: pl.DataFrame)
     """
     figures = Figures.of(metrics)
     steps = funnel_steps(figures, program)
-    templates, caption = _templates(), f"{program.program_name}, {long_day(partition)}"
+    there, caption = templates(), f"{program.program_name}, {long_day(partition)}"
     pictures = {
-        "funnel": templates.get_template("funnel.svg.j2").render(
+        "funnel": there.get_template("funnel.svg.j2").render(
             caption=caption,
             funnel=charts.funnel(steps, _PICTURE_WIDTH),
             funnel_description=funnel_words(steps),
         ),
-        "score_histogram": templates.get_template("score_histogram.svg.j2").render(
+        "score_histogram": there.get_template("score_histogram.svg.j2").render(
             caption=caption,
             histogram=charts.histogram(
                 buckets(figures), [float(minimum) for _, minimum in minima(program)], _PICTURE_WIDTH
@@ -154,8 +154,8 @@ def report_pictures(*, program: Program, partition: date, metrics: pl.DataFrame)
 
 def _further_pictures(figures: Figures, program: Program, caption: str) -> dict[str, str]:
     """Pictures of what not every program has."""
-    templates = _templates()
-    histogram, bars = templates.get_template("score_histogram.svg.j2"), templates.get_template("bars.svg.j2")
+    there = templates()
+    histogram, bars = there.get_template("score_histogram.svg.j2"), there.get_template("bars.svg.j2")
     found = {
         f"scores_of_{model['name'].replace('-', '_')}": histogram.render(
             caption=f"{model['name']}, {caption}",
@@ -179,8 +179,9 @@ def _further_pictures(figures: Figures, program: Program, caption: str) -> dict[
     return found
 
 
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates of reports."""
     folder = FileSystemLoader(Path(__file__).parent / "templates")
-    templates = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    templates.filters |= {"thousands": thousands, "percent": percent}
-    return templates
+    found = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    found.filters |= {"thousands": thousands, "percent": percent}
+    return found

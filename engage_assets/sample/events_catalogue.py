@@ -3,10 +3,10 @@
 A week's events are those that the batch of its Monday invites for, on that Monday week and the three days after it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -75,6 +75,12 @@ def events_frame(versions: list[Event]) -> pl.DataFrame:
         for one in versions
     ]
     return pl.DataFrame(rows, schema=EVENTS.schema)
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """The version that an EVENTS row states."""
+    known: dict[str, Any] = {name: row[name] for name in EVENTS.names if row.get(name) is not None}
+    return Event(**known | {name: tuple(value) for name, value in known.items() if isinstance(value, list)})
 
 
 def topics_frame() -> pl.DataFrame:

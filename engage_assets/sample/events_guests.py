@@ -104,8 +104,8 @@ def _tags(rng: np.random.Generator, strongest: np.ndarray) -> list[list[str]]:
     """Interests: leaves and at times the whole of the strongest family, something of the second, a hobby."""
     numbers = rng.random((len(strongest), 9))
     written = rng.integers(0, _SPELLINGS, (len(strongest), 5))
-    return [_interests(list(order), list(chance), list(how)) for order, chance, how in zip(
-        strongest.tolist(), numbers.tolist(), written.tolist(), strict=True)]  # fmt: skip
+    people = zip(strongest.tolist(), numbers.tolist(), written.tolist(), strict=True)
+    return [_interests(order, chance, how) for order, chance, how in people]
 
 
 def _interests(order: Sequence[int], chance: Sequence[float], how: Sequence[int]) -> list[str]:

@@ -1,6 +1,6 @@
 """Who answers what: the simulated people of each kind of form, from the tables of the world that they live in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,6 +8,11 @@ from typing import Final
 
 import polars as pl
 
+from engage_assets.sample.events_catalogue import event_of
+from engage_assets.sample.events_life import mailed, noticed, shown
+from engage_assets.sample.events_mail import Received
+from engage_assets.sample.events_people import Guests, all_guests
+from engage_assets.sample.events_visits import platform_visits
 from engage_assets.sample.music_catalogue import quality_of
 from engage_assets.sample.music_listeners import draw_listen_only, draw_listeners, shoppers
 from engage_assets.sample.music_people import Minds, feedback_forms, respond_by_mail
@@ -15,6 +20,8 @@ from engage_assets.sample.music_voice import voice_visits
 from engage_assets.sample.people import draw_people, respond
 from engage_assets.sample.visits import Form, Visit, mail_visits
 
+PLATFORM_TIME: Final = timedelta(days=15)
+"""Events that are held so long after a batch are told of by their platform."""
 VOICE_TIME: Final = timedelta(days=2)
 """The assistant is simulated for so long after the batch."""
 _REVIEWS: Final = {
@@ -36,6 +43,11 @@ class Asked:
     sends: pl.DataFrame
     since: datetime
     """The batch instant."""
+    program: str = ""
+    banners: pl.DataFrame | None = None
+    """What an app may show (send_id, customer_id, subject_id, slot_at)."""
+    notices: Sequence[Received] = ()
+    """What people were told beside."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,13 @@ class Respondents:
 
     def read(self, warehouse: Path) -> Tables:
         """The tables, out of a warehouse of the sample."""
-        return {name: pl.read_parquet(warehouse / f"{path}.parquet") for name, path in self.tables.items()}
+        return {name: _table(warehouse / path) for name, path in self.tables.items()}
+
+
+def _table(path: Path) -> pl.DataFrame:
+    """A table that is one file, or a folder of such."""
+    single = path.with_name(f"{path.name}.parquet")
+    return pl.read_parquet(single if single.is_file() else path / "*.parquet")
 
 
 def _reviewers(seed: int, tables: Tables, asked: Asked) -> list[Visit]:
@@ -73,10 +91,24 @@ def _listeners(seed: int, tables: Tables, asked: Asked) -> list[Visit]:
     return [*mail_visits(asked.sends, answers, forms), *spoken]
 
 
+def _guests(seed: int, tables: Tables, asked: Asked) -> list[Visit]:
+    versions = tables["events"].sort("known_at", "event_id")
+    events = {row["event_id"]: event_of(row) for row in versions.iter_rows(named=True)}
+    guests = Guests(all_guests(seed, shoppers(tables["customers"])), events, seed)
+    until = asked.since + PLATFORM_TIME
+    return [
+        *mailed(guests, asked.sends),
+        *(shown(guests, asked.program, asked.banners) if asked.banners is not None else ()),
+        *noticed(guests, asked.notices),
+        *platform_visits(asked.program, guests, asked.since, until),
+    ]
+
+
 RESPONDENTS: Final[Mapping[str, Respondents]] = {
     "review": Respondents({"customers": "crm/customers", "products": "ecommerce/products"}, _reviewers),
     "feedback": Respondents(
         {"customers": "crm/customers", "tracks": "streaming/tracks", "plays": "streaming/plays"}, _listeners
     ),
+    "registration": Respondents({"customers": "crm/customers", "events": "events/events"}, _guests),
 }
 """By the form of a program's source."""

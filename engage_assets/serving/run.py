@@ -13,6 +13,7 @@ from uvicorn.supervisors import Multiprocess
 
 from engage_assets.serving.app import create_app
 from engage_assets.serving.gathered import GatheredHttp
+from engage_assets.serving.scheduling import be_prompt
 from engage_assets.serving.services import Services
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -52,6 +53,7 @@ def serve(services: Callable[[], Services], host: str, port: int, workers: int =
 
 
 def _application(services: Callable[[], Services]) -> FastAPI:
+    be_prompt()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     app = create_app(services())
     app.openapi()

@@ -15,6 +15,8 @@ _BUSY_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.002
 _JOURNAL_BYTES: Final = 64 << 20
 """A log that grew beside a long reader shrinks to this once it is empty."""
+_CHECKPOINT_PAGES: Final = 4_000
+"""Whoever commits when the log holds so many pages carries them over: seldom, as others' commits wait for that disk."""
 _WRITER_CACHE_KIB: Final = 131_072
 _READER_CACHE_KIB: Final = 8_192
 _MAPPED_BYTES: Final = 2**31 - 65_536
@@ -64,6 +66,7 @@ class SqliteFile:
         with closing(self._open()) as connection:
             connection.execute(f"PRAGMA synchronous = {'FULL' if durably else 'NORMAL'}")
             connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
             self._ensure_schema(connection)
             yield connection

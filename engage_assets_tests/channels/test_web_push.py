@@ -1,22 +1,16 @@
 """Notifications to a push service on this machine, which checks the signature and reads the content as a browser."""
 
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import http_ece
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02
 from py_vapid.jwt import decode
-from py_vapid.utils import b64urlencode
 
 from engage_assets.channels.web_push import LONGEST, Vapid, WebPushSender, read_subscription, topic
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.sends import Letter, TransientRefusal
+from engage_assets_tests.channels.push_services import PushService, a_push_service
 
 NOW = 1_800_000_000.0
 SEND = "a" * 32

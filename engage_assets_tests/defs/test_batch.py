@@ -274,6 +274,7 @@ def test_every_night_measures_the_decided_partitions_again(decided):
             instance=launcher.instance,
             scheduled_execution_time=tick,
             repository_def=launcher._definitions.get_repository_def(),
+            resources={"warehouse": launcher.parts["warehouse"]},
         )
         requests = schedule.evaluate_tick(context).run_requests or []
         return [(r.partition_key, r.run_config["ops"]["product_reviews__measure"]["config"]["as_of"]) for r in requests]

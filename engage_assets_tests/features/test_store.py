@@ -66,6 +66,7 @@ SECOND = FeatureView.model_validate(
         "features": [
             {"name": "doubled", "description": "x", "default": -1},
             {"name": "scaled", "aggregate": "count", "full": 3, "default": 0.5, "description": "x"},
+            {"name": "lately", "aggregate": "count", "window": "2d", "full": 3, "default": 0.5, "description": "x"},
         ],
     }
 )

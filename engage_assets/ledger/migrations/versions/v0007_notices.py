@@ -13,6 +13,8 @@ def upgrade() -> None:
     """From schema version 6 to 7."""
     op.add_column("sends", sa.Column("kind", sa.Text))
     op.add_column("sends", sa.Column("sequence", sa.Integer))
+    op.drop_index("sends_of_customer", "sends")
+    op.create_index("sends_of_customer", "sends", ["customer_id", "subject_id", "slot_at"])
     op.create_table(
         "survey_answers",
         sa.Column("registration_id", sa.String(32), primary_key=True),

@@ -1,0 +1,238 @@
+"""Whatever happens to registrations and events, and whenever a process dies: nobody is told what is not so, or twice.
+
+Random histories on the real ledger, with ticks at random times and crashes at the places where a tick may end.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from engage_assets.domain.notices import OF_ONE_CHANGE, TOLD_IN, SurveyAnswer, window_of
+from engage_assets.domain.sends import Answer, Letter
+from engage_assets.events.catalogue import change_between
+from engage_assets.ledger import tables
+from engage_assets.ledger.surveys import SqlSurveyAnswers
+from engage_assets_tests.defs.small_notices import NOW, PEOPLE, PROGRAM, Town, emptied
+
+MINUTE = timedelta(minutes=1)
+EVENT = "e-1"
+STARTS = NOW + timedelta(hours=27)
+WHO = st.sampled_from(sorted(PEOPLE))
+STEPS = st.one_of(
+    st.tuples(st.sampled_from(["register", "withdraw", "attend", "no_show", "answer", "silence", "subscribe"]), WHO),
+    st.tuples(st.just("register"), WHO),
+    st.tuples(st.just("starts"), st.sampled_from([0, 1, 24, -20])),
+    st.tuples(st.just("status"), st.sampled_from(["cancelled", "scheduled", "scheduled"])),
+    st.tuples(st.just("capacity"), st.sampled_from([0, 1, 2, None])),
+    st.tuples(st.just("wait"), st.sampled_from([1, 20, 60, 119, 300, 720, 1500])),
+    st.tuples(st.just("wait"), st.sampled_from([1, 20, 60, 119, 300, 720])),
+    st.tuples(st.just("tick"), st.none()),
+    st.tuples(st.just("crash"), st.sampled_from(["plan", "claim", "settle", "done"])),
+)
+HISTORIES = st.lists(STEPS, min_size=5, max_size=40)
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class History:
+    """A town whose every letter is looked at when it is handed over."""
+
+    def __init__(self, folder: Path, database: Any) -> None:
+        self.town = Town(folder, database)
+        self.faults: list[str] = []
+        self.seen: Counter[tuple[Any, ...]] = Counter()
+        self.silent: set[str] = set()
+        self.is_dying = False
+        self.town.mail.answer = self.town.push.answer = self.look
+        self.town.event(EVENT, starts_at=STARTS, capacity=2)
+
+    def run(self, steps: list[tuple[str, Any]]) -> None:
+        for act, what in steps:
+            getattr(self, act)(what)
+            self.town.clock.time += timedelta(seconds=1)
+        for _ in range(3):  # leases end, and what was given back is taken up again
+            self.wait(11)
+            self.tick(None)
+
+    def register(self, who: str) -> None:
+        self.town.register(who, EVENT)
+
+    def withdraw(self, who: str) -> None:
+        if self.town.clock.time < self.event.starts_at:  # the page gives nothing back later
+            self.town.withdraw(who, EVENT)
+
+    def attend(self, who: str) -> None:
+        if self.town.clock.time >= self.event.starts_at and not self.event.is_cancelled:
+            self.town.attend("attended", who, event_id=EVENT)
+
+    def no_show(self, who: str) -> None:
+        if self.town.clock.time >= self.event.ends_at and not self.event.is_cancelled:
+            self.town.attend("no_show", who, event_id=EVENT)
+
+    def answer(self, who: str) -> None:
+        said = SurveyAnswer(PROGRAM, EVENT, who, "DE", 4, self.town.clock.time)
+        SqlSurveyAnswers(self.town.database).keep(said, self.town.clock.time)
+
+    def silence(self, who: str) -> None:
+        self.town.ledger.opt_out(who, self.town.clock.time)
+        self.silent.add(who)
+
+    def subscribe(self, who: str) -> None:
+        self.town.addresses.keep(who, f'{{"endpoint": "https://push.example/{who}"}}', self.town.clock.time)
+
+    def starts(self, hours: int) -> None:
+        self.town.event(EVENT, starts_at=STARTS + timedelta(hours=hours))
+
+    def status(self, status: str) -> None:
+        self.town.event(EVENT, status=status)
+
+    def capacity(self, seats: int | None) -> None:
+        self.town.event(EVENT, capacity=seats)
+        self.town.fit(EVENT)
+
+    def wait(self, minutes: int) -> None:
+        self.town.clock.time += minutes * MINUTE
+
+    def tick(self, _: None) -> None:
+        self.town.tick()
+
+    def crash(self, where: str) -> None:
+        """A tick that ends right after (the outbox's mark: right before) what it wrote."""
+        owner: Any = self.town.outbox if where == "done" else self.town.ledger
+        method = getattr(owner, where)
+        setattr(owner, where, self.dies(method, is_done=where != "done"))
+        self.is_dying = True
+        try:
+            self.town.tick()
+        except Killed:
+            pass
+        finally:
+            setattr(owner, where, method)
+            self.is_dying = False
+
+    def dies(self, method: Callable[..., Any], *, is_done: bool) -> Callable[..., Any]:
+        def dying(*args: Any, **kwargs: Any) -> None:
+            if is_done:
+                method(*args, **kwargs)
+            raise Killed
+
+        return dying
+
+    @property
+    def event(self) -> Any:
+        return self.town.known()[EVENT]
+
+    def standing(self, who: str) -> Any:
+        return self.town.registrations.of_customer(PROGRAM, EVENT, who)
+
+    def look(self, letter: Letter) -> Answer:
+        """Whether what a letter says is so at this moment."""
+        row, now = self.town.row(letter), self.town.clock.time
+        who, kind = row["customer_id"], row["kind"]
+        standing, event = self.standing(who), self.event
+        self.seen[who, kind, row["channel"], row["slot_at"], row["sequence"]] += 1
+        checks = {
+            "a status that it is not told in": standing.status in TOLD_IN[kind],
+            "another change": kind not in OF_ONE_CHANGE or standing.sequence == row["sequence"],
+            "somebody who wants nothing": who not in self.silent,
+            "too late": now <= row["slot_at"] + window_of(kind),
+            "too early": now >= row["slot_at"],
+            "an event that does not take place": not event.is_cancelled or kind in ("called_off", "withdrawn"),
+            "an event that does": event.is_cancelled or kind != "called_off",
+            "one that began": kind != "reminder" or now < event.starts_at,
+            "one that is not over": kind != "survey" or now >= event.ends_at,
+            "an answered survey": kind != "survey" or not SqlSurveyAnswers(self.town.database).of(PROGRAM, EVENT, who),
+        }
+        self.faults += [f"{who} was told {kind} at {now}: {what}" for what, is_so in checks.items() if not is_so]
+        return Answer("sent")
+
+    def untold(self) -> list[str]:
+        """Changes that nobody was told of, without a good reason."""
+        rows = [row for row in self.town.rows().values() if row["kind"]]
+        found = [f"{row['customer_id']}: {row['kind']} {row['state']} {row['reason']}"
+                 for row in rows if row["state"] in ("planned", "claimed", "handed_over")]  # fmt: skip
+        told = {(row["customer_id"], row["sequence"]): row for row in rows if row["kind"] in OF_ONE_CHANGE}
+        for who, sequence, status, at in self.changes():
+            row, standing = told.get((who, sequence)), self.standing(who)
+            if row is None:
+                found.append(f"{who}: {status} {sequence} is nowhere")
+            elif row["state"] == "skipped" and not self.is_good(row, standing):
+                found.append(f"{who}: {status} {sequence} at {at} was skipped as {row['reason']}")
+        return found + self.unaware(rows)
+
+    def is_good(self, row: Any, standing: Any) -> bool:
+        reason, now = row["reason"], self.town.clock.time
+        if reason == "OPTED_OUT":
+            return row["customer_id"] in self.silent
+        if reason == "SEND_WINDOW_MISSED":
+            return bool(now > row["slot_at"] + window_of(row["kind"]))
+        is_off = any(one.is_cancelled for one in self.versions()) or now >= self.event.ends_at
+        return reason == "SUPERSEDED" and (standing.sequence > row["sequence"] or is_off)
+
+    def unaware(self, rows: list[Any]) -> list[str]:
+        """Who believes that the event takes place at another time than it does, or at all."""
+        found, versions, now = [], self.versions(), self.town.clock.time
+        for who in sorted(set(PEOPLE) - self.silent):
+            standing = self.standing(who)
+            if standing is None or standing.status not in TOLD_IN["moved"]:
+                continue
+            mine = [row for row in rows if row["customer_id"] == who and row["state"] in ("sent", "in_doubt")]
+            heard = [row["sequence"] for row in mine if row["kind"] in ("moved", "called_off")]
+            knows = max([sum(one.known_at <= standing.registered_at for one in versions), *heard])
+            change = change_between(versions[knows - 1], versions[-1])
+            changed = [
+                place for place, one in enumerate(versions) if place and change_between(versions[place - 1], one)
+            ]
+            is_news = change is not None and now < versions[-1].ends_at and now < versions[knows - 1].ends_at
+            is_late = changed and now > versions[changed[-1]].known_at + window_of("moved")
+            if is_news and not is_late:
+                found.append(f"{who} knows {versions[knows - 1]} and not {versions[-1]}")
+        return found
+
+    def versions(self) -> list[Any]:
+        return list(self.town.bureau.lookout.histories(self.town.clock.time)[EVENT].history)
+
+    def changes(self) -> list[Any]:
+        log, of = tables.registration_changes.c, tables.registrations.c
+        query = select(of.customer_id, log.sequence, log.status, log.at).join_from(
+            tables.registration_changes, tables.registrations, log.registration_id == of.registration_id
+        )
+        with self.town.database.reading() as connection:
+            return [
+                row for row in connection.execute(query) if row.status in ("registered", "wait_listed", "cancelled")
+            ]
+
+
+def check(new_pair: Callable[[], Any], steps: list[tuple[str, Any]]) -> None:
+    with TemporaryDirectory(prefix="engage-") as folder:
+        history = History(Path(folder), new_pair()[0])
+        history.run(steps)
+        assert history.faults == []
+        assert [what for what, times in history.seen.items() if times > 1] == []
+        assert history.untold() == []
+
+
+PATIENT = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow], "deadline": None}
+
+
+@settings(max_examples=15, **PATIENT)
+@given(HISTORIES)
+def test_nobody_is_told_what_is_not_so_and_nothing_is_lost(sqlite_pair, steps):
+    check(lambda: [emptied(sqlite_pair[0])], steps)
+
+
+@pytest.mark.soak
+@settings(max_examples=400, **PATIENT)
+@given(HISTORIES)
+def test_in_long_histories_on_both_databases_too(new_pair, steps):
+    check(new_pair, steps)

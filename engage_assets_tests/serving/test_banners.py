@@ -1,0 +1,247 @@
+"""Banners of an app: whoever has answered sees none, none outlives its end, and each display counts once."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engage_assets.domain.registrations import Register, Withdraw
+from engage_assets.domain.responses import Preferences
+from engage_assets.ledger.contacts import SqlContacts
+from engage_assets.ledger.ledger import SqlLedger
+from engage_assets.ledger.operations import SqlOperations
+from engage_assets.serving.access import BANNERS, READ
+from engage_assets.serving.app import create_app
+from engage_assets.serving.registration_events import seats_of
+from engage_assets_tests.serving.app_banners import PROGRAM, a_banner_of, an_app_service, open_banners
+from engage_assets_tests.serving.clients import Client, a_key
+from engage_assets_tests.serving.gatherings import NOW, START, a_ledger, know_the_source
+from engage_assets_tests.serving.visits import a_visitor
+
+PATH = f"/v1/programs/{PROGRAM}/banners"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DEADLINE = START - DAY
+LIVE = START - timedelta(days=9)
+"""A Monday's slot: the week ends before the deadline."""
+
+
+@pytest.fixture(scope="module")
+def database():
+    with a_ledger() as database:
+        yield database
+
+
+@pytest.fixture
+def app(tmp_path, database, monkeypatch):
+    know_the_source(monkeypatch)
+    gathering = an_app_service(tmp_path, database)
+    gathering.services.clock.time = LIVE
+    return gathering
+
+
+def client(gathering, scopes=(BANNERS,), **changes):
+    key, show = a_key(scopes)
+    SqlOperations(gathering.services.contacts._database).add_key(key, "ada")
+    return Client(create_app(replace(gathering.services, **changes)), show)
+
+
+def shown(caller, customer="c-1"):
+    answer = caller.get(PATH, params={"customerId": customer})
+    assert answer.status_code == 200
+    return answer.json()["items"]
+
+
+def test_an_app_gets_shows_and_reports_a_banner_and_it_leads_to_the_registration_page(app, database):
+    banner = a_banner_of(app, "c-1", LIVE)
+    open_banners(database, banner, a_banner_of(app, "c-2", LIVE))
+    caller = client(app, public_url="https://events.example")
+    (item,) = shown(caller)
+    assert item == {
+        "bannerId": banner.send_id,
+        "program": PROGRAM,
+        "marketplace": "DE",
+        "subjectType": "event",
+        "subjectId": app.event_id,
+        "bannerType": "event-invitation",
+        "placement": "home-screen",
+        "frequency": {"perDay": 3},
+        "language": "en",
+        "title": "Join Kubernetes in practice",
+        "call": {"label": "Learn More", "url": item["call"]["url"]},
+        "startsAt": "2026-11-30T17:00:00Z",
+        "endsAt": "2026-12-07T17:00:00Z",
+    }
+    for path in ("displayed", "clicked"):
+        told = [caller.post(f"{PATH}/{banner.send_id}/{path}").json()["isNew"] for _ in range(3)]
+        assert told == [True, False, False]
+    log = SqlLedger(database).interactions(None, LIVE + HOUR).filter(send_id=banner.send_id)
+    assert sorted(log["kind"]) == ["click", "displayed"]
+
+    visitor = a_visitor(app.services, user_agent="Mozilla/5.0 (Linux; Android 15) Chrome/140")
+    assert item["call"]["url"].startswith("https://events.example/c/")
+    page = (
+        visitor.get(item["call"]["url"].removeprefix("https://events.example")).headers["location"].removeprefix("..")
+    )
+    assert "Join us: Kubernetes in practice" in visitor.get(page).text
+    assert visitor.post(page, data={"act": "register"}).status_code == 303
+    standing = app.events.registrations.of_customer(PROGRAM, app.event_id, "c-1")
+    assert (standing.status, standing.channel, standing.send_id) == ("registered", "in-app", banner.send_id)
+    assert shown(caller) == []
+    assert len(shown(caller, "c-2")) == 1
+
+
+def test_it_is_shown_from_its_slot_up_to_its_end(app, database):
+    open_banners(database, a_banner_of(app, "c-1", LIVE))
+    caller, clock = client(app), app.services.clock
+    clock.time = LIVE - timedelta(seconds=1)
+    assert shown(caller) == []
+    for time, count in ((LIVE, 1), (LIVE + 7 * DAY - timedelta(seconds=1), 1), (LIVE + 7 * DAY, 0)):
+        clock.time = time
+        assert len(shown(caller)) == count
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        ({"status": "cancelled"}, 0),
+        ({"capacity": 0}, 0),
+        ({"starts_at": LIVE + DAY}, 0),
+        ({"starts_at": LIVE + DAY + timedelta(minutes=1)}, 1),
+        ({"name": "Renamed"}, 1),
+    ],
+)
+def test_what_became_of_the_event_counts_at_each_look(app, database, changes, count):
+    open_banners(database, a_banner_of(app, "c-1", LIVE))
+    app.version(**changes)
+    found = shown(client(app))
+    assert len(found) == count
+    if "name" in changes:
+        assert found[0]["title"] == "Join Renamed"
+    if "starts_at" in changes and count:
+        assert found[0]["endsAt"] == "2026-11-30T17:01:00Z"
+
+
+def test_a_seat_elsewhere_is_a_seat_and_a_full_event_invites_nobody(app, database):
+    open_banners(database, *(a_banner_of(app, customer, LIVE) for customer in ("c-1", "c-2")))
+    caller = client(app)
+    past = {"customer_id": ["c-1"], "event_id": [app.event_id], "registered_at": [LIVE - DAY]}
+    pl.DataFrame(past).write_parquet(app.warehouse / "events" / "past_registrations.parquet")
+    assert (shown(caller), len(shown(caller, "c-2"))) == ([], 1)
+    app.take("c-9")
+    assert shown(caller, "c-2") == []
+
+
+def test_only_whoever_has_the_right_key_gets_banners_and_errors_name_what_there_is(app, database):
+    banner = a_banner_of(app, "c-1", LIVE)
+    open_banners(database, banner)
+    assert client(app, (READ,)).get(PATH, params={"customerId": "c-1"}).status_code == 403
+    assert Client(create_app(app.services)).get(PATH, params={"customerId": "c-1"}).status_code == 401
+    caller = client(app)
+    assert caller.get(PATH).status_code == 422
+    assert caller.get("/v1/programs/none/banners", params={"customerId": "c-1"}).json()["known"] == [PROGRAM]
+    for path in (f"/{'0' * 32}/displayed", f"/{banner.send_id}/opened"):
+        assert caller.post(PATH + path).status_code == 404
+    planned = a_banner_of(app, "c-2", LIVE)
+    SqlLedger(database).plan([planned], LIVE)
+    mail = a_banner_of(app, "c-3", LIVE, channel="email")
+    SqlLedger(database).plan([mail], LIVE)
+    for send in (planned, mail):
+        assert caller.post(f"{PATH}/{send.send_id}/displayed").status_code == 404, "not open, or no banner"
+
+
+def test_the_app_screen_is_there_under_a_declared_clock_alone_and_reports_what_it_shows(app, database):
+    banner = a_banner_of(app, "c-1", LIVE, locale="de")
+    open_banners(database, banner)
+    page = f"/app/{PROGRAM}/c-1"
+    real = Client(create_app(app.services)).get(page)
+    assert (real.status_code, "Kubernetes" in real.text) == (404, False)
+    app.services.clock.is_declared = True
+    visitor = Client(create_app(app.services))
+    texts = [visitor.get(page).text for _ in range(2)]
+    assert all("Jetzt dabei sein: Kubernetes in practice" in text and "Mehr erfahren" in text for text in texts)
+    log = SqlLedger(database).interactions(None, LIVE + HOUR).filter(send_id=banner.send_id)
+    assert log["kind"].to_list() == ["displayed"]
+    assert "Nothing new at the moment." in visitor.get(f"/app/{PROGRAM}/nobody").text
+    assert visitor.get("/app/none/c-1").status_code == 404
+
+
+PEOPLE = ("c-1", "c-2", "c-3", "c-4")
+ACTS = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([HOUR, 6 * HOUR, 2 * DAY])),
+    st.tuples(st.just("register"), st.sampled_from(PEOPLE)),
+    st.tuples(st.just("cancel"), st.sampled_from(PEOPLE)),
+    st.tuples(st.just("opt_out"), st.sampled_from(PEOPLE)),
+    st.tuples(st.just("open"), st.none()),
+    st.tuples(st.just("look"), st.sampled_from(PEOPLE)),
+    st.tuples(st.just("move"), st.sampled_from([-8 * DAY, -5 * DAY, DAY])),
+    st.tuples(st.just("seats"), st.integers(0, 4)),
+    st.tuples(st.just("call_off"), st.none()),
+)
+
+
+class Histories:
+    """What happened, kept beside the system in the simplest way, and what must hold at each look."""
+
+    def __init__(self, app, database) -> None:
+        self.app, self.database, self.clock = app, database, app.services.clock
+        self.ever, self.out, self.displays = set(), set(), {}
+        self.banners = [a_banner_of(app, one, LIVE + HOUR) for one in PEOPLE]
+        SqlLedger(database).plan(self.banners, LIVE)
+        self.caller = client(app)
+
+    @property
+    def event(self):
+        return self.app.events.facts.events(self.clock.time)[self.app.event_id]
+
+    def act(self, name, value):
+        seats = seats_of(self.app.services.programs[PROGRAM], self.event, frozenset())
+        registrations, now = self.app.events.registrations, self.clock.time
+        if name == "wait":
+            self.clock.time += value
+        elif name == "register":
+            (done,) = registrations.take([Register(seats, value, "DE")], now)
+            self.ever |= {value} if done.registration else set()
+        elif name == "cancel":
+            registrations.take([Withdraw(seats, value)], now)
+        elif name == "opt_out":
+            SqlContacts(self.database).set_preferences(value, Preferences(channels=frozenset({"in-app"})), now)
+            self.out.add(value)
+        elif name == "open" and now >= LIVE + HOUR:
+            open_banners(self.database, *self.banners, now=now)
+        elif name in ("move", "seats", "call_off"):
+            changed = {"move": {"starts_at": self.event.starts_at + (value or DAY)}, "seats": {"capacity": value}}
+            self.clock.time += timedelta(seconds=1)
+            self.app.version(**changed.get(name, {"status": "cancelled"}))
+        for person in PEOPLE:
+            self.look(person)
+
+    def look(self, person):
+        for item in shown(self.caller, person):
+            now, event = self.clock.time, self.event
+            assert person not in self.ever, "a banner to who registered, waits or cancelled"
+            assert person not in self.out
+            assert LIVE + HOUR <= now < LIVE + HOUR + 7 * DAY
+            assert now < event.deadline(1)
+            assert not event.is_cancelled
+            taken = [one for one in PEOPLE if self.app.status(one) == "registered"]
+            assert len(taken) < event.seats(10_000)
+            self.displays[item["bannerId"]] = self.displays.get(item["bannerId"], 0) + 1
+            is_new = self.caller.post(f"{PATH}/{item['bannerId']}/displayed").json()["isNew"]
+            assert is_new == (self.displays[item["bannerId"]] == 1)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(acts=st.lists(ACTS, min_size=6, max_size=14))
+def test_no_banner_to_who_answered_none_after_its_end_and_each_display_counts_once(tmp_path_factory, acts):
+    with pytest.MonkeyPatch.context() as patch, a_ledger() as database:
+        know_the_source(patch)
+        app = an_app_service(tmp_path_factory.mktemp("app"), database, capacity=2)
+        app.services.clock.time = LIVE
+        histories = Histories(app, database)
+        for act in [("wait", HOUR), ("open", None), *acts]:
+            histories.act(*act)
+        counted = SqlLedger(database).interactions(None, histories.clock.time + DAY)
+        assert sorted(counted["send_id"]) == sorted(histories.displays)
