@@ -188,11 +188,11 @@ def serve(url: str, folder: str, port: str) -> None:
     from engage_assets.clocks import RealClock
     from engage_assets.dispatch.relay import Relay
     from engage_assets.ledger.database import Database
-    from engage_assets.ledger.outbox import SqlOutbox
+    from engage_assets.ledger.outbox import RELAYED, SqlOutbox
     from engage_assets.serving.run import serve as run
     from engage_assets.stores.sqlite import SqliteCandidateStore
 
-    outbox = SqlOutbox(Database(url))
+    outbox = SqlOutbox(Database(url, **RELAYED))
     with Relay(outbox, SqliteCandidateStore(Path(folder) / "candidates.db"), RealClock()):
         run(partial(services, url, folder), "127.0.0.1", int(port))
 

@@ -28,6 +28,7 @@ from engage_assets.domain import (
     program,
     summary_spec,
 )
+from engage_assets.domain.events import ATTENDANCE_FORECASTS
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.reasons import EXPLANATIONS, REASONS, SEND_REASONS
 from engage_assets.domain.sources import INPUT_TABLES
@@ -42,7 +43,9 @@ from engage_assets.serving.access import SCOPES
 from engage_assets.serving.app import create_app
 from engage_assets.serving.machines import RULES
 from engage_assets_tests.builders import a_program
+from engage_assets_tests.filters.inviting import EVENTS
 from engage_assets_tests.filters.listening import MUSIC
+from engage_assets_tests.outcomes import happenings
 from engage_assets_tests.outcomes.listening import CAME, measured
 from engage_assets_tests.serving.fakes import some_services
 
@@ -222,6 +225,7 @@ def _lake() -> Iterator[tuple[str, list[str]]]:
             yield name, [column.name for column in sheet.columns]
     for playlist_table in playlist_tables.TABLES:
         yield playlist_table.name, playlist_table.names
+    yield ATTENDANCE_FORECASTS.name, ATTENDANCE_FORECASTS.names
     for table in (SENDS_LOG, RESPONSES_LOG, OPT_OUT_LOG):
         yield f"ledger/{table.name}", table.names
 
@@ -245,7 +249,7 @@ def test_every_reason_of_sends_is_documented():
 
 
 def test_every_metric_is_documented():
-    figures = [measured(CAME), *(_measured_nothing(one) for one in (a_program(), MUSIC))]
+    figures = [measured(CAME), happenings.measured(), *(_measured_nothing(one) for one in (a_program(), MUSIC, EVENTS))]
     names = {name for frame in figures for name in frame["metric"]}
     assert rows(section(read("docs/tables.md"), "Metrics")).keys() == names
 

@@ -9,11 +9,10 @@ where the recipient lives; empty where they are not known. Merge fields (`%%gree
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from itertools import repeat
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -117,8 +116,13 @@ def _edition(template_id: str, language: str) -> _Edition:
     )
 
 
-Rendered = dict[tuple[str | None, ...], tuple[str, str, str]]
-"""Subject line, text and HTML by marketplace, locale and what they tell; the longest known first."""
+_Letter = tuple[str | None, ...]
+"""`_TEXTS` of a message, in their order."""
+Rendered = dict[tuple[Any, ...], _Letter]
+"""Messages without a person by marketplace, locale and what they tell; the longest known first."""
+_TEXTS: Final = (
+    "subject_name", "subject_maker", "locale", "subject", "text", "html", "greeting_named", "greeting_plain",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,11 @@ class _Letterhead:
         text = self.edition.text.render(self.edition.text_words | values)
         return subject, text, self.edition.html.render(self.edition.html_words | values)
 
+    def letter(self, about: Mapping[str, str]) -> _Letter:
+        """`_TEXTS` of a message."""
+        edition, named = self.edition, (about["name"] or None, about["maker"] or None)
+        return (*named, edition.language, *self.render(about), edition.greeting_named, edition.greeting_plain)
+
 
 def shortened(name: str) -> str:
     """`name` cut at a blank where it is too long for a subject line."""
@@ -152,6 +161,7 @@ def shortened(name: str) -> str:
     return (cut.rpartition(" ")[0] or cut).rstrip() + "…"
 
 
+@cache
 def _letterhead(template_id: str, language: str, marketplace: Marketplace) -> _Letterhead:
     return _Letterhead(
         edition=_edition(template_id, language),
@@ -182,58 +192,60 @@ def render(
         raise EngageError(
             f"{program.program_id}: marketplaces.yaml has no {', '.join(map(str, unknown))}; add it there"
         )
-    letterheads: dict[tuple[str, str | None], _Letterhead] = {}
     rendered = {} if rendered is None else rendered
-    made: list[tuple[str | None, ...]] = []
+    letters: list[_Letter] = []
+    places: dict[tuple[Any, ...], int] = {}
+    sends, chosen = [], []
     keys = ("marketplace", "locale", "campaign_id", "customer_id", "subject_id", "slot_at")
     told = zip(listed.select(keys).iter_rows(), _told(listed, program), strict=True)
-    for (code, locale, campaign, customer, subject_id, slot_at), about in told:
-        if (code, locale) not in letterheads:
-            language = language_of(template_id, locale, marketplaces[code])
-            letterheads[code, locale] = _letterhead(template_id, language, marketplaces[code])
-        head = letterheads[code, locale]
-        send = send_id(program.program_id, campaign, customer, subject_id, channel.channel_id, slot_at)
-        edition, greetings = head.edition, (head.edition.greeting_named, head.edition.greeting_plain)
-        named = (about["name"] or None, about["maker"] or None)
-        letter = (code, locale, *about.values())
-        if letter not in rendered:
-            if len(rendered) >= REMEMBERED:
-                del rendered[next(iter(rendered))]
-            rendered[letter] = head.render(about)
-        made.append((send, *named, edition.language, *rendered[letter], *greetings))
-    texts = ("subject", "text", "html", "greeting_named", "greeting_plain")
-    schema = dict.fromkeys(("send_id", "subject_name", "subject_maker", "locale", *texts), pl.String())
-    messages = pl.DataFrame(made, schema=schema, orient="row")
-    return listed.with_columns(*messages, template_id=pl.lit(template_id)).select(EMAIL_CAMPAIGNS.names)
+    for (code, locale, campaign, customer, subject_id, slot_at), values in told:
+        sends.append(send_id(program.program_id, campaign, customer, subject_id, channel.channel_id, slot_at))
+        known = (code, locale, *values)
+        if known not in places:
+            if known not in rendered:
+                head = _letterhead(
+                    template_id, language_of(template_id, locale, marketplaces[code]), marketplaces[code]
+                )
+                if len(rendered) >= REMEMBERED:
+                    del rendered[next(iter(rendered))]
+                rendered[known] = head.letter(_about(values, program))
+            places[known] = len(letters)
+            letters.append(rendered[known])
+        chosen.append(places[known])
+    # A letter stands once, however many people get it.
+    texts = pl.DataFrame([pl.Series(name, [one[at] for one in letters], pl.String) for at, name in enumerate(_TEXTS)])
+    messages = texts[pl.Series(chosen, dtype=pl.UInt32)]
+    sent = pl.Series("send_id", sends, pl.String)
+    return listed.with_columns(sent, *messages, template_id=pl.lit(template_id)).select(EMAIL_CAMPAIGNS.names)
 
 
-def _told(listed: pl.DataFrame, program: Program) -> Iterator[dict[str, str]]:
-    """Of each row what a template may tell: `name`, `maker`, and the source's segments by their columns' names."""
-    segments = SOURCES[program.source_table].segments
+def _told(listed: pl.DataFrame, program: Program) -> Iterator[tuple[Any, ...]]:
+    """Of each row what a template may tell: name, maker and the source's segments; of what begins, when and where."""
+    source = SOURCES[program.source_table]
     # Lists that were made before there were segments have none.
     lists = pl.col("segments") if "segments" in listed.columns else pl.lit(None, dtype=pl.List(pl.String))
-    told = listed.select(
-        pl.col("subject_name").alias("name"),
-        (pl.col("subject_maker") if "subject_maker" in listed.columns else pl.lit(None, dtype=pl.String)).alias(
-            "maker"
-        ),
-        *(
-            lists.list.get(place, null_on_oob=True).replace(UNKNOWN, None).alias(name)
-            for place, name in enumerate(segments)
-        ),
-    )
-    names, starts = told.columns, _starts(listed, program)
-    for values in told.iter_rows():
-        told_of = {name: one_line(value) if value else "" for name, value in zip(names, values, strict=True)}
-        yield told_of | (_when(*next(starts)) if starts else {})
+    optional = {"subject_maker": pl.String(), "subject_starts_at": pl.Datetime("us")}
+    there = {
+        name: pl.col(name) if name in listed.columns else pl.lit(None, dtype=kind) for name, kind in optional.items()
+    }
+    when = {"start": there["subject_starts_at"], "zone": pl.col("time_zone")} if source.subjects.starts else {}
+    return listed.select(
+        name=pl.col("subject_name"),
+        maker=there["subject_maker"],
+        **{
+            name: lists.list.get(place, null_on_oob=True).replace(UNKNOWN, None)
+            for place, name in enumerate(source.segments)
+        },
+        **when,
+    ).iter_rows()
 
 
-def _starts(listed: pl.DataFrame, program: Program) -> Iterator[tuple[datetime | None, str]] | None:
-    """Of each row when its subject begins, and the recipient's zone; None where subjects begin at no instant."""
-    if SOURCES[program.source_table].subjects.starts is None:
-        return None
-    known = "subject_starts_at" in listed.columns
-    return zip(listed["subject_starts_at"] if known else repeat(None), listed["time_zone"], strict=False)
+def _about(values: Sequence[Any], program: Program) -> dict[str, str]:
+    """What a template is given of the values that `_told` gives."""
+    source = SOURCES[program.source_table]
+    names = ("name", "maker", *source.segments)
+    about = {name: one_line(value) for name, value in zip(names, values, strict=False)}
+    return about | _when(*values[len(names) :]) if source.subjects.starts else about
 
 
 def _when(at: datetime | None, zone: str) -> dict[str, str]:

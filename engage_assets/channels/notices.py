@@ -23,6 +23,7 @@ from engage_assets.domain.notices import Kind
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _LAYOUT: Final = "notice.html.j2"
 _NOTES: Final[Mapping[str, str]] = {
+    "wait_listed": "leave_note",
     "reminder": "reminder_note",
     "withdrawn": "withdrawn_note",
     "called_off": "called_off_note",

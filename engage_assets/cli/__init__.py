@@ -7,6 +7,7 @@ from engage_assets.cli.archive_upkeep import erase
 from engage_assets.cli.batch import backfill, run, sample, show, train, why
 from engage_assets.cli.demo import demo
 from engage_assets.cli.event_audience import audience, survey
+from engage_assets.cli.event_forecast import forecast
 from engage_assets.cli.events import events
 from engage_assets.cli.explain import explain
 from engage_assets.cli.models import models
@@ -42,5 +43,5 @@ for command in (
     archive, erase, sql, summaries, playlists, events,
 ):  # fmt: skip
     main.add_command(command)
-for command in (audience, survey):
+for command in (audience, survey, forecast):
     events.add_command(command)

@@ -1,7 +1,7 @@
 """Commands of whoever operates: deliver, stop, resume, approve, preview, sends, suppress, opt-out, ledger, audit."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,7 +106,7 @@ def _approved(desk: "Launcher", target: str, day: date | None) -> Iterator[tuple
     from engage_assets.defs.delivery_checks import audience_of  # noqa: PLC0415 - as in launcher
     from engage_assets.domain.operations import Approval  # noqa: PLC0415 - as in launcher
 
-    for campaign, rows in _campaigns(desk, target, day):
+    for campaign, rows in _audiences(desk, target, day):
         audience = audience_of(rows)
         approval = Approval(campaign, audience.digest, audience.members, operator(), desk.clock.now())
         desk.parts["operations"].approve(approval)
@@ -138,25 +138,39 @@ def preview(target: str, customers: tuple[str, ...], day: datetime | None, outpu
 
 def _campaigns(desk: "Launcher", target: str, day: date | None) -> Iterator[tuple[str, pl.DataFrame]]:
     """The campaigns that are meant, with their messages. Raises EngageError where there are none."""
+    return _listed(desk, target, day, ["email_campaigns"])
+
+
+def _audiences(desk: "Launcher", target: str, day: date | None) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The campaigns that are meant, by mail and in an app. Raises EngageError where there are none."""
+    return _listed(desk, target, day, ["email_campaigns", "in_app_banners"])
+
+
+def _listed(
+    desk: "Launcher", target: str, day: date | None, names: Sequence[str]
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The campaigns that are meant in some of the program's assets."""
     program = desk.program(target.split(":", maxsplit=1)[0])
-    key = (program.key, "email_campaigns")
-    partitions = desk.lake.partitions(key)
+    partitions = desk.lake.partitions((program.key, names[0]))
     if not partitions:
         raise EngageError(f"{program.program_id} has no campaigns yet; run `engage run {program.program_id}`")
     wanted = partition_of(target) if ":" in target else day
     partition = wanted.isoformat() if wanted else partitions[-1]
     if partition not in partitions:
         raise EngageError(f"{program.program_id} has no campaigns of {partition}; the newest are of {partitions[-1]}")
-    messages = desk.lake.scan(key, partition).collect()
-    campaigns = messages["campaign_id"].unique().sort().to_list()
-    found = messages.filter(pl.col("campaign_id").is_in([one for one in campaigns if is_part_of(one, target)]))
-    if found.is_empty():
-        known = ", ".join(campaigns) or "none"
+    frames = [
+        desk.lake.scan((program.key, name), partition).sort("campaign_id", "slot_at", "send_id").collect()
+        for name in names
+        if partition in desk.lake.partitions((program.key, name))
+    ]
+    groups = [
+        (str(key), rows) for frame in frames for (key,), rows in frame.group_by("campaign_id", maintain_order=True)
+    ]
+    found = [(campaign, rows) for campaign, rows in groups if is_part_of(campaign, target)]
+    if not found:
+        known = ", ".join(campaign for campaign, _ in groups) or "none"
         raise EngageError(f"there is no campaign {target} with recipients; of {partition} there are: {known}")
-    for (campaign,), rows in found.sort("campaign_id", "slot_at", "send_id").group_by(
-        "campaign_id", maintain_order=True
-    ):
-        yield str(campaign), rows
+    yield from found
 
 
 @click.group()

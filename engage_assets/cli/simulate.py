@@ -18,6 +18,7 @@ from engage_assets.domain.sources import SOURCES
 
 if TYPE_CHECKING:
     from engage_assets.defs.launch import Launcher
+    from engage_assets.domain.program import Program
     from engage_assets.sample.events_mail import NoticeBox
     from engage_assets.sample.visits import Round, Visit
 
@@ -81,24 +82,28 @@ def visits_of(
     program = desk.program(program_id)
     # What people can answer lies in the outbox. The ledger is not asked: who reads its log up to an instant closes it.
     arrived = pl.Series([path.stem for path in desk.home.outbox.rglob("*.eml")], dtype=pl.String)
-    messages = desk.lake.scan((program.key, "email_campaigns"), partition.isoformat())
-    sent = (
-        messages.select(*_ASKED).filter(pl.col("send_id").is_in(arrived.implode())).sort("slot_at", "send_id").collect()
-    )
+    messages = _of_partition(desk, program, "email_campaigns", partition)
+    sent = messages.filter(pl.col("send_id").is_in(arrived.implode())).sort("slot_at", "send_id")
     if must and sent.is_empty():
         raise EngageError(f"nothing of {program_id}, partition {partition}, was sent yet; `engage deliver` first")
     people = RESPONDENTS[SOURCES[program.source_table].form]
-    banners, day = (program.key, "in_app_banners"), partition.isoformat()
-    has_banners = day in desk.lake.partitions(banners)
     box, now = (notices, desk.clock.now()) if notices else (NoticeBox(desk.home.outbox), None)
     asked = Asked(
         sent,
         program.cadence.batch_instant(partition),
         program_id,
-        desk.lake.scan(banners, day).select(*_ASKED).collect() if has_banners else None,
+        _of_partition(desk, program, "in_app_banners", partition),
         box.received(program_id, now),
     )
     return [visit for visit in people.visits(seed, people.read(desk.home.warehouse), asked) if visit.at <= until]
+
+
+def _of_partition(desk: "Launcher", program: "Program", name: str, partition: date) -> pl.DataFrame:
+    """What a partition asks whom, and when; empty where it is not made."""
+    key, day = (program.key, name), partition.isoformat()
+    if day not in desk.lake.partitions(key):
+        return pl.DataFrame(schema={**dict.fromkeys(_ASKED, pl.String()), "slot_at": pl.Datetime("us")})
+    return desk.lake.scan(key, day).select(*_ASKED).collect()
 
 
 @contextmanager

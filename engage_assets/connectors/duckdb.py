@@ -6,7 +6,7 @@ Memory is bounded: what does not fit is sorted on disk.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from engage_assets.connectors import digests, records, sql
 from engage_assets.connectors.arrivals import arrival_window
+from engage_assets.connectors.pruning import Span, spanning
 from engage_assets.connectors.warehouse import INSTANT, TableFiles, Warehouse
 from engage_assets.domain.cadence import FIRST_DAY
 from engage_assets.domain.errors import QueryError, WarehouseError
@@ -104,7 +105,7 @@ class DuckDBConnector:
                 f" AND {arrival} > TIMESTAMP '{instant - program.cadence.step}' AND {arrival} <= TIMESTAMP '{instant}')"
             )
         with TemporaryDirectory(prefix="engage-duckdb-") as spill, self._connect(Path(spill)) as connection:
-            files = self._source_files(program, source)
+            files = _with_unread(self._source_files(program, source), program, source, partition)
             view = self._view(connection, "source", _contract(program, source), files)
             row = _run(connection, f"SELECT {counts} FROM {_quoted(view)}").fetchone()
         assert row is not None
@@ -134,7 +135,8 @@ class DuckDBConnector:
         needed = [column for column in source.table.names if column in files.types]
         if day is None:
             # What holds any of which words is bound per subject: only then is no `?` of it left.
-            return self._over_views(connection, sql.add_to_projection(tree, needed, source.table.name), program, source)
+            tree = sql.add_to_projection(tree, needed, source.table.name)
+            return self._over_views(connection, tree, program, source, files)
 
         def window(qualifier: str | None) -> exp.Expression:
             return arrival_window(
@@ -147,16 +149,23 @@ class DuckDBConnector:
             )
 
         name = source.table.name
-        tree = sql.bind_day(
-            tree, column=day, day=partition, table=name, window=window if config.arrival_column else None
-        )
+        asked = window if config.arrival_column else None
+        tree = sql.bind_day(tree, column=day, day=partition, table=name, window=asked)
+        if asked and sql.reads_only(tree, name, asked):
+            files = _with_day(files, program, day, partition)
         tree = sql.add_to_projection(tree, list(dict.fromkeys([*needed, day])), name)
-        return self._over_views(connection, tree, program, source)
+        return self._over_views(connection, tree, program, source, files)
 
     def _over_views(
-        self, connection: duckdb.DuckDBPyConnection, tree: exp.Select, program: Program, source: Source
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        tree: exp.Select,
+        program: Program,
+        source: Source,
+        files: TableFiles,
     ) -> exp.Select:
-        return sql.rename_tables(tree, lambda table: self._view_of(connection, table, program, source))
+        """The query over views; `files`: those of the source's table."""
+        return sql.rename_tables(tree, lambda table: self._view_of(connection, table, program, source, files))
 
     def _meeting(
         self,
@@ -208,13 +217,17 @@ class DuckDBConnector:
         return files
 
     def _view_of(
-        self, connection: duckdb.DuckDBPyConnection, table: exp.Table, program: Program, source: Source
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: exp.Table,
+        program: Program,
+        source: Source,
+        files: TableFiles,
     ) -> str:
         """A view of a table that the query names; returns the view's name."""
         config = program.connector.config
         name = table.name if table.this.quoted else table.name.lower()
         if name == source.table.name and table.db.lower() in ("", config.database.lower()):
-            files = self._source_files(program, source)
             return self._view(connection, f"{config.database}.{name}", _contract(program, source), files)
         declared = INPUT_TABLES.get(name)
         schema = None if table.db or declared else config.schema_
@@ -283,6 +296,35 @@ class DuckDBConnector:
         reader = result.to_arrow_reader(self.batch_rows)
         yield pa.RecordBatch.from_pylist([], schema=reader.schema)  # so that an empty day has its columns
         yield from cast("Iterator[pa.RecordBatch]", reader)
+
+
+def _with_day(files: TableFiles, program: Program, day: str, partition: date) -> TableFiles:
+    """The files that may hold a row of the partition's batch, by the days that they state (see arrivals)."""
+    earliest = partition - timedelta(days=program.connector.config.late_days)
+
+    def may_matter(spans: Sequence[Span | None]) -> bool:
+        (days,) = spans
+        if days is None or days.has_nulls or days.first.date() < FIRST_DAY:
+            return True
+        return days.last.date() >= earliest
+
+    return spanning(files, [day], may_matter)
+
+
+def _with_unread(files: TableFiles, program: Program, source: Source, partition: date) -> TableFiles:
+    """The files that may hold a row that no batch reads, or that came too late for the partition's."""
+    config, instant = program.connector.config, program.cadence.batch_instant(partition)
+    earliest = datetime.combine(partition - timedelta(days=config.late_days), time())
+
+    def may_matter(spans: Sequence[Span | None]) -> bool:
+        days, *arrivals = spans
+        if days is None or days.has_nulls or days.first.date() < FIRST_DAY:
+            return True
+        is_old = days.first < earliest
+        return any(is_old and (one is None or one.last > instant - program.cadence.step) for one in arrivals)
+
+    day = config.partition_column or source.day
+    return spanning(files, [str(day), *([config.arrival_column] if config.arrival_column else [])], may_matter)
 
 
 def _digest(source: Source) -> str:

@@ -249,6 +249,17 @@ def qualifier_of(tree: exp.Select, table: str) -> str | None:
     return names[-1].alias_or_name if names else None
 
 
+def reads_only(tree: exp.Select, table: str, window: Callable[[str | None], exp.Expression]) -> bool:
+    """Whether the query reads `table` once and itself, and no row of it outside `window`."""
+    places = [place for place in tree.find_all(exp.Table) if place.name.lower() == table.lower()]
+    where = tree.args.get("where")
+    if len(places) != 1 or places[0].parent_select is not tree or where is None:
+        return False
+    asked = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+    wanted = [window(qualifier) for qualifier in (None, qualifier_of(tree, table))]
+    return any(one.unnest() in wanted for one in asked)
+
+
 def add_to_projection(tree: exp.Select, columns: list[str], table: str) -> exp.Select:
     """Add the columns of `table` that the contract needs and the projection lacks.
 

@@ -120,13 +120,14 @@ def learn(known: Knowledge) -> Learned | None:
         return probabilities(model.pipeline, inputs(rows, model.features, model.texts))
 
     later = examples.filter(pl.col("as_of") > model.fitting_end)
-    return Learned(predict, spread_of(list(_by_event(later, predict))), attendances, history.height, model)
+    spread = spread_of(list(_by_event(later.with_columns(chance=pl.Series(predict(later))))))
+    return Learned(predict, spread, attendances, history.height, model)
 
 
-def _by_event(rows: pl.DataFrame, predict: Callable[[pl.DataFrame], Floats]) -> Iterator[tuple[Floats, int]]:
-    """Probabilities, and how many came, of each event."""
+def _by_event(rows: pl.DataFrame) -> Iterator[tuple[Floats, int]]:
+    """Chances, and how many came, of each event."""
     for event in rows.sort("subject_id", "customer_id").partition_by("subject_id", maintain_order=True):
-        yield predict(event), int(event["label"].sum())
+        yield event["chance"].to_numpy(), int(event["label"].sum())
 
 
 def _latest(history: pl.DataFrame) -> pl.DataFrame:

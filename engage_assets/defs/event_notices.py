@@ -125,7 +125,6 @@ def _tell_outcomes(bureau: Bureau, taken: Sequence[Waiting], done: Noticed, now:
     done.outcomes = Counter((one.kind, one.channel, *ends[one.send_id]) for one in taken)
     missed = sum(count for (_, _, _, reason), count in done.outcomes.items() if reason == MISSED)
     if missed:
-        text = (
-            f"{bureau.program_id}: {missed:,} notices came too late and were skipped; `engage doctor` says what lacks"
-        )
+        sensor = f"{bureau.lookout.program.key}_notices_sensor"
+        text = f"{bureau.program_id}: {missed:,} notices came too late and were skipped; is {sensor} on?"
         bureau.operations.raise_alert(f"missed_notices:{bureau.program_id}:{now.date()}", text, now)

@@ -410,7 +410,8 @@ METRICS = Table(
             "dimension",
             "text",
             "all, stage, reason, band, bucket, marketplace, channel, model, config, rating, send_reason, headroom,"
-            " model_bucket, segment, thumbs, change or change_reason.",
+            " model_bucket, segment, thumbs, change, change_reason, event, event_channel, event_marketplace,"
+            " event_rating, step, event_step or notice.",
         ),
         Column("member", "text", "Member of the dimension."),
         Column("numerator", "number", "What was counted."),

@@ -49,8 +49,7 @@ def add(connection: Connection, responses: Sequence[Response], at: datetime) -> 
     if not responses:
         return
     rows = {row["response_id"]: {**row, "version": 1} for row in (_row(one, at) for one in responses)}
-    statement = insert_new(connection, tables.responses).returning(tables.responses.c.response_id)
-    new = set(connection.execute(statement, [rows[key] for key in sorted(rows)]).scalars())
+    new = {key for (key,) in _FIRST.rows_of_each(connection, [rows[key] for key in sorted(rows)])}
     place = ("program", "marketplace", "subject_type", "subject_id")
     told = [{**{name: row[name] for name in place}, "at": at.isoformat()} for key, row in rows.items() if key in new]
     put(connection, "response", told, at)

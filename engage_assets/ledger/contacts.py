@@ -63,7 +63,7 @@ class SqlContacts:
 
     def known_sends(self, send_ids: Sequence[str]) -> list[KnownSend | None]:
         """See Contacts."""
-        with self._database.reading() as connection:
+        with self._database.reading_often() as connection:
             rows = _SENDS.rows(connection, {"keys": as_list(send_ids)})
         found = {row[0]: KnownSend(**dict(zip(KNOWN, row, strict=True))) for row in rows}
         return [found.get(send_id) for send_id in send_ids]

@@ -100,19 +100,36 @@ class Database:
             yield connection
 
     @contextmanager
+    def reading_often(self) -> Iterator[Connection]:
+        """As `reading`, on a connection that the thread keeps on SQLite; see `writing_often`."""
+        if self.engine.dialect.name != "sqlite":
+            with self.reading() as connection:
+                yield connection
+            return
+        kept = self._kept_for("reader", self.engine)
+        with kept.begin():
+            yield kept
+
+    @contextmanager
     def writing_often(self) -> Iterator[Connection]:
         """As `writing`; on SQLite the thread keeps the connection, since to take one costs as much as small writes."""
         if self._writing.dialect.name != "sqlite":
             with self.writing() as connection:
                 yield connection
             return
-        kept: Connection | None = getattr(self._own, "connection", None)
-        if kept is None or kept.closed:
-            kept = self._own.connection = self._writing.connect()
-            with self._lock:
-                self._kept.add(kept)
+        kept = self._kept_for("writer", self._writing)
         with kept.begin():
             yield kept
+
+    def _kept_for(self, role: str, engine: Engine) -> Connection:
+        """This thread's connection for a role."""
+        kept: Connection | None = getattr(self._own, role, None)
+        if kept is None or kept.closed:
+            kept = engine.connect()
+            setattr(self._own, role, kept)
+            with self._lock:
+                self._kept.add(kept)
+        return kept
 
     @property
     def _writing(self) -> Engine:

@@ -5,7 +5,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, Update, bindparam, func, insert, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Update,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.types import NullType
 
 from engage_assets.domain.registrations import SEATED, Act, Fit, Registration
@@ -13,7 +26,7 @@ from engage_assets.domain.responses import Response
 from engage_assets.ledger import answers, tables
 from engage_assets.ledger.engines import among, as_list, insert_new_on
 from engage_assets.ledger.event_book import Book
-from engage_assets.ledger.outbox import put
+from engage_assets.ledger.outbox import put_each
 from engage_assets.ledger.prepared import Prepared
 
 FIELDS: Final = tuple(Registration.__dataclass_fields__)
@@ -46,11 +59,7 @@ def _changing(_: str) -> Update:
 
 
 def _by_key(dialect: str) -> Select[Any]:
-    table = tables.registrations.c
-    # PostgreSQL's way of reading a number depends on what the driver says of it; as it comes it is right.
-    minutes = type_coerce(table.watch_minutes, NullType())
-    columns = [minutes if name == "watch_minutes" else table[name] for name in FIELDS]
-    return select(*columns).where(among(dialect, table.registration_id))
+    return select(*_columns()).where(among(dialect, tables.registrations.c.registration_id))
 
 
 _SEATS: Final = Prepared(_seats_locked)
@@ -128,13 +137,12 @@ def _write_changes(connection: Connection, changes: Sequence[Registration], at: 
 def _tell(connection: Connection, book: Book, at: datetime) -> None:
     changes = book.changes
     answers.add(connection, [_answer(one) for one in changes if one.sequence == 0], at)
-    put(connection, "candidate_status", [_said(one) for one in changes], at)
-    people = [
-        _said(one) | {"sequence": str(one.sequence), "was": left or ""}
+    notices = [
+        ("notice", _said(one) | {"sequence": str(one.sequence), "was": left or ""})
         for one, left in zip(changes, book.left, strict=True)
         if one.status in ("registered", "wait_listed", "cancelled")
     ]
-    put(connection, "notice", people, at)
+    put_each(connection, [*(("candidate_status", _said(one)) for one in changes), *notices], at)
 
 
 def _said(one: Registration) -> dict[str, str]:
@@ -169,14 +177,28 @@ def _of(connection: Connection, program: str, event_id: str, customers: Collecti
 
 
 def _line(connection: Connection, key: Key) -> Callable[[int], list[Registration]]:
-    table = tables.registrations.c
-
     def waiting(count: int) -> list[Registration]:
-        theirs = (table.program == key[0]) & (table.event_id == key[1]) & (table.status == "wait_listed")
-        query = select(*(table[name] for name in FIELDS)).where(theirs).order_by(table.ticket).limit(count)
-        return [Registration(*row) for row in connection.execute(query)]
+        mine = {"program": key[0], "event_id": key[1], "count": count}
+        return [Registration(*row) for row in _WAITING.rows(connection, mine)]
 
     return waiting
+
+
+def _columns() -> list[ColumnElement[Any]]:
+    table = tables.registrations.c
+    # PostgreSQL's way of reading a number depends on what the driver says of it; as it comes it is right.
+    minutes = type_coerce(table.watch_minutes, NullType())
+    return [minutes if name == "watch_minutes" else table[name] for name in FIELDS]
+
+
+def _first_in_line(_: str) -> Select[Any]:
+    table = tables.registrations.c
+    mine = (table.program == bindparam("program")) & (table.event_id == bindparam("event_id"))
+    theirs = mine & (table.status == literal_column("'wait_listed'"))
+    return select(*_columns()).where(theirs).order_by(table.ticket).limit(bindparam("count", type_=Integer))
+
+
+_WAITING: Final = Prepared(_first_in_line)
 
 
 def seated_among(connection: Connection, key: Key, customers: Collection[str]) -> int:

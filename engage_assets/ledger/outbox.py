@@ -70,7 +70,13 @@ class SqlOutbox:
 
 def put(connection: Connection, topic: str, payloads: Sequence[Mapping[str, str]], at: datetime) -> None:
     """Leave entries behind, to be applied in this order."""
-    _NEW.run(connection, [{"topic": topic, "payload": json.dumps(dict(one)), "created_at": at} for one in payloads])
+    put_each(connection, [(topic, one) for one in payloads], at)
+
+
+def put_each(connection: Connection, entries: Sequence[tuple[str, Mapping[str, str]]], at: datetime) -> None:
+    """As `put`, each with its topic."""
+    rows = [{"topic": topic, "payload": json.dumps(dict(said)), "created_at": at} for topic, said in entries]
+    _NEW.run(connection, rows)
 
 
 def put_deliveries(connection: Connection, sent: Iterable[Present], at: datetime) -> None:

@@ -32,6 +32,22 @@ class Prepared:
         with closing(_driver(connection).execute(compiled.text, compiled.bound(values))) as cursor:
             return compiled.read(cursor.fetchall())
 
+    def rows_of_each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """What the statement gives for all rows of values, in their order."""
+        if not rows:
+            return []
+        compiled = self._of(connection.dialect, rows[0])
+        given = [compiled.bound(row) for row in rows]
+        with closing(_driver(connection).cursor()) as cursor:
+            if connection.dialect.name == "sqlite":
+                found = [one for values in given for one in cursor.execute(compiled.text, values).fetchall()]
+            else:
+                cursor.executemany(compiled.text, given, returning=True)
+                found = [*cursor.fetchall()]
+                while cursor.nextset():
+                    found += cursor.fetchall()
+            return compiled.read(found)
+
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each row of values."""
         if not rows:

@@ -37,7 +37,7 @@ class SqlRegistrations:
         """See Registrations."""
         if not acts:
             return []
-        with self._database.writing() as connection:
+        with self._database.writing_often() as connection:
             at = stamp(connection, now)
             books = load_books(connection, acts)
             done = [books[act.seats.program, act.seats.event_id].apply(act, now) for act in acts]

@@ -137,7 +137,8 @@ def draw_profiles(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """CUSTOMER_PROFILES, and the kind of oddity of each of its rows, in their order.
 
-    `customers` is CUSTOMERS of the guests; of some there is no profile. Most profiles changed last before `begins`, some between then and `end`.
+    `customers` is CUSTOMERS of the guests; of some there is no profile. Most profiles changed last before `begins`,
+    some between then and `end`.
     """
     rng = generator(seed, "profiles")
     lives = customers.select("customer_id", "marketplace")

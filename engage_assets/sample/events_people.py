@@ -70,17 +70,18 @@ def answer_by_mail(guests: Guests, sends: pl.DataFrame) -> pl.DataFrame:
     never). An answer follows from the seed and the send's id alone. Unknown guests and events never answer.
     """
     lean = guests.leaning(sends.select("customer_id", "subject_id"))
-    chosen = draws(sends["send_id"].to_list(), guests.seed, 9)
+    ids = sends["send_id"].to_list()
+    chosen, later = draws(ids, guests.seed, 7), draws([f"later {one}" for one in ids], guests.seed, 2)
     opened = chosen[0] < logistic(_OPEN + 0.4 * lean)
     clicked = opened & (chosen[1] < logistic(_CLICK + 0.4 * lean))
     answered = clicked & (chosen[2] < logistic(_REGISTER + 0.4 * lean))
-    cancelled = answered & (chosen[7] < 0.1)
+    cancelled = answered & (later[0] < 0.1)
     steps = sends.select("send_id", at="slot_at").with_columns(
         delays_of("to_open", chosen[3], timedelta(hours=7), timedelta(days=4)),
         delays_of("to_click", chosen[4], timedelta(minutes=6), timedelta(hours=1)),
         delays_of("to_answer", chosen[5], timedelta(minutes=3), timedelta(minutes=40)),
         delays_of("to_scan", chosen[6] / MACHINE_OPEN_RATE % 1.0, timedelta(seconds=20), timedelta(minutes=1)),
-        delays_of("to_cancel", chosen[8], timedelta(hours=30), _SOON),
+        delays_of("to_cancel", later[1], timedelta(hours=30), _SOON),
         opened=opened,
         clicked=clicked,
         answered=answered,

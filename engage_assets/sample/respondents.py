@@ -1,7 +1,7 @@
 """Who answers what: the simulated people of each kind of form, from the tables of the world that they live in."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -44,7 +44,7 @@ class Asked:
     since: datetime
     """The batch instant."""
     program: str = ""
-    banners: pl.DataFrame | None = None
+    banners: pl.DataFrame = field(default_factory=pl.DataFrame)
     """What an app may show (send_id, customer_id, subject_id, slot_at)."""
     notices: Sequence[Received] = ()
     """What people were told beside."""
@@ -98,7 +98,7 @@ def _guests(seed: int, tables: Tables, asked: Asked) -> list[Visit]:
     until = asked.since + PLATFORM_TIME
     return [
         *mailed(guests, asked.sends),
-        *(shown(guests, asked.program, asked.banners) if asked.banners is not None else ()),
+        *(shown(guests, asked.program, asked.banners) if asked.banners.height else ()),
         *noticed(guests, asked.notices),
         *platform_visits(asked.program, guests, asked.since, until),
     ]

@@ -1,7 +1,8 @@
 """Answers by page: each form has a desk, and whoever comes to the wrong one is led to his own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Protocol
 
 from fastapi import Request, Response
@@ -15,6 +16,7 @@ from engage_assets.serving.reception import Reception, go
 from engage_assets.serving.registration import RegistrationDesk
 from engage_assets.serving.reviews import ReviewDesk
 from engage_assets.serving.rounds import Rounds
+from engage_assets.serving.services import Services
 
 
 class AnswerDesk(Protocol):
@@ -69,8 +71,9 @@ class Answering:
         return self.desks[self.reception.form_of(send).name].thanks(send, token)
 
 
-def answering(reception: Reception, photos: Photos) -> Answering:
-    """The desks of all forms."""
+def answers_of(services: Services, random_name: Callable[[], str] = token_hex) -> Answering:
+    """The desks of all forms. `random_name` names photos; nobody may be able to guess it."""
+    reception, photos = Reception(services), Photos(services.photos, random_name)
     desks: dict[str, AnswerDesk] = {
         "review": ReviewDesk(reception, photos),
         "feedback": FeedbackDesk(reception),

@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from engage_assets.domain.ports import Contacts
 from engage_assets.serving import problems
 from engage_assets.serving.access import Gate
+from engage_assets.serving.answering import answers_of
 from engage_assets.serving.banners_api import banners_router
 from engage_assets.serving.banners_page import banners_page
 from engage_assets.serving.changes import changes_router
@@ -28,6 +29,7 @@ from engage_assets.serving.prometheus import registry
 from engage_assets.serving.push import push_router
 from engage_assets.serving.query import query_router
 from engage_assets.serving.registration_attendance import attendance_router
+from engage_assets.serving.registration_routes import direct_registration
 from engage_assets.serving.services import Services
 from engage_assets.serving.tracking import tracking_router
 from engage_assets.serving.voice import Voice, direct_routes, voice_router
@@ -52,6 +54,7 @@ def create_app(services: Services, seconds: Callable[[], float] = time.monotonic
     measures = Measures(services.clock, services.instance)
     readiness = Readiness(services)
     gate = Gate(services.contacts, services.clock, seconds)
+    answers = answers_of(services)
     desk = VoiceDesk(services)
     voice = Voice(services, desk)
     app = FastAPI(
@@ -66,7 +69,7 @@ def create_app(services: Services, seconds: Callable[[], float] = time.monotonic
         middleware=[
             Middleware(Observe, measures=measures),
             Middleware(Guard, limits=services.limits),
-            Middleware(Directly, routes=direct_routes(voice, gate)),
+            Middleware(Directly, routes=direct_routes(voice, gate) | direct_registration(answers)),
         ],
     )
     problems.register(app)
@@ -77,7 +80,7 @@ def create_app(services: Services, seconds: Callable[[], float] = time.monotonic
     app.include_router(voice_router(voice, gate))
     app.include_router(alexa_router(services, desk))
     app.include_router(tracking_router(services))
-    app.include_router(pages_router(services))
+    app.include_router(pages_router(services, answers))
     app.include_router(banners_page(services))
     app.include_router(push_router(services))
     app.include_router(webhook_router(services))

@@ -13,7 +13,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Direct(NamedTuple):
-    """A route under `path_format`, called by POST; its handler checks the key itself.
+    """A route under `path_format`, called by POST; its handler checks the key, or the token, itself.
 
     The application has the same route too: for its document, and for other methods.
     """
@@ -23,7 +23,10 @@ class Direct(NamedTuple):
 
 
 class Directly:
-    """ASGI middleware: serves some routes at once, and hands on what is for others."""
+    """ASGI middleware: serves some routes at once, and hands on what is for others.
+
+    `routes` by path; by a path with `/` at its end, one that ends in a single name more.
+    """
 
     def __init__(self, app: ASGIApp, routes: Mapping[str, Direct]) -> None:
         self.app = app
@@ -31,7 +34,7 @@ class Directly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        route = self._route(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if route is None:
             await self.app(scope, receive, send)
             return
@@ -41,3 +44,7 @@ class Directly:
         except HTTPException as problem:
             answer = write(problem)
         await answer(scope, receive, send)
+
+    def _route(self, path: str) -> Direct | None:
+        head, slash, name = path.rpartition("/")
+        return self._routes.get(path) or (self._routes.get(head + slash) if name else None)

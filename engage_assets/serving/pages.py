@@ -12,19 +12,15 @@ A program's form follows from its source. GET (and HEAD) shows, POST acts. The t
 knows of its reader: there are no cookies.
 """
 
-from collections.abc import Callable
-from secrets import token_hex
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from engage_assets.serving.answering import answering
+from engage_assets.serving.answering import Answering, answers_of
 from engage_assets.serving.desk import Desk
 from engage_assets.serving.feedback_form import THUMBS
 from engage_assets.serving.page_documents import ACTED, GONE_ON, ONE_CLICKED, SHOWN, body
-from engage_assets.serving.photos import Photos
-from engage_assets.serving.reception import Reception
 from engage_assets.serving.registration_routes import add_registration_routes
 from engage_assets.serving.services import Services
 from engage_assets.serving.survey_routes import add_survey_routes
@@ -52,11 +48,12 @@ _PREFERENCES_BODY: Final = body(
 _CLICK: Final = body("application/x-www-form-urlencoded", (), **{"List-Unsubscribe": {"type": "string"}})
 
 
-def pages_router(services: Services, random_name: Callable[[], str] = token_hex) -> APIRouter:
-    """Routes of the pages. `random_name` names photos; nobody may be able to guess it."""
+def pages_router(services: Services, answers: Answering | None = None) -> APIRouter:
+    """Routes of the pages; `answers` where other routes take them too."""
     router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
-    reception = Reception(services)
-    answers, desk = answering(reception, Photos(services.photos, random_name)), Desk(reception)
+    answers = answers or answers_of(services)
+    reception = answers.reception
+    desk = Desk(reception)
 
     @router.head("/review/{token}", include_in_schema=False)
     @router.get("/review/{token}", responses=SHOWN | GONE_ON)

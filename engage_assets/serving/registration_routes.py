@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from engage_assets.serving.answering import Answering
+from engage_assets.serving.direct import Direct
 from engage_assets.serving.page_documents import ACTED, GONE_ON, SHOWN, Answers, body
 from engage_assets.serving.reception import Reception
 from engage_assets.serving.registration_calendar import CalendarDesk
@@ -24,6 +25,15 @@ _REGISTRATION_BODY: Final = body(
 _CALENDAR: Final[Answers] = (
     SHOWN | GONE_ON | {200: {"description": "An iCalendar file.", "content": {"text/calendar": {}}}}
 )
+
+
+def direct_registration(answers: Answering) -> dict[str, Direct]:
+    """The route that many ask for at once, when an event is announced."""
+
+    async def post(request: Request) -> Response:
+        return await answers.post("registration", request.scope["path"].rpartition("/")[2], request)
+
+    return {"/registration/": Direct("/registration/{token}", post)}
 
 
 def add_registration_routes(router: APIRouter, answers: Answering, reception: Reception) -> None:

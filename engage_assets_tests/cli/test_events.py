@@ -9,10 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from engage_assets.cli import main
+from engage_assets.domain.notices import SurveyAnswer
 from engage_assets.domain.registrations import Register, Seats
+from engage_assets.ledger.attendance import SqlAttendances
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.operations import SqlOperations
 from engage_assets.ledger.registrations import SqlRegistrations
+from engage_assets.ledger.surveys import SqlSurveyAnswers
 
 PROGRAM = "event-invitations"
 ROOT = Path(__file__).parent.parent.parent
@@ -133,3 +136,15 @@ def test_who_came_and_who_did_not(home, tmp_path):
     assert standing() == {"c-1": ("attended", 90.0), "c-2": ("no_show", None)}
     assert "0 changed" in engage("attendance", "k8s", str(file), "--platform", "zoom", now=later)
     assert "skype" in engage("attendance", "k8s", str(file), "--platform", "skype", status=1)
+    database = Database(f"sqlite:///{home}/ledger.db")
+    marks = SqlAttendances(database).of(PROGRAM, "k8s")
+    assert [(mark.customer_id, mark.kind) for mark in marks if mark.customer_id != "c-7"] == [
+        ("c-1", "joined"), ("c-1", "joined"), ("c-1", "left"), ("c-1", "left"),
+    ]  # fmt: skip
+
+    assert "no answers of 1 who attended" in engage("survey", "k8s")
+    canary = "canary-words"
+    SqlSurveyAnswers(database).keep(SurveyAnswer(PROGRAM, "k8s", "c-1", "DE", 4, later, text=canary), later)
+    said = engage("survey", "k8s")
+    assert "4.00 of 5, 1 answers of 1 who attended" in said
+    assert canary not in said

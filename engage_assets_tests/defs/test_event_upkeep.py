@@ -1,15 +1,25 @@
-"""Dietary preferences are erased a week after their event's end, as the catalogue states it then."""
+"""What follows from an event's end, as the catalogue states it then: dietary preferences go, and figures end."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs.event_upkeep import erase_dietary
+from engage_assets.defs.jobs import _last_nights
 from engage_assets.domain.registrations import KEPT_DIETARY, Registration
 from engage_assets.events.writing import append
 from engage_assets.ledger.dietary import SqlDietaryPreferences
-from engage_assets_tests.serving.gatherings import MINUTE, NOW, START, a_ledger, an_event
+from engage_assets_tests.builders import a_program
+from engage_assets_tests.serving.gatherings import (
+    MINUTE,
+    NOW,
+    START,
+    a_ledger,
+    an_event,
+    event_program,
+    know_the_source,
+)
 
 END = START + timedelta(minutes=90)
 
@@ -45,3 +55,22 @@ def test_a_moved_event_counts_as_it_stands_and_a_lost_one_as_it_was(dietary, tmp
     assert dietary.events().keys() == {("p", "e-1")}
     assert erase_dietary(dietary, Warehouse(tmp_path), END + KEPT_DIETARY + timedelta(days=2)) == 1
     assert dietary.erase("p", "e-1", "c-1") == 0
+
+
+def test_figures_end_14_nights_after_the_last_survey(tmp_path, monkeypatch):
+    know_the_source(monkeypatch)
+    append(tmp_path, an_event("e-1"))  # 9 days after the Monday, and in the far west its survey comes on the 11th day
+
+    def last_night(monday, now=NOW):
+        return _last_nights(event_program(), Warehouse(tmp_path), now)(monday)
+
+    monday = date(2026, 11, 30)
+    assert last_night(monday) == date(2026, 12, 10) + timedelta(days=14)
+    assert last_night(date(2026, 11, 23)) == date(2026, 11, 24) + timedelta(days=14), "it invites for nothing"
+    later = NOW + timedelta(days=12)
+    append(tmp_path, an_event("e-1", known_at=later, starts_at=START + timedelta(days=30)))
+    append(tmp_path, an_event("e-2", known_at=later, starts_at=START + timedelta(days=1)))
+    assert last_night(monday, later) == date(2027, 1, 23), "it moved after its batch; what came too late does not count"
+    append(tmp_path, an_event("e-1", known_at=later + MINUTE, status="cancelled"))
+    assert last_night(monday, later + MINUTE) == date(2026, 12, 15)
+    assert _last_nights(a_program(), Warehouse(tmp_path), NOW)(monday) == date(2026, 12, 2) + timedelta(days=14)

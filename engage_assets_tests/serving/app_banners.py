@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from engage_assets.domain.events import Event
 from engage_assets.domain.sends import ClaimRules, Send
 from engage_assets.ledger.banners import SqlBanners
 from engage_assets.ledger.contacts import SqlContacts
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.ledger import SqlLedger
-from engage_assets.ledger.operations import SqlOperations
 from engage_assets.ledger.push_addresses import SqlPushSubscriptions
 from engage_assets.serving.services import PushServices
 from engage_assets_tests.serving.gatherings import NOW, Gathering, a_gathering
@@ -56,5 +56,17 @@ def open_banners(database: Database, *banners: Send, now: datetime | None = None
     return SqlBanners(database).open([one.send_id for one in banners], now or slot, _RULES).won
 
 
-def operations_of(database: Database) -> SqlOperations:
-    return SqlOperations(database)
+class RememberedFacts:
+    """EventFacts of one event in memory: as the catalogue states it, without files."""
+
+    def __init__(self, event: Event) -> None:
+        self.known = [event]
+
+    def versions(self, event_id: str, now: datetime) -> list[Event]:
+        return [one for one in self.known if one.event_id == event_id and one.known_at <= now]
+
+    def elsewhere(self, _event_id: str, _now: datetime) -> frozenset[str]:
+        return frozenset()
+
+    def change(self, **changes: Any) -> None:
+        self.known.append(replace(self.known[-1], **changes))

@@ -5,7 +5,9 @@ from io import BytesIO
 from fastapi import FastAPI
 from PIL import Image
 
+from engage_assets.serving.banners_page import banners_page
 from engage_assets.serving.pages import pages_router
+from engage_assets.serving.push import push_router
 from engage_assets.serving.services import Services
 from engage_assets.serving.tracking import tracking_router
 from engage_assets.serving.webhooks import webhook_router
@@ -13,9 +15,9 @@ from engage_assets_tests.serving.clients import Client
 
 
 def an_app(services: Services) -> FastAPI:
-    """All three routers, and nothing around them."""
+    """All routers of people and providers, and nothing around them."""
     app = FastAPI()
-    for router in (pages_router, tracking_router, webhook_router):
+    for router in (pages_router, banners_page, push_router, tracking_router, webhook_router):
         app.include_router(router(services))
     return app
 
