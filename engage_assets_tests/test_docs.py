@@ -32,7 +32,15 @@ from engage_assets.domain.events import ATTENDANCE_FORECASTS
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.reasons import EXPLANATIONS, REASONS, SEND_REASONS
 from engage_assets.domain.sources import INPUT_TABLES
-from engage_assets.domain.tables import DECISIONS, OPT_OUT_LOG, RESPONSES_LOG, SENDS_LOG, SOURCE_TYPES, empty_frame
+from engage_assets.domain.tables import (
+    DECISIONS,
+    IN_APP_BANNERS,
+    OPT_OUT_LOG,
+    RESPONSES_LOG,
+    SENDS_LOG,
+    SOURCE_TYPES,
+    empty_frame,
+)
 from engage_assets.features.store import needs
 from engage_assets.filters import FILTERS
 from engage_assets.ledger.states import MOVES
@@ -68,6 +76,7 @@ SECTIONS: dict[str, list[type[BaseModel]]] = {
     "`config` of `email`": [channel_specs.EmailConfig],
     "`config` of `in-app`": [channel_specs.InAppConfig],
     "`config` of `push`": [channel_specs.PushConfig],
+    "`config.texts.<language>` of `push`": [channel_specs.PushText],
     "`config` of `voice`": [channel_specs.VoiceConfig],
     "`quietHours`": [program.QuietHours],
     "`playlists`": [playlist_spec.Playlists],
@@ -226,6 +235,7 @@ def _lake() -> Iterator[tuple[str, list[str]]]:
     for playlist_table in playlist_tables.TABLES:
         yield playlist_table.name, playlist_table.names
     yield ATTENDANCE_FORECASTS.name, ATTENDANCE_FORECASTS.names
+    yield IN_APP_BANNERS.name, IN_APP_BANNERS.names
     for table in (SENDS_LOG, RESPONSES_LOG, OPT_OUT_LOG):
         yield f"ledger/{table.name}", table.names
 

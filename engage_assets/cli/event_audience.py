@@ -127,9 +127,9 @@ def survey(event_id: str, program_id: str | None) -> None:
             counts = desk.launcher.parts["registrations"].counts(program.program_id, [event_id])[event_id]
             answers, came = sum(ratings.values()), counts.get("attended", 0)
             if not answers:
-                click.echo(f"{program.program_id}: no answers of {came} who attended")
+                click.echo(f"{program.program_id}: no answers yet; {came} attended")
                 continue
             mean = sum(rating * count for rating, count in ratings.items()) / answers
-            click.echo(f"{program.program_id}: {mean:.2f} of 5, {answers} answers of {came} who attended")
+            click.echo(f"{program.program_id}: {mean:.2f} of 5, the mean of {answers}; {came} attended")
             for rating in range(5, 0, -1):
                 click.echo(f"{ratings.get(rating, 0):>10,}    {rating}")

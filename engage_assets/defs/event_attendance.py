@@ -134,7 +134,7 @@ def _meant(known: Mapping[str, Event], named: Iterable[str], now: datetime) -> l
 
 def _miss(operations: Operations, program: Program, event: Event, turnout: Turnout, now: datetime) -> None:
     """Alert where it is time to know who came, and nobody has told."""
-    if turnout.unknown and now >= event.ends_at + NO_SHOW_AFTER and not turnout.is_told:
+    if turnout.unknown and now >= event.ends_at + NO_SHOW_AFTER:
         operations.raise_alert(
             f"attendance:{program.program_id}:{event.event_id}",
             f"{program.program_id}: nothing has told who came to {event.event_id}, which ended at"
@@ -166,7 +166,7 @@ def attendance_sensor(program: Program, job: dg.JobDefinition) -> dg.SensorDefin
         name=f"{program.key}_attendance_sensor",
         job=job,
         minimum_interval_seconds=TICK_SECONDS,
-        description="Follows the event catalogue: who is there on the day, how long at the end, a day later who was not.",
+        description="Follows the event catalogue: who is there on the day, how long at the end, later who was not.",
     )
     def follow_events(
         context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse], clock: dg.ResourceParam[Clock]

@@ -44,7 +44,7 @@ class Knowledge:
     """REGISTRATIONS_LOG of the program."""
     until: datetime
     catalogue: Catalogue
-    history: pl.DataFrame
+    history: pl.LazyFrame
     """As attending.settled."""
 
     @classmethod
@@ -55,12 +55,12 @@ class Knowledge:
         rows = [(one.event_id, one.starts_at, one.ends_at) for one in catalogue.known(until).values()]
         schema = {"event_id": pl.String(), "starts_at": pl.Datetime("us"), "ends_at": pl.Datetime("us")}
         events = pl.DataFrame(rows, schema=schema, orient="row")
-        history = attending.settled(log, batch.tables.get(PAST_REGISTRATIONS.name), events, until).collect()
+        history = attending.settled(log, batch.tables.get(PAST_REGISTRATIONS.name), events, until)
         return cls(batch, log, until, catalogue, history)
 
     def with_features(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Registrations with attending.FEATURES, by event, customer and time."""
-        given = attending.with_features(rows, self.history, self._versions(), _zones(self.batch))
+        given = attending.with_features(rows, self.history, self._versions(), _zones(self.batch, rows))
         views = self.batch.program.feature_views
         is_named = any(one.name == _PROFILE for view in views for one in view.features)
         if not is_named or unavailable(views, [_PROFILE], self.batch.available):
@@ -130,19 +130,20 @@ def _by_event(rows: pl.DataFrame) -> Iterator[tuple[Floats, int]]:
         yield event["chance"].to_numpy(), int(event["label"].sum())
 
 
-def _latest(history: pl.DataFrame) -> pl.DataFrame:
+def _latest(history: pl.LazyFrame) -> pl.DataFrame:
     """The newest events that make MOST_EXAMPLES registrations together, and at least one."""
-    sizes = history.group_by("starts_at").len().sort("starts_at", descending=True)
-    kept = sizes.filter(pl.col("len").cum_sum() - pl.col("len") < MOST_EXAMPLES)
-    return history.join(kept.select("starts_at"), on="starts_at", how="semi")
+    sizes = history.group_by("starts_at").len().sort("starts_at", descending=True).collect(engine="streaming")
+    kept = sizes.filter(pl.col("len").cum_sum() - pl.col("len") < MOST_EXAMPLES).select("starts_at")
+    return history.join(kept.lazy(), on="starts_at", how="semi").collect(engine="streaming")
 
 
-def _zones(batch: "Batch") -> pl.DataFrame:
-    """Where customers live: their own zone where it is one, else their marketplace's."""
+def _zones(batch: "Batch", people: pl.DataFrame) -> pl.DataFrame:
+    """Where people live: their own zone where it is one, else their marketplace's."""
     table = batch.tables["customers"]
     own = pl.col("time_zone") if "time_zone" in table.collect_schema().names() else pl.lit(None, pl.String)
     markets = {code: market.time_zone for code, market in batch.marketplaces.items()}
     valid = pl.when(own.is_in(sorted(known_zones()))).then(own)
     shop = pl.col("marketplace").replace_strict(markets, default=None, return_dtype=pl.String)
-    zones = table.select("customer_id", time_zone=pl.coalesce(valid, shop)).drop_nulls()
+    theirs = table.join(people.lazy().select("customer_id").unique(), on="customer_id", how="semi")
+    zones = theirs.select("customer_id", time_zone=pl.coalesce(valid, shop)).drop_nulls()
     return zones.group_by("customer_id").agg(pl.col("time_zone").min()).collect()

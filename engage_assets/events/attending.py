@@ -62,16 +62,14 @@ def settled(log: pl.LazyFrame, elsewhere: pl.LazyFrame | None, events: pl.DataFr
     parts = [ours.select(*columns, came=pl.col("status") == "attended")]
     if elsewhere is not None and "attended" in elsewhere.collect_schema().names():
         given = elsewhere.filter(pl.col("attended").is_not_null(), pl.col("registered_at").is_not_null())
-        named = given.select(
-            *_KEYS, "registered_at", channel=pl.lit(ELSEWHERE), waited=pl.lit(value=False), came="attended"
-        )
-        once = named.sort("registered_at", "came").unique(_KEYS, keep="first")
+        named = given.group_by(_KEYS).agg(pl.col("registered_at").min(), came=pl.col("attended").any())
+        once = named.select(*_KEYS, "registered_at", channel=pl.lit(ELSEWHERE), waited=pl.lit(value=False), came="came")
         parts.append(once.join(ours.select(_KEYS), on=_KEYS, how="anti"))
     return pl.concat(parts).join(over, on="event_id").filter(pl.col("registered_at") <= pl.col("starts_at"))
 
 
 def with_features(
-    rows: pl.DataFrame, history: pl.DataFrame, versions: pl.DataFrame, zones: pl.DataFrame
+    rows: pl.DataFrame, history: pl.LazyFrame, versions: pl.DataFrame, zones: pl.DataFrame
 ) -> pl.DataFrame:
     """Registrations with FEATURES but for `engagement_score`, by event, customer and time.
 
@@ -111,10 +109,12 @@ def _as_known(rows: pl.DataFrame, versions: pl.DataFrame) -> pl.DataFrame:
     return found.drop("known_at").filter(pl.all_horizontal(pl.col(stated).is_not_null()))
 
 
-def _before(rows: pl.DataFrame, history: pl.DataFrame) -> pl.DataFrame:
+def _before(rows: pl.DataFrame, history: pl.LazyFrame) -> pl.DataFrame:
     """By row how often the customer had come (came_n) and had not (missed_n) before."""
+    theirs = history.join(rows.lazy().select("customer_id").unique(), on="customer_id", how="semi")
     counted = (
-        history.select("customer_id", "came", settled_at=pl.col("ends_at") + NO_SHOW_AFTER)
+        theirs.collect(engine="streaming")
+        .select("customer_id", "came", settled_at=pl.col("ends_at") + NO_SHOW_AFTER)
         .sort("settled_at", "came")
         .with_columns(
             came_n=pl.col("came").cast(pl.Int64).cum_sum().over("customer_id"),

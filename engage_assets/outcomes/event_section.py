@@ -145,10 +145,10 @@ def judged(figures: Figures, event: str | None = None) -> str | None:
     if held is None:
         return None
     ratio, brier = of(figures, "attended_to_forecast", event), of(figures, "forecast_brier", event)
-    words = "the interval held" if held == 1 else "the interval did not hold"
+    words = f"At the start the interval {'held' if held == 1 else 'did not hold'}"
     if event is None:
-        words = f"{percent(held)} of the intervals held (90 % are meant to)"
-    return f"At the start {words}; came ÷ forecast is {ratio:.2f}, the Brier score {brier:.3f}."
+        words = f"Of the forecasts at the start of events that are over, {percent(held)} held (90 % are meant to)"
+    return f"{words}; came ÷ forecast is {ratio:.2f}, the Brier score {brier:.3f}."
 
 
 def interval(figures: Figures, event: str) -> str:

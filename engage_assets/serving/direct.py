@@ -47,4 +47,4 @@ class Directly:
 
     def _route(self, path: str) -> Direct | None:
         head, slash, name = path.rpartition("/")
-        return self._routes.get(path) or (self._routes.get(head + slash) if name else None)
+        return (self._routes.get(path) or self._routes.get(head + slash)) if name else None

@@ -142,9 +142,9 @@ def test_who_came_and_who_did_not(home, tmp_path):
         ("c-1", "joined"), ("c-1", "joined"), ("c-1", "left"), ("c-1", "left"),
     ]  # fmt: skip
 
-    assert "no answers of 1 who attended" in engage("survey", "k8s")
+    assert "no answers yet; 1 attended" in engage("survey", "k8s")
     canary = "canary-words"
     SqlSurveyAnswers(database).keep(SurveyAnswer(PROGRAM, "k8s", "c-1", "DE", 4, later, text=canary), later)
     said = engage("survey", "k8s")
-    assert "4.00 of 5, 1 answers of 1 who attended" in said
+    assert "4.00 of 5, the mean of 1; 1 attended" in said
     assert canary not in said

@@ -32,7 +32,7 @@ RARE = st.one_of(
     st.tuples(st.just("starts"), st.sampled_from([0, 1, 24, -3])),
     st.tuples(st.just("status"), st.sampled_from(["scheduled", "scheduled", "cancelled"])),
     *2 * [st.tuples(st.just("capacity"), st.sampled_from([0, 1, 2, None]))],
-    *2 * [st.tuples(st.just("crash"), st.sampled_from(["plan", "claim", "settle", "done"]))],
+    *2 * [st.tuples(st.just("crash"), st.tuples(st.sampled_from(["plan", "claim", "settle", "done"]), WHO))],
 )
 TIME = st.one_of(
     st.tuples(st.just("tick"), st.none()), st.tuples(st.just("wait"), st.sampled_from([1, 20, 60, 119, 300, 1500]))
@@ -124,8 +124,12 @@ class History:
     def tick(self, _: None) -> None:
         self.town.tick()
 
-    def crash(self, where: str) -> None:
-        """A tick that ends right after (the outbox's mark: right before) what it wrote."""
+    def crash(self, at: tuple[str, str]) -> None:
+        """Somebody changes his mind, and the tick after it ends right after what it wrote (done: right before)."""
+        where, who = at
+        standing = self.standing(who)
+        (self.register if standing is None or standing.status == "cancelled" else self.withdraw)(who)
+        self.town.clock.time += timedelta(seconds=1)
         owner: Any = self.town.outbox if where == "done" else self.town.ledger
         method = getattr(owner, where)
         setattr(owner, where, self.dies(method, is_done=where != "done"))

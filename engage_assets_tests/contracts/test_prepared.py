@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import bindparam, insert, null, select, union_all, update
 
 from engage_assets.ledger import tables
-from engage_assets.ledger.engines import among, as_list
+from engage_assets.ledger.engines import among, as_list, insert_new_on
 from engage_assets.ledger.log import planned_row
 from engage_assets.ledger.prepared import Prepared
 from engage_assets_tests.contracts.sends import NOW, SLOT, a_send
@@ -64,6 +64,30 @@ def test_unions_nulls_and_returned_rows_come_back(ledger):
         found = both.rows(connection, {})
 
     assert sorted(found, key=str) == sorted([(ROWS[0]["send_id"], SLOT), (None, STAMPS["updated_at"])], key=str)
+
+
+def test_each_row_gives_what_came_of_it(ledger):
+    new = Prepared(lambda dialect: insert_new_on(dialect, tables.sends).returning(SENDS.send_id, SENDS.slot_at))
+
+    with ledger.database.writing() as connection:
+        first = new.rows_of_each(connection, ROWS[1:2])
+        both = new.rows_of_each(connection, ROWS)
+        none = new.rows_of_each(connection, ROWS), new.rows_of_each(connection, [])
+
+    assert first == [(ROWS[1]["send_id"], SLOT)]
+    assert both == [(row["send_id"], SLOT) for row in (ROWS[0], ROWS[2])]
+    assert none == ([], [])
+
+
+def test_a_thread_that_reads_often_sees_what_was_written_since(ledger):
+    for place in range(3):
+        with ledger.database.writing_often() as connection:
+            NEW.run(connection, ROWS[place : place + 1])
+        with ledger.database.reading_often() as connection:
+            assert (
+                len(Prepared(of_customers).rows(connection, {"keys": as_list(["c-1", "c-2", "c-3"]), "since": SLOT}))
+                == place + 1
+            )
 
 
 def test_what_fails_leaves_nothing_and_the_connection_goes_on(ledger):

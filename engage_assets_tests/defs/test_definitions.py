@@ -50,6 +50,9 @@ ASSETS = [
     "archive/notification",
     "archive/sale",
     "event_invitations/attendance",
+    "event_invitations/notices",
+    "event_invitations/attendance_forecasts",
+    "event_invitations/event_reports",
     "events/catalogue",
     "ledger/opt_outs",
     "ledger/registrations",
@@ -76,7 +79,7 @@ ASSETS = [
         f"event_invitations/{name}"
         for name in (
             *("raw_customer_profiles", "ledger_mirrored", "profiles_features", "interests_features"),
-            *("event_catalogue_features", "combined_models"),
+            *("event_catalogue_features", "combined_models", "in_app_banners", "in_app_sends"),
             *(
                 f"{model}_{part}"
                 for model in ("event_attendance_v3", "interest_affinity_v2")
@@ -104,6 +107,8 @@ JOBS = [
     "archive_redact",
     "candidates_clean_up",
     "event_invitations_attendance",
+    "event_invitations_notices",
+    "event_invitations_event_reports",
     "music_feedback_playlists",
     "opt_outs_sweep",
     *(
@@ -124,6 +129,7 @@ SCHEDULES = {
     "event_invitations_export_schedule": "30 4 * * MON",
     "event_invitations_delivery_schedule": "*/15 * * * *",
     "event_invitations_metrics_schedule": "59 23 * * *",
+    "event_invitations_event_reports_schedule": "35 * * * *",
     "event_invitations_training_schedule": "0 5 * * 0",
     "music_feedback_batch_schedule": "0 2 * * *",
     "music_feedback_export_schedule": "30 3 * * *",

@@ -76,7 +76,7 @@ def world(tmp_path):
 def test_who_was_there_attended_and_a_day_later_the_others_did_not(world):
     world.tell((0, "joined", "c-1"), (0, "joined", "c-4"))
     assert world.record(START + 10 * MINUTE) == Turnout("k8s", 3, 1, 0, 10, is_told=True)
-    world.tell((30, "left", "c-1"), (60, "joined", "c-2"))
+    world.tell((30, "left", "c-1"), (60, "joined", "c-2"), (-13 * 60, "joined", "c-3"))  # the last tried the link
     assert world.record(END) == Turnout("k8s", 3, 2, 0, 30, is_told=True)
     assert world.record(END + DAY - MINUTE).unknown == 1
     assert world.record(END + DAY) == Turnout("k8s", 3, 2, 1, 30, is_told=True)
@@ -159,10 +159,11 @@ def test_what_became_of_events():
         "cancelled": [EVENT, cancelled],
         "revived": [cancelled, moved],
         "same": [EVENT],
+        "z": [EVENT, moved, replace(moved, name="other")],
     }
-    seen = dict.fromkeys(histories, 1) | {"added": 0, "gone": 3}
+    seen = dict.fromkeys(histories, 1) | {"added": 0, "gone": 3, "z": 2}
     assert [change for _, change in changes_since(seen, histories)] == [
-        "added", "cancelled", "moved", "changed", "revived",
+        "added", "cancelled", "moved", "changed", "revived", "changed",
     ]  # fmt: skip
 
 

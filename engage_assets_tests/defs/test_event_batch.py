@@ -107,6 +107,14 @@ def test_a_week_is_decided_by_its_job_and_is_the_same_again(home):
     assert subjects.str.contains(
         "am 1. Dezember 2026|on December 1, 2026|am 2. Dezember 2026|on December 2, 2026"
     ).all()
+    banners, verdicts = made(home, "in_app_banners"), made(home, "list_verdicts")
+    wanted = verdicts.filter(channel="in-app", reason="LISTED")
+    assert sorted(banners["record_id"]) == sorted(wanted["record_id"]) != []
+    assert banners["score"].min() >= 0.6
+    assert banners["slot_local"].dt.hour().unique().to_list() == [14]
+    assert banners["slot_at"].min() > listed["slot_at"].min()
+    assert (banners["ends_at"] <= banners["slot_at"] + timedelta(days=7)).all()
+    assert banners.filter(locale="en")["title"].str.starts_with("Join All about ").all()
     before = digests(home / "lake" / KEY)
     run_week(home, days_later=3)
     assert digests(home / "lake" / KEY) == before

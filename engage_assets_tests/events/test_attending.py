@@ -77,7 +77,7 @@ def test_a_customers_past_counts_as_it_was_known_when_he_registered():
     old, late = START - 30 * DAY, START - 4 * DAY
     history = settled(
         log(), elsewhere(("a", "old", 40, True), ("a", "late", 20, False)), ends(old=old, late=late), START
-    ).collect()
+    )
     known = versions(("e", START - 90 * DAY, START, "Europe/Berlin", 60))
     for days, came, said in ((2, 2 / 4, 2), (5, 2 / 3, 1), (29, 1 / 2, 0)):
         rows = standing(log(("a", "e", ("registered", days, "email"))), START).collect()
@@ -96,7 +96,7 @@ def test_the_event_counts_as_it_was_known_then_on_the_customers_clock():
     rows = standing(
         log(*((who, "e", ("registered", days, None)) for who, days in (("a", 5), ("b", 2), ("early", 20)))), START
     ).collect()
-    nothing = settled(log(), None, ends(), START).collect()
+    nothing = settled(log(), None, ends(), START)
     found = with_features(rows, nothing, known, zones(b="America/Los_Angeles"))
     by = {row["customer_id"]: row for row in found.iter_rows(named=True)}
     assert (by["a"]["lead_days"], by["a"]["part_of_day"], by["a"]["duration_minutes"]) == (5, "evening", 60)

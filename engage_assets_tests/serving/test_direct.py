@@ -1,9 +1,13 @@
 """What is served past the framework is served as the framework would."""
 
+import asyncio
+
 import pytest
+from fastapi import Request, Response
 
 from engage_assets.serving import app as application
 from engage_assets.serving.app import create_app
+from engage_assets.serving.direct import Direct, Directly
 from engage_assets_tests.serving.clients import Client, a_key
 from engage_assets_tests.serving.fake_prompts import FakePrompts
 from engage_assets_tests.serving.fakes import FakeContacts, FakeStore, a_marketplace, a_row, some_services
@@ -26,7 +30,8 @@ def ways(tmp_path, monkeypatch):
         return Client(create_app(some_services(tmp_path, contacts=contacts, **parts, **names), lambda: 1000.0))
 
     direct = a_client()
-    monkeypatch.setattr(application, "direct_routes", lambda *_: {})
+    for name in ("direct_routes", "direct_registration"):
+        monkeypatch.setattr(application, name, lambda *_: {})
     return direct, a_client(), voice[1], other[1]
 
 
@@ -72,3 +77,44 @@ def test_requests_are_counted_under_the_same_names(ways):
 
     assert lines[0] == lines[1]
     assert len([line for line in lines[0] if not line.startswith("#")]) >= 2
+
+
+@pytest.mark.parametrize("path", ["/registration/no-token", "/registration/", "/registration", "/registration/a/b"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_page_is_posted_to_alike(ways, path, method):
+    direct, plain, *_ = ways
+
+    one, other = (client.send(method, path) for client in (direct, plain))
+
+    assert (one.status_code, one.content, one.headers) == (other.status_code, other.content, other.headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "seen"),
+    [
+        ("POST", "/page/token", "direct"),
+        ("POST", "/page/", "application"),
+        ("POST", "/page/token/more", "application"),
+        ("POST", "/page", "application"),
+        ("POST", "/whole", "direct"),
+        ("POST", "/whole/more", "application"),
+        ("GET", "/page/token", "application"),
+    ],
+)
+def test_a_route_may_end_in_one_name(method, path, seen):
+    found = []
+
+    async def handle(_: Request) -> Response:
+        found.append("direct")
+        return Response()
+
+    async def application(*_: object) -> None:
+        found.append("application")
+
+    async def send(_: object) -> None:
+        pass
+
+    routes = {"/page/": Direct("/page/{token}", handle), "/whole": Direct("/whole", handle)}
+    asyncio.run(Directly(application, routes)({"type": "http", "method": method, "path": path}, None, send))
+
+    assert found == [seen]
