@@ -1,7 +1,8 @@
 """The whole partition, raw to rendered campaigns: through Dagster, or the same functions called directly.
 
 usage: python bench/partition.py direct|dagster|model HOME PARTITION [PROGRAM]
-HOME is a folder of bench/generate.py, or of bench/generate_music.py with PROGRAM music-feedback. `model` trains the
+HOME is a folder of bench/generate.py, of bench/generate_music.py with PROGRAM music-feedback, or of
+bench/generate_events.py with PROGRAM event-invitations (not `direct`). `model` trains the
 models that the other two score with.
 """
 
@@ -146,10 +147,14 @@ def model(home: Path, partition: date, program_id: str) -> None:
 
 def some_records(batch):
     """40,000 pairs of the day's records, the first ones by key, a minute apart."""
-    source = batch.source
-    raw = batch.warehouse.scan(source.table, batch.program.connector.config.database, required=True)
-    at, end = pl.col(source.day).cast(pl.Date), pl.lit(batch.instant).cast(pl.Datetime("us"))
-    pairs = raw.filter(at == batch.partition).select(customer_id=source.customer, subject_id=source.subject)
+    source, end = batch.source, pl.lit(batch.instant).cast(pl.Datetime("us"))
+    raw = batch.warehouse.scan(source.table, batch.program.connector.config.place, required=True)
+    if batch.asked is not None:
+        subjects = pl.LazyFrame({"subject_id": [one.subject_id for one in batch.asked]})
+        pairs = raw.select(customer_id=source.customer).unique().join(subjects, how="cross")
+    else:
+        day = raw.filter(pl.col(source.day).cast(pl.Date) == batch.partition)
+        pairs = day.select(customer_id=source.customer, subject_id=source.subject)
     chosen = pairs.drop_nulls().unique().sort("customer_id", "subject_id").head(40_000).with_row_index("n")
     return chosen.with_columns(as_of=end - pl.duration(minutes=pl.col("n"))).collect()
 

@@ -72,9 +72,15 @@ class Lake:
         return sorted(path.stem for path in self.root.joinpath(*key).glob("*.parquet") if not path.name.startswith("."))
 
     def history(self, key: Sequence[str], until: date) -> pl.LazyFrame | None:
-        """All daily partitions up to and including `until`, or None where there are none."""
-        names = [name for name in self.partitions(key) if name <= until.isoformat()]
-        return pl.scan_parquet([self.path(key, name) for name in names]) if names else None
+        """All daily partitions up to and including `until`, or None where there are none.
+
+        The newest file says which columns there are: one that an earlier release did not write is null in its files.
+        """
+        paths = [self.path(key, name) for name in self.partitions(key) if name <= until.isoformat()]
+        if not paths:
+            return None
+        schema = pl.read_parquet_schema(paths[-1])
+        return pl.scan_parquet(paths, schema=schema, missing_columns="insert", extra_columns="ignore")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
+import polars as pl
 
 from engage_assets.cli.batch import run_partition
 from engage_assets.cli.demo_agenda import Agenda
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
     from engage_assets.domain.events import Event
     from engage_assets.domain.program import Program
 
-LASTS: Final = timedelta(days=9, hours=21, minutes=59)
-"""From a Monday's batch on until the last simulated survey is answered."""
-_TOGETHER: Final = timedelta(hours=1)
-"""Notices that are due within this time are told together: the demonstration has no sensor that looks each minute."""
+LASTS: Final = timedelta(days=8, hours=21, minutes=59)
+"""From a Monday's batch on until those who came to its first event were asked how it was."""
+_TOGETHER: Final = timedelta(minutes=90)
+"""What is due within this time is delivered together: the demonstration has no schedules that look each minute."""
 _LOOK: Final = timedelta(hours=12)
-_AFTER: Final = timedelta(minutes=30)
 
 
 def plan_week(timed: "Launcher", program: "Program", monday: date, agenda: Agenda) -> None:
@@ -40,28 +40,36 @@ def plan_week(timed: "Launcher", program: "Program", monday: date, agenda: Agend
 
 
 def _plan_deliveries(timed: "Launcher", program: "Program", monday: date, agenda: Agenda) -> None:
-    for name in ("email_campaigns", "in_app_banners"):
-        rows = timed.lake.scan((program.key, name), monday.isoformat())
-        for slot in rows.select("slot_at").unique().collect()["slot_at"].sort():
-            agenda.put(slot, partial(_deliver, timed, program))
-            agenda.put(slot, partial(tell, timed, program))
+    asked = _asked(timed, program, monday)
+    for slot in together(asked["slot_at"].unique()):
+        agenda.put(slot, partial(_deliver, timed, program))
 
 
 def _plan_events(timed: "Launcher", program: "Program", monday: date, agenda: Agenda) -> None:
-    """Look for notices twice a day and whenever some are due; record who came when an event is over."""
-    begins = program.cadence.batch_instant(monday)
-    dues = [begins + turn * _LOOK for turn in range(1, 20)]
+    """Tell people what is due twice a day, and when they are reminded or asked; record who did not come."""
+    asked = _asked(timed, program, monday)
+    dues: set[datetime] = set()
     for event in events_of(timed, program, monday):
+        zones = asked.filter(pl.col("subject_id") == event.event_id)["time_zone"].unique()
         if not event.is_cancelled:
-            dues += together(_due(timed, program, event))
-            for at in (event.ends_at + _AFTER, event.ends_at + timedelta(hours=24, minutes=1)):
-                agenda.put(at, partial(_attend, timed, program))
-    for at in dues:
+            dues |= _due(program, event, zones)
+            agenda.put(event.ends_at + timedelta(hours=24, minutes=1), partial(_attend, timed, program, event))
+    begins = program.cadence.batch_instant(monday)
+    regular = [begins + turn * _LOOK for turn in range(1, 20)]
+    for at in [*together(dues), *regular]:
         agenda.put(at, partial(tell, timed, program))
 
 
+def _asked(timed: "Launcher", program: "Program", monday: date) -> pl.DataFrame:
+    """Whom a partition asks about which event, and when, by mail and in an app."""
+    frames = [
+        timed.lake.scan((program.key, name), monday.isoformat()) for name in ("email_campaigns", "in_app_banners")
+    ]
+    return pl.concat([frame.select("subject_id", "time_zone", "slot_at").collect() for frame in frames])
+
+
 def together(instants: Iterable[datetime]) -> list[datetime]:
-    """So few of some instants that each of them is followed by one within an hour."""
+    """So few of some instants that each of them is one, or is followed by one soon."""
     found: list[datetime] = []
     for at in sorted(instants, reverse=True):
         if not found or found[-1] - at > _TOGETHER:
@@ -69,18 +77,14 @@ def together(instants: Iterable[datetime]) -> list[datetime]:
     return found
 
 
-def _due(timed: "Launcher", program: "Program", event: "Event") -> set[datetime]:
+def _due(program: "Program", event: "Event", zones: Iterable[str]) -> set[datetime]:
     """When people who may have registered are reminded, and asked how it was, where they live."""
     from engage_assets.events.notices import reminder_at, survey_at  # noqa: PLC0415 - as in launcher
 
     assert program.event_config
-    places = {timed.folder.marketplaces[one].time_zone for one in program.marketplaces}
-    rules = program.event_config.reminder_schedule
-    zones = places | {"America/Chicago", "America/Denver", "America/Los_Angeles"}
-    return {
-        *(reminder_at(event, rule, zone) for rule in rules for zone in zones),
-        *(survey_at(event, zone) for zone in zones),
-    }
+    rules, places = program.event_config.reminder_schedule, list(zones)
+    reminders = {reminder_at(event, rule, zone) for rule in rules for zone in places}
+    return reminders | {survey_at(event, zone) for zone in places}
 
 
 def events_of(timed: "Launcher", program: "Program", monday: date) -> "list[Event]":
@@ -117,8 +121,10 @@ def _is_due(timed: "Launcher", program: "Program") -> bool:
     return bool(lookout.entries() or parts["notices"].waiting(program.program_id, now) or lookout.due(now))
 
 
-def _attend(timed: "Launcher", program: "Program") -> str | None:
-    result = timed.run(f"{program.key}_attendance")
+def _attend(timed: "Launcher", program: "Program", event: "Event") -> str | None:
+    name = f"{program.key}_attendance"
+    config = {"ops": {f"{program.key}__attendance": {"config": {"event_ids": [event.event_id]}}}}
+    result = timed.run(name, config=config)
     said = [event.materialization.description for event in result.get_asset_materialization_events()]
     return f"{program.program_id}: {'; '.join(str(one) for one in said)}" if said else None
 

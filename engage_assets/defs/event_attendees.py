@@ -22,8 +22,11 @@ from engage_assets.scoring.training import train
 if TYPE_CHECKING:
     from engage_assets.defs.batch import Batch
 
+MOST_EVENTS: Final = 200
+"""Past events that are looked at, the newest."""
 MOST_EXAMPLES: Final = 50_000
-"""Past registrations from which on older events are left out."""
+"""Registrations for them that are looked at; of more people some are drawn, the same ones each time."""
+_DRAWN: Final = 2**20
 _NAME: Final = "attendance-forecast"
 _MODEL: Final = ScoringModel(
     model_id=_NAME,
@@ -98,10 +101,10 @@ def learn(known: Knowledge) -> Learned | None:
     A calibrated logistic regression on the earlier 80 % of them, by the event's start; the spread of events is that of
     the later ones, which it has not seen.
     """
-    history = _latest(known.history)
+    counted = _counted(known.history)
+    history = _drawn(known.history, counted)
     if history.is_empty():
         return None
-    counted = history.group_by("event_id").agg(pl.col("came").sum(), registered=pl.len()).sort("event_id")
     attendances = tuple(counted["came"].to_list())
     examples = known.with_features(history.drop("starts_at", "ends_at")).join(
         history.select("event_id", as_of="starts_at").unique(), on="event_id"
@@ -110,7 +113,7 @@ def learn(known: Knowledge) -> Learned | None:
     try:
         model = train(_MODEL, examples, as_of=known.until.date())
     except ModelError as error:
-        share = share_of(int(history["came"].sum()), history.height)
+        share = share_of(int(counted["came"].sum()), int(counted["registered"].sum()))
         past = [(np.full(people, share), came) for came, people in counted.select("came", "registered").iter_rows()]
         return Learned(
             lambda rows: np.full(rows.height, share), spread_of(past), attendances, history.height, None, str(error)
@@ -130,11 +133,20 @@ def _by_event(rows: pl.DataFrame) -> Iterator[tuple[Floats, int]]:
         yield event["chance"].to_numpy(), int(event["label"].sum())
 
 
-def _latest(history: pl.LazyFrame) -> pl.DataFrame:
-    """The newest events that make MOST_EXAMPLES registrations together, and at least one."""
-    sizes = history.group_by("starts_at").len().sort("starts_at", descending=True).collect(engine="streaming")
-    kept = sizes.filter(pl.col("len").cum_sum() - pl.col("len") < MOST_EXAMPLES).select("starts_at")
-    return history.join(kept.lazy(), on="starts_at", how="semi").collect(engine="streaming")
+def _counted(history: pl.LazyFrame) -> pl.DataFrame:
+    """The newest MOST_EVENTS events: how many were registered, and how many of them came."""
+    each = history.group_by("event_id", "starts_at").agg(pl.col("came").sum(), registered=pl.len())
+    newest = each.collect(engine="streaming").sort("starts_at", "event_id", descending=True).head(MOST_EVENTS)
+    return newest.sort("starts_at", "event_id")
+
+
+def _drawn(history: pl.LazyFrame, counted: pl.DataFrame) -> pl.DataFrame:
+    """Registrations for these events; of more than MOST_EXAMPLES those of some people."""
+    people = int(counted["registered"].sum())
+    theirs = history.join(counted.lazy().select("event_id"), on="event_id", how="semi")
+    if people > MOST_EXAMPLES:
+        theirs = theirs.filter(pl.col("customer_id").hash(seed=0) % _DRAWN < _DRAWN * MOST_EXAMPLES // people)
+    return theirs.collect(engine="streaming")
 
 
 def _zones(batch: "Batch", people: pl.DataFrame) -> pl.DataFrame:

@@ -72,9 +72,11 @@ class Desk:
         ledger, clock, channels = self.bureau.ledger, self.bureau.clock, self.bureau.lookout.channels
         self._events = self.bureau.lookout.histories(clock.now())
         claims = ledger.claim([one.send_id for one in notices], clock.now(), self._rules(notices))
-        won = [one for one in notices if one.send_id in set(claims.won)]
-        shadows = [one.send_id for one in won if channels[one.channel].shadow]
-        ledger.move(shadows, "skipped", clock.now(), "SHADOW")
+        is_won = set(claims.won)
+        won = [one for one in notices if one.send_id in is_won]
+        shadows = {one.send_id for one in won if channels[one.channel].shadow}
+        if shadows:
+            ledger.move(sorted(shadows), "skipped", clock.now(), "SHADOW")
         invalid = []
         for notice in won:
             if notice.send_id in shadows:
@@ -85,7 +87,8 @@ class Desk:
                 invalid.append(notice.send_id)
             else:
                 pump.feed([letter], deadline)
-        ledger.move(invalid, "failed", clock.now(), "MESSAGE_INVALID")
+        if invalid:
+            ledger.move(invalid, "failed", clock.now(), "MESSAGE_INVALID")
 
     def forget(self, address: str) -> None:
         """A push service knows an address no more."""

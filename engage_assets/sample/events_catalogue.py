@@ -1,6 +1,6 @@
 """The event catalogue of the synthetic world: every week a few events in several zones, with what happens to them.
 
-A week's events are those that the batch of its Monday invites for, on that Monday week and the three days after it.
+A week's events are those that the batch of its Monday invites for, from that Monday week on.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,14 +36,16 @@ class _Kind:
 
 
 _OPEN: Final = _Kind("Europe/Berlin", (17, 16, 18))
-_SMALL: Final = _Kind("Europe/London", (16, 15, 17))
+_SMALL: Final = _Kind("Europe/London", (15, 14))
 _OVERSEAS: Final = _Kind("America/New_York", (11, 12, 10), ("US", "UK"))
 _AFAR: Final = (
-    _Kind("Asia/Tokyo", (18, 12), ("JP", "AU")),
     _Kind("Asia/Kolkata", (19, 17), ("IN", "UK", "DE")),
+    _Kind("Asia/Tokyo", (18, 12), ("JP", "AU")),
     _Kind("America/Sao_Paulo", (14, 16), ("BR", "US")),
     _Kind("Australia/Sydney", (18, 19), ("AU", "JP")),
 )
+_DAYS: Final = (0, 0, 2, 3)
+"""Days after the Monday week, by event."""
 
 
 def mondays(first: date, last: date) -> list[date]:
@@ -56,11 +58,11 @@ def draw_events(seed: int, anchor: date, first: date, last: date, customers: int
     """Versions of the events of the Mondays from `first` to `last`, four a week, oldest first.
 
     Each week has one of Europe for everybody, a small one that more people want than it has seats, one overseas, one
-    far away. In the weeks that lie a multiple of four after the Monday of `anchor`'s week the overseas one moves by a
-    day on the Thursday, and the far one is called off on the Friday after the batch; elsewhere one week of four has
-    one that was called off before its batch. A week's events do not depend on which other weeks are drawn.
+    far away. In the weeks that lie a multiple of four after the first Monday from `anchor` on the overseas one moves by
+    a day on the Thursday, and the far one is called off on the Friday after the batch; one week of four has one that
+    was called off before its batch. A week's events do not depend on which other weeks are drawn.
     """
-    begun = anchor - timedelta(days=anchor.weekday())
+    begun = anchor + timedelta(days=-anchor.weekday() % 7)
     found: list[Event] = []
     for monday in mondays(first, last):
         week = (monday - begun).days // 7
@@ -104,11 +106,11 @@ def _week(rng: np.random.Generator, monday: date, week: int, customers: int) -> 
 def _event(rng: np.random.Generator, monday: date, week: int, place: int, kind: _Kind, family: str) -> Event:
     leaves = list(TREE[family])
     chosen = [leaves[one] for one in rng.permutation(len(leaves))[: rng.integers(1, 3)]]
-    day = monday + LEAD + timedelta(days=place)
+    day = monday + LEAD + timedelta(days=_DAYS[place])
     starts = instant_of(datetime.combine(day, time(kind.hours[week % len(kind.hours)])), kind.zone)
     known = datetime.combine(monday, time()) - timedelta(minutes=int(rng.integers(3 * 1_440, 12 * 1_440)))
     speakers = rng.choice(SPEAKERS, int(rng.integers(1, 3)), replace=False).tolist()
-    event_id = f"e-{day:%Y%m%d}"
+    event_id = f"e-{day:%Y%m%d}-{place + 1}"
     return Event(
         event_id=event_id,
         known_at=known,

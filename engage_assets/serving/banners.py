@@ -8,9 +8,12 @@ from typing import Final, Literal
 from engage_assets.channels.in_app import Words, ends_at, words_of
 from engage_assets.domain.channel_specs import InAppChannel
 from engage_assets.domain.forms import form_of
+from engage_assets.domain.ports import CandidateKey
 from engage_assets.domain.program import Program
 from engage_assets.domain.responses import Interaction, InteractionKind, KnownSend
+from engage_assets.domain.statuses import ASKED_BY
 from engage_assets.domain.tokens import LIFETIME
+from engage_assets.serving.answers import FLAGS
 from engage_assets.serving.registration_visit import visit_of, with_registration
 from engage_assets.serving.services import Services
 
@@ -51,14 +54,16 @@ class BannerDesk:
     def shown(self, program: Program, customer_id: str) -> list[Banner]:
         """The banners that a customer may see now, the latest first. None is there for who has answered.
 
-        Neither before its slot nor from its end on: `displayDuration`, or when its subject closes or is full.
+        Neither before its slot nor from its end on: `displayDuration`, or when its subject closes or is full. Its
+        candidate must still wait in the store, as the sweep of opt-outs lets it.
         """
         channel, now = in_app_of(program), self.services.clock.now()
         if channel is None or self.services.banners is None:
             return []
         since = now - timedelta(days=channel.config.display_duration)
         sends = self.services.banners.shown(program.program_id, channel.channel_id, channel.type, customer_id, since)
-        found = (self._banner(program, channel, send, now) for send in sends if send.slot_at <= now)
+        waiting = (send for send in sends if send.slot_at <= now and self._waits(send, channel, now))
+        found = (self._banner(program, channel, send, now) for send in waiting)
         return [one for one in found if one is not None]
 
     def happened(self, program: Program, banner_id: str, what: Happened) -> bool | None:
@@ -75,6 +80,11 @@ class BannerDesk:
         kind = _KINDS[what]
         event = sha256(f"{banner_id}\x1f{kind}\x1f{_SOURCE}".encode()).hexdigest()[:32]
         return self.services.contacts.record([Interaction(event, banner_id, kind, now, _SOURCE)], now) > 0
+
+    def _waits(self, send: KnownSend, channel: InAppChannel, now: datetime) -> bool:
+        key = CandidateKey(send.customer_id, send.program, send.marketplace, send.subject_type, send.subject_id)
+        candidate = self.services.store.get(key, now)
+        return bool(candidate and candidate[FLAGS[channel.type]] and candidate["status"] in ASKED_BY[channel.type])
 
     def _banner(self, program: Program, channel: InAppChannel, send: KnownSend, now: datetime) -> Banner | None:
         name, closes = send.subject_name, None

@@ -247,7 +247,7 @@ def check(new_pair: Callable[[], Any], steps: list[tuple[str, Any]]) -> None:
 PATIENT = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow], "deadline": None}
 
 
-@settings(max_examples=12, **PATIENT)
+@settings(max_examples=8, **PATIENT)
 @given(HISTORIES)
 def test_nobody_is_told_what_is_not_so_and_nothing_is_lost(sqlite_pair, steps):
     check(lambda: [emptied(sqlite_pair[0])], steps)

@@ -132,15 +132,21 @@ class Town:
         )  # fmt: skip
         self.people(PEOPLE)
 
-    def people(self, people: Mapping[str, tuple[str, str | None, str | None]]) -> None:
-        rows = [
-            (customer, *where, f"{customer.title()} Canary", f"{customer}@canary.example")
-            for customer, where in people.items()
-        ]
+    def people(
+        self,
+        people: Mapping[str, tuple[str, str | None, str | None]],
+        address: str = "{0}@canary.example",
+        *,
+        keep: bool = False,
+    ) -> None:
+        """Write the customers; `keep`: in place of those alone who are named."""
+        rows = [(name, *where, f"{name.title()} Canary", address.format(name)) for name, where in people.items()]
         names = ("customer_id", "marketplace", "time_zone", "locale", "name", "email")
         path = self.root / "crm" / "customers.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()), orient="row").write_parquet(path)
+        new = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()), orient="row")
+        old = pl.read_parquet(path).join(new, on="customer_id", how="anti") if keep else new.clear()
+        pl.concat([old, new]).write_parquet(path)
 
     def event(self, event_id: str = "e-1", **changes: Any) -> Event:
         """Add a version of an event."""

@@ -11,7 +11,17 @@ from engage_assets.domain.registrations import Register
 from engage_assets.domain.sends import Answer
 from engage_assets.events.calendar import Organizer, entry_uid
 from engage_assets.ledger.surveys import SqlSurveyAnswers
-from engage_assets_tests.defs.small_notices import NOW, PROGRAM, START, Town, emptied, entry_of, event_program, read
+from engage_assets_tests.defs.small_notices import (
+    NOW,
+    PEOPLE,
+    PROGRAM,
+    START,
+    Town,
+    emptied,
+    entry_of,
+    event_program,
+    read,
+)
 from engage_assets_tests.serving.gatherings import a_ledger
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -386,6 +396,39 @@ def test_a_stop_holds_and_what_waited_goes_later(town):
     town.operations.resume(PROGRAM, "ada", NOW)
     town.tick(NOW + 3 * HOUR)
     assert town.told() == [("ada", "confirmation")]
+
+
+def test_an_address_that_is_none_fails_alone(town):
+    town.event()
+    town.people(PEOPLE, address="no address of {0}")
+    town.register("ada")
+    town.people({"bob": PEOPLE["bob"]}, keep=True)
+    town.register("bob")
+    town.tick()
+    assert town.ends() == {("ada", "confirmation", "failed", "MESSAGE_INVALID"), ("bob", "confirmation", "sent", None)}
+
+
+def test_in_shadow_mode_nothing_leaves(tmp_path, database):
+    program = event_program(fallback="email")
+    channels = tuple(one.model_copy(update={"shadow": True}) for one in program.channels)
+    town = Town(tmp_path, emptied(database), program.model_copy(update={"channels": channels}))
+    town.event()
+    town.register("ada")
+    town.tick()
+    assert town.ends() == {("ada", "confirmation", "skipped", "SHADOW")}
+    assert town.told() == []
+
+
+def test_after_a_restore_only_what_is_due_from_then_on_is_told(town):
+    town.event()
+    town.register("ada")
+    town.clock.time += MINUTE
+    town.bureau.watermark.accept(town.ledger, town.clock.time)
+    town.clock.time += MINUTE
+    town.register("bob")
+    town.tick()
+    assert town.told() == [("bob", "confirmation")]
+    assert ("ada", "confirmation", "skipped", "SEND_WINDOW_MISSED") in town.ends()
 
 
 class Killed(Exception):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engage_assets.domain.events import Event
+from engage_assets.domain.ports import CandidateKey
 from engage_assets.domain.sends import ClaimRules, Send
 from engage_assets.ledger.banners import SqlBanners
 from engage_assets.ledger.contacts import SqlContacts
@@ -19,11 +20,25 @@ PROGRAM = "event-invitations"
 _RULES = ClaimRules(types={"in-app": "in-app"})
 
 
+class EverybodyWaits:
+    """A store in which everybody waits for the app but those in `gone`, and those in `closed` for other channels."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+        self.closed: set[str] = set()
+        self.status = "delivered"
+
+    def get(self, key: CandidateKey, _now: datetime) -> dict[str, Any] | None:
+        eligible = key.customer_id not in self.closed
+        return None if key.customer_id in self.gone else {"status": self.status, "in_app_eligible": eligible}
+
+
 def an_app_service(home: Path, database: Database, key: str | None = None, **event: Any) -> Gathering:
     """A gathering whose service has SQL's contacts and banners; `key`: with what browsers subscribe."""
     gathering = a_gathering(home, database, event or None)
     services = replace(
         gathering.services,
+        store=EverybodyWaits(),
         contacts=SqlContacts(database),
         banners=SqlBanners(database),
         push=PushServices(SqlPushSubscriptions(database), key),

@@ -136,6 +136,16 @@ def test_a_seat_elsewhere_is_a_seat_and_a_full_event_invites_nobody(app, databas
     assert shown(caller, "c-2") == []
 
 
+def test_what_the_sweep_of_opt_outs_took_is_shown_no_more(app, database):
+    open_banners(database, *(a_banner_of(app, customer, LIVE) for customer in ("c-1", "c-2", "c-3")))
+    store, caller = app.services.store, client(app)
+    store.gone.add("c-1")
+    store.closed.add("c-2")
+    assert [len(shown(caller, customer)) for customer in ("c-1", "c-2", "c-3")] == [0, 0, 1]
+    store.status = "registered"
+    assert shown(caller, "c-3") == []
+
+
 def test_only_whoever_has_the_right_key_gets_banners_and_errors_name_what_there_is(app, database):
     banner = a_banner_of(app, "c-1", LIVE)
     open_banners(database, banner)
