@@ -8,6 +8,7 @@ it is not, every track is counted as of its own day, which gives the same.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -96,14 +97,17 @@ class Curation:
         """Counts of every track as of the partition; without `counts_before` from the first answer on."""
         if counts_before is None:
             return self._count_all()
-        touched = self.answers.of_day(self.instant - _DAY).select("track_id").drop_nulls().unique().collect()
-        given, of_busy = self._about(touched["track_id"].sort())
+        with ThreadPoolExecutor(1) as pool:
+            # What keeps one core busy is read beside the rest.
+            before = pool.submit(lambda: (self.people, counts_before.select(*COUNTS).collect())[1])
+            touched = self.answers.of_day(self.instant - _DAY).select("track_id").drop_nulls().unique().collect()
+            given, of_busy = self._about(touched["track_id"].sort())
         trial = self._trial(self.people.among(given["customer_id"]))
         of_day, live = self._tried(trial, given, of_busy)
         counted_on = _last_days(live).filter(pl.col("counted_on") == self.partition)
         counts = trial.count(_latest(live), counted_on)
-        anew = counted_on.lazy().select(pl.col("track_id").cast(pl.String))
-        kept = counts_before.join(anew, on="track_id", how="anti").select(*COUNTS).collect()
+        anew = counted_on["track_id"].cast(pl.String)
+        kept = before.result().filter(~pl.col("track_id").is_in(anew.implode()))
         return Judged(of_day, pl.concat([counts, kept]))
 
     def _count_all(self) -> Judged:

@@ -1,5 +1,6 @@
 """The stages of playlists: an update, what stands in the playlists, whether their rules are kept. Knows no Dagster."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -88,16 +89,28 @@ def fill_listed(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.D
 def fill_both(
     then: tuple[pl.LazyFrame, date], now: tuple[pl.LazyFrame, date], rules: Playlists
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows of `fill` of two partitions' scores for all tracks that stand in a playlist of either, and some more."""
-    both = [(scores, day, _eligible(scores, rules, day)) for scores, day in (then, now)]
-    filled = [fill(deciding(rows, rules).lazy(), rules, day) for _, day, rows in both]
-    listed = pl.concat(rows.filter(pl.col("standing") == IN_PLAYLIST)["track_id"] for rows in filled).unique()
-    whole = []
-    for scores, day, rows in both:
-        own = fill(deciding(rows, rules, listed).lazy(), rules, day)
-        others = fill(scores.filter(pl.col("track_id").is_in(listed.implode())), rules, day)
-        whole.append(pl.concat([own, others.join(own, on=["marketplace", "track_id"], how="anti")]))
-    return whole[0], whole[1]
+    """The rows of `fill` of two partitions' scores for all tracks that stand in a playlist of either, and some more.
+
+    Scores are read once each, and both side by side: most steps of it keep one core busy.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        whole = list(pool.map(lambda one: one[0].collect(), (then, now)))
+        days = then[1], now[1]
+        listed = pl.concat(pool.map(lambda one: _listed(*one, rules), zip(whole, days, strict=True))).unique()
+        filled = pool.map(lambda one: _standing(*one, rules, listed), zip(whole, days, strict=True))
+        return next(filled), next(filled)
+
+
+def _listed(scores: pl.DataFrame, day: date, rules: Playlists) -> pl.Series:
+    """`track_id` of the tracks that stand in a playlist."""
+    return fill_listed(scores.lazy(), rules, day)["track_id"]
+
+
+def _standing(scores: pl.DataFrame, day: date, rules: Playlists, listed: pl.Series) -> pl.DataFrame:
+    """The rows of `fill` for the tracks `listed`, and some more."""
+    own = fill(deciding(_eligible(scores.lazy(), rules, day), rules, listed).lazy(), rules, day)
+    others = fill(scores.lazy().filter(pl.col("track_id").is_in(listed.implode())), rules, day)
+    return pl.concat([own, others.join(own, on=["marketplace", "track_id"], how="anti")])
 
 
 def _eligible(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFrame:

@@ -23,13 +23,15 @@ from engage_assets.sample.events_guests import (
 )
 from engage_assets.sample.events_history import past_registrations
 from engage_assets.sample.events_vocabulary import GUEST_PLACES
-from engage_assets.sample.music_world import draw_both, write_both
-from engage_assets.sample.world import Drawn, Tables, WorldSummary, draw_crm, summary_of, write_tables
+from engage_assets.sample.music_world import draw_both, draw_everyone, write_both
+from engage_assets.sample.people import draw_people
+from engage_assets.sample.world import Drawn, Tables, WorldSummary, draw_crm, span, summary_of, write_tables
 
 EVENTS_DATABASE: Final = "customer_data/profiles"
 """The folder of the events program's profiles."""
 EVENTS_HISTORY_WEEKS: Final = 26
 """Weeks of events before the first partition, where nothing else is said."""
+_NOBODY: Final = pl.DataFrame(schema={"customer_id": pl.String, "day": pl.Date})
 AHEAD: Final = 2
 """Weeks after the last day whose events are in the catalogue already."""
 
@@ -59,6 +61,29 @@ def generate_all(
     return reviews, music, summary_of(crm | events.tables, events.records, reasons)
 
 
+def generate_events(
+    warehouse: Path,
+    *,
+    seed: int,
+    first_day: date,
+    days: int = 30,
+    customers: int = 4000,
+    event_history_weeks: int = EVENTS_HISTORY_WEEKS,
+    marketplaces: Mapping[str, Marketplace],
+) -> WorldSummary:
+    """Write the tables of the events program below `warehouse`, those of the customers among them, as `generate_all`.
+
+    The guests are the same people; only who opts out or is suspended after something that he bought or heard is not.
+    """
+    start, end = span(first_day, days, 150)
+    others, who = draw_everyone(seed, draw_people(seed, customers), marketplaces)
+    crm = draw_crm(seed, others, who, start, end, _NOBODY)
+    everyone, who, crm = draw_all_guests(seed, others, crm, marketplaces, first_day, days)
+    events = draw_event_tables(seed, everyone, who, first_day, days, customers, event_history_weeks)
+    write_tables(warehouse, crm | events.tables, EVENTS_DATABASE)
+    return summary_of(crm | events.tables, events.records, {**PEOPLE_REASONS, **PROFILE_ODDITIES})
+
+
 def draw_all_guests(
     seed: int,
     everyone: pl.DataFrame,
@@ -74,8 +99,7 @@ def draw_all_guests(
         return everyone, crm["customers"], crm
     theirs = draw_customers(seed, abroad, marketplaces, places, purpose="guests from abroad")
     start, end = first_day - timedelta(days=200), first_day + timedelta(days=days)
-    nobody = pl.DataFrame(schema={"customer_id": pl.String, "day": pl.Date})
-    own = draw_crm(seed, abroad, theirs, start, end, nobody)
+    own = draw_crm(seed, abroad, theirs, start, end, _NOBODY)
     joined = {name: pl.concat([crm[name], own[name]]) for name in crm}
     sorted_ = {name: frame if name == "customers" else frame.sort(frame.columns) for name, frame in joined.items()}
     return pl.concat([everyone, abroad]), joined["customers"], sorted_
@@ -104,7 +128,7 @@ def draw_event_tables(
     counts = pl.DataFrame(asked, schema={"read_in": pl.Date, "events": pl.Int64}, orient="row")
     odd = kinds.filter(pl.col("kind").is_in([*PEOPLE_REASONS, *PROFILE_ODDITIES]))
     records = odd.join(counts.select(pl.col("read_in").repeat_by("events").explode()), how="cross")
-    return Drawn(tables, records, pl.DataFrame(schema={"customer_id": pl.String, "day": pl.Date}))
+    return Drawn(tables, records, _NOBODY)
 
 
 def latest_of(versions: Sequence[Event]) -> list[Event]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from engage_assets.domain.notices import OF_ONE_CHANGE, TOLD_IN, SurveyAnswer, window_of
-from engage_assets.domain.sends import Answer, Letter
+from engage_assets.domain.sends import Answer, Letter, Send
 from engage_assets.events.catalogue import change_between
 from engage_assets.ledger import tables
 from engage_assets.ledger.surveys import SqlSurveyAnswers
@@ -242,6 +242,20 @@ def check(new_pair: Callable[[], Any], steps: list[tuple[str, Any]]) -> None:
         assert history.faults == []
         assert [what for what, times in history.seen.items() if times > 1] == []
         assert history.untold() == []
+
+
+def test_a_notice_about_no_registration_is_not_told_and_is_nobody_elses_to_skip(ledger):
+    def a_send(who: str, kind: str | None) -> Send:
+        about = {"program": PROGRAM, "campaign_id": "p:email:2026-12-01:DE", "subject_id": EVENT, "channel": "email"}
+        return Send(
+            customer_id=who, slot_at=NOW, cap_scope="p", is_solicitation=kind is None, kind=kind, sequence=0, **about
+        )
+
+    notice, question = a_send("ada", "reminder"), a_send("bob", None)
+    ledger.plan([notice, question], NOW)
+    assert ledger.overdue(PROGRAM, NOW + MINUTE) == [question.send_id]
+    claims = ledger.claim([notice.send_id, question.send_id], NOW)
+    assert (claims.won, claims.refused) == ([question.send_id], {notice.send_id: "SUPERSEDED"})
 
 
 PATIENT = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow], "deadline": None}

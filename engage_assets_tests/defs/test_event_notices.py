@@ -307,6 +307,21 @@ def test_a_move_that_a_newer_one_overtakes_is_not_told(town, customer):
     assert town.told() == [(customer, "moved")]
 
 
+def test_a_move_that_was_taken_back_before_it_was_told_is_not_told(town):
+    town.event()
+    town.register("ada")
+    town.tick()
+    town.told()
+    town.clock.time += HOUR
+    town.event(starts_at=START + HOUR)
+    lookout = town.bureau.lookout
+    town.ledger.plan([lookout.send(one) for one in lookout.due(town.clock.time)], town.clock.time)
+    town.clock.time += MINUTE
+    town.event(starts_at=START)
+    town.tick()
+    assert town.told() == []
+
+
 @pytest.mark.parametrize(
     ("silence", "reason"),
     [
@@ -435,13 +450,12 @@ class Killed(Exception):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("where", ["plan", "claim"])
-def test_after_a_crash_it_is_told_once(town, monkeypatch, where):
+@pytest.mark.parametrize(("where", "is_written"), [("plan", False), ("plan", True), ("claim", True)])
+def test_after_a_crash_it_is_told_once(town, monkeypatch, where, is_written):
     town.event()
     town.register("ada")
-    ledger = town.ledger
     with monkeypatch.context() as broken:
-        broken.setattr(ledger, where, dies_after(getattr(ledger, where)))
+        broken.setattr(town.ledger, where, dies(getattr(town.ledger, where), is_written=is_written))
         with pytest.raises(Killed):
             town.tick()
     assert town.told() == []
@@ -450,12 +464,13 @@ def test_after_a_crash_it_is_told_once(town, monkeypatch, where):
     assert town.told() == [("ada", "confirmation")]
 
 
-def dies_after(method):
-    def done_and_dead(*args, **kwargs):
-        method(*args, **kwargs)
+def dies(method, *, is_written):
+    def dying(*args, **kwargs):
+        if is_written:
+            method(*args, **kwargs)
         raise Killed
 
-    return done_and_dead
+    return dying
 
 
 def test_what_may_have_gone_out_is_in_doubt_and_not_said_again(town):

@@ -104,8 +104,8 @@ def test_joins_and_leaves_become_stays_in_whatever_order_they_come():
         *(mark(0, "joined", "c-3", "a"), mark(20, "joined", "c-3", "b"), mark(25, "left", "c-3", "b")),
         mark(-60, "joined", "c-4"),  # has been looking at an empty room since an hour before
     ]
-    for given in (marks, marks[::-1]):
-        assert watched(stays_of(given, START + 55 * MINUTE), EVENT) == {"c-1": 40, "c-2": 5, "c-3": 55, "c-4": 55}
+    for told in (marks, marks[::-1]):
+        assert watched(stays_of(told, START + 55 * MINUTE), EVENT) == {"c-1": 40, "c-2": 5, "c-3": 55, "c-4": 55}
     assert watched(stays_of(marks, START + 90 * MINUTE), EVENT) == {"c-1": 40, "c-2": 10, "c-3": 60, "c-4": 60}
     assert watched(stays_of(marks[-1:], START - MINUTE), EVENT) == {"c-4": 0}
 

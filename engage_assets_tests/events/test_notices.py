@@ -164,6 +164,7 @@ def test_what_a_change_of_a_registration_tells(status, was, kind):
         ("moved", [MOVED, MOVED | {"duration_minutes": 30}], "2026-12-02", True),
         ("called_off", [OFF], "2026-12-02", False),
         ("called_off", [OFF, ON], "2026-12-02", True),
+        ("called_off", [OFF, ON, OFF], "2026-12-02", True),  # the fourth version says it
         ("survey", [], "2026-12-09 18:29", True),
         ("survey", [], "2026-12-10 09:00", False),
     ],

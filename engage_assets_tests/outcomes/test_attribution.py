@@ -63,6 +63,7 @@ def test_a_send_that_was_opened_clicked_and_answered():
         "reason": None,
         "sent_at": instant("2026-11-21 15:00"),
         "delivered_at": instant("2026-11-21 15:00:05"),
+        "displayed_at": None,
         "first_open_at": instant("2026-11-21 16:00"),
         "human_opens": 2,
         "machine_opens": 1,
@@ -113,6 +114,21 @@ def test_a_state_may_be_entered_again_and_the_latest_counts(states, outcome, rea
     for order in (log, log.reverse()):
         row = the_only(order)
         assert (row["outcome"], row["reason"]) == (outcome, reason)
+
+
+def test_a_banner_is_displayed_when_a_person_first_was_shown_it():
+    shown = interactions(
+        ("s-1", "displayed", "2026-11-21 18:00"),
+        ("s-1", "displayed", "2026-11-21 17:00"),
+        ("s-1", "displayed", "2026-11-21 16:00", "scanner"),
+    )
+    row = the_only(SENT, shown)
+    assert (row["displayed_at"], row["human_opens"], row["outcome"]) == (instant("2026-11-21 17:00"), 0, "sent")
+
+
+def test_what_solicits_nothing_is_of_no_partition():
+    reminder = SENT.with_columns(is_solicitation=pl.lit(value=False))
+    assert made(reminder).is_empty()
 
 
 def test_a_doubt_that_is_resolved_later_leaves_the_send_where_it_was():
