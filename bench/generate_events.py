@@ -107,7 +107,7 @@ def catalogue(folder: Path) -> None:
 
 
 def profiles(world: World, folder: Path) -> None:
-    """A profile a customer, and an older one for each fifth; 50,000 different lists of interests, spelt in many ways."""
+    """A profile a customer, and an older one for each fifth; 50,000 different lists of interests."""
     random, drawn = stream("profiles"), plain_random.Random(7)
     forms = [
         form

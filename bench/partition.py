@@ -134,6 +134,7 @@ def model(home: Path, partition: date, program_id: str) -> None:
     versions, given = [], []
     for number, spec in enumerate(program.scoring_models):
         rows = batch.features.join_in_turn(entities, list(spec.features)).sort("n")
+        rows = rows.with_columns(as_of=batch.instant - pl.duration(minutes=pl.col("n")))
         given.append(labelled(rows, spec.features, number))
         trained = training.train(spec, given[-1], as_of=partition)
         verdict = Verdict(deploy=True, metric=spec.metric, reasons=("the benchmark's own label",), figures={})
@@ -146,12 +147,13 @@ def model(home: Path, partition: date, program_id: str) -> None:
 
 
 def some_records(batch):
-    """40,000 pairs of the day's records, the first ones by key, a minute apart."""
+    """40,000 pairs of the day's records, the first ones by key, a minute apart; at once where subjects are given."""
     source, end = batch.source, pl.lit(batch.instant).cast(pl.Datetime("us"))
     raw = batch.warehouse.scan(source.table, batch.program.connector.config.place, required=True)
     if batch.asked is not None:
         subjects = pl.LazyFrame({"subject_id": [one.subject_id for one in batch.asked]})
         pairs = raw.select(customer_id=source.customer).unique().join(subjects, how="cross")
+        end += pl.duration(minutes=pl.col("n"))  # makers of features work through instants one by one
     else:
         day = raw.filter(pl.col(source.day).cast(pl.Date) == batch.partition)
         pairs = day.select(customer_id=source.customer, subject_id=source.subject)

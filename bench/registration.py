@@ -212,6 +212,9 @@ def requests_of(people: int) -> list[bytes]:
 
 def generate(port: str, people: str, seconds: str) -> None:
     """Send each person's request when it is due; print when each was due, sent and answered."""
+    from engage_assets.serving.scheduling import be_prompt
+
+    be_prompt()  # people have machines of their own
     count, drawn, clock = int(people), random.Random(7), time.perf_counter
     asked = requests_of(count)
     connections = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(CONNECTIONS)]

@@ -237,7 +237,10 @@ class Load:
 
 
 def generate(port: str, key: str, customers: str, seconds: str) -> None:
-    """Send requests when they are due, and print what they took."""
+    """Send requests when they are due, and print what they took. Callers have machines of their own: so be prompt."""
+    from engage_assets.serving.scheduling import be_prompt
+
+    be_prompt()
     connections = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(CONNECTIONS)]
     for one in connections:
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

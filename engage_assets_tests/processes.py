@@ -9,6 +9,7 @@ PROCESSES.set_forkserver_preload(
         "engage_assets_tests.archive.workers",
         "engage_assets_tests.campaigns",
         "engage_assets_tests.defs.crash",
+        "engage_assets_tests.defs.event_crash",
         "engage_assets_tests.mailbox",
     ]
 )

@@ -24,7 +24,7 @@ PIECES = {
     "Chromium": ["serving/test_browser", "summaries/test_dashboard", "outcomes/test_report"],
     "worlds": ["test_decisions", "sample/"],
     "models": ["scoring/"],
-    "real data": ["test_olist", "summaries/test_real_logs"],
+    "real data": ["test_olist", "test_meetup", "summaries/test_real_logs"],
     "summaries": ["summaries/test_against_naive", "summaries/test_naive"],
     "the document": ["serving/test_openapi"],
 }

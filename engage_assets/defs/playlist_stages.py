@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import repeat
 from typing import Final
 
 import polars as pl
@@ -95,9 +96,9 @@ def fill_both(
     """
     with ThreadPoolExecutor(2) as pool:
         whole = list(pool.map(lambda one: one[0].collect(), (then, now)))
-        days = then[1], now[1]
-        listed = pl.concat(pool.map(lambda one: _listed(*one, rules), zip(whole, days, strict=True))).unique()
-        filled = pool.map(lambda one: _standing(*one, rules, listed), zip(whole, days, strict=True))
+        days, same = (then[1], now[1]), repeat(rules)
+        listed = pl.concat(pool.map(_listed, whole, days, same)).unique()
+        filled = pool.map(_standing, whole, days, same, repeat(listed))
         return next(filled), next(filled)
 
 

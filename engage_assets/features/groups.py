@@ -6,9 +6,9 @@ are asked for. Rows are added up by key and instant while they stream by: memory
 work does not grow with the instants.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import Final
 
@@ -131,11 +131,15 @@ def _tastes(mine: pl.LazyFrame, instants: pl.Series, features: Sequence[Feature]
 
 def _tastes_then(mine: pl.LazyFrame, instant: datetime, features: Sequence[Feature]) -> list[_Running]:
     """Those as of one instant: all features' weights are added up side by side."""
-    periods = {one.half_life: f"_period_{place}" for place, one in enumerate(features)}
+    # What does not fade has one period: no key to group by.
+    periods = {one.half_life: f"_period_{place}" for place, one in enumerate(features) if one.half_life}
     weighed = mine.filter(pl.max_horizontal("_event", "_known") <= instant).select(
         "_customer",
         "_group",
-        *(_period(one).alias(periods[one.half_life]) for one in {one.half_life: one for one in features}.values()),
+        *(
+            _period(one).alias(periods[one.half_life])
+            for one in {one.half_life: one for one in features if one.half_life}.values()
+        ),
         *(_weight_then(one, instant).alias(f"_sum_{place}") for place, one in enumerate(features)),
     )
     sums = pl.col("^_sum_.*$")
@@ -144,13 +148,19 @@ def _tastes_then(mine: pl.LazyFrame, instant: datetime, features: Sequence[Featu
         _Running(
             ("_customer", "_group", "_period"),
             added.lazy()
-            .group_by("_customer", "_group", pl.col(periods[one.half_life]).alias("_period"))
+            .group_by("_customer", "_group", _named_period(one, periods))
             .agg(_sum=pl.col(f"_sum_{place}").sum())
             .with_columns(_place=pl.lit(0, pl.Int64)),
             is_of_one_instant=True,
         )
         for place, one in enumerate(features)
     ]
+
+
+def _named_period(feature: Feature, periods: Mapping[timedelta | None, str]) -> pl.Expr:
+    """The column of the feature's periods as `_period`; 0 for all where its weights do not fade."""
+    name = periods.get(feature.half_life)
+    return (pl.col(name) if name else pl.lit(0, pl.Int64)).alias("_period")
 
 
 def _weight_then(feature: Feature, instant: datetime) -> pl.Expr:

@@ -95,7 +95,12 @@ def _reduced(rows: pl.LazyFrame, pairs: pl.DataFrame, aggregates: Sequence[pl.Ex
     keys = pairs.select(pl.col("_key").unique()).with_row_index("_number")
     numbered = pairs.join(keys, on="_key").select(_key="_number", _as_of="_as_of")
     mine = rows.join(keys.lazy(), on="_key").with_columns(_key="_number").drop("_number")
-    found = _seen(mine, numbered).group_by(_PAIR).agg(aggregates)
+    seen, instants = _seen(mine, numbered), numbered["_as_of"].unique()
+    if len(instants) == 1:  # by one key instead of two
+        then = pl.lit(instants.item(), pl.Datetime("us")).alias("_as_of")
+        found = seen.group_by("_key").agg(aggregates).with_columns(then)
+    else:
+        found = seen.group_by(_PAIR).agg(aggregates)
     return found.rename({"_key": "_number"}).join(keys.lazy(), on="_number").drop("_number")
 
 

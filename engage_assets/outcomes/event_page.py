@@ -12,7 +12,7 @@ from engage_assets.outcomes.event_answers import RATINGS
 from engage_assets.outcomes.event_charts import Moment, outlook
 from engage_assets.outcomes.event_figures import FORMS, LABELS
 from engage_assets.outcomes.event_forecasts import BASES
-from engage_assets.outcomes.event_section import interval, of
+from engage_assets.outcomes.event_section import ends, of
 from engage_assets.outcomes.event_tables import EventTables
 from engage_assets.outcomes.figures import UNMEASURED, Figures, instant, long_day, percent, thousands
 from engage_assets.outcomes.metrics import stages_of
@@ -54,7 +54,7 @@ def key_figures(figures: Figures, event: str) -> list[dict[str, str]]:
         f" {shown('registrations_cancelled')} given back",
         "capacity_use_rate": f"{shown('seats_taken')} of {shown('seats')} seats",
         "waiting": f"of {shown('wait_listed')} ever in line {shown('promoted')} got a seat",
-        "forecast_attendance": f"of those with a seat; with the interval {interval(figures, event)}",
+        "forecast_attendance": f"of those with a seat; interval {ends(figures, event)}",
         "attended": f"{shown('attendance_rate')} of the seats kept; {shown('mean_watch_minutes')} on average",
         "satisfaction": f"{shown('survey_answers')} answers",
         "cost_per_registration": f"{shown('cost_per_attendee')} per attendee",

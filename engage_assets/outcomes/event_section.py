@@ -156,8 +156,12 @@ def interval(figures: Figures, event: str) -> str:
     expected = figures.value("forecast_attendance", "event", event)
     if expected is None:
         return UNMEASURED
-    low, high = (figures.value(f"forecast_{end}", "event", event) or 0 for end in ("low", "high"))
-    return f"{expected:,.1f} ({thousands(low)}–{thousands(high)})"
+    return f"{expected:,.1f} ({ends(figures, event)})"
+
+
+def ends(figures: Figures, event: str) -> str:
+    """The ends of a forecast's interval, 28–41."""
+    return "–".join(thousands(figures.value(f"forecast_{end}", "event", event)) for end in ("low", "high"))
 
 
 def event_words(figures: Figures, event: str) -> str:

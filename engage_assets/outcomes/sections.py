@@ -47,7 +47,7 @@ RATES: Final = {
 }
 BANNERS: Final = {
     "display_rate": "Display rate of banners",
-    "displayed_conversion_rate": "Conversion of displayed banners",
+    "displayed_conversion_rate": "Conversion when displayed",
 }
 BUSINESS: Final = {
     "mean_rating": "Mean rating",

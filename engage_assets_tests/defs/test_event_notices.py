@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from engage_assets.domain.notices import SurveyAnswer
+from engage_assets.defs.event_letters import Case, Stationery
+from engage_assets.defs.event_people import Guest
+from engage_assets.domain.notices import SurveyAnswer, Waiting
 from engage_assets.domain.registrations import Register
 from engage_assets.domain.sends import Answer
 from engage_assets.events.calendar import Organizer, entry_uid
@@ -367,6 +369,20 @@ def test_the_calendar_entry_is_the_pages(town):
     assert entries[1][1].start.astimezone(UTC).replace(tzinfo=None) == START + HOUR
     assert [str(entry["ATTENDEE"]) for _, entry in entries] == ["mailto:ada@canary.example"] * 3
     assert (entries[0][1]["LOCATION"], "LOCATION" in entries[2][1]) == ("https://meet.example/k8s", False)
+
+
+def test_a_confirmation_bears_the_number_of_its_own_change_though_it_was_given_back_meanwhile(town):
+    town.event()
+    town.register("ada")
+    town.clock.time += HOUR
+    town.withdraw("ada")
+    standing = town.registrations.of_customer(PROGRAM, "e-1", "ada")
+    notice = Waiting("a" * 32, "p:email:2026-12-01:DE", "ada", "DE", "event", "e-1", "email", NOW, "confirmation", 0)
+    guest = Guest("Ada", "ada@canary.example", is_test=False, time_zone=None, locale="de")
+    versions = town.bureau.lookout.histories(town.clock.time)["e-1"]
+    stationery = Stationery(town.program, town.bureau.lookout.marketplaces, town.bureau.links)
+    method, entry = entry_of(stationery.letter(Case(notice, guest, versions, standing)))
+    assert (method, entry["SEQUENCE"], standing.sequence) == ("REQUEST", 0, 1)
 
 
 def test_who_waits_in_line_learns_no_place(town):

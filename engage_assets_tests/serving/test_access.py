@@ -9,15 +9,18 @@ import pytest
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.responses import LATENCY_BUCKETS
-from engage_assets.serving.access import METRICS, READ, REMEMBERED_SECONDS, SCOPES, VOICE, WRITE, make_key
+from engage_assets.serving.access import BANNERS, METRICS, READ, REMEMBERED_SECONDS, SCOPES, VOICE, WRITE, make_key
 from engage_assets.serving.app import create_app
 from engage_assets.serving.limits import Buckets
 from engage_assets.serving.observe import Measures
+from engage_assets_tests.builders import a_program
 from engage_assets_tests.serving.clients import Client, a_key
 from engage_assets_tests.serving.fakes import NOW, FakeContacts, FakeStore, FixedClock, a_row, some_services
+from engage_assets_tests.serving.gatherings import event_program, send_of
 
 CUSTOMER = "/v1/customers/c-1/candidates"
 ONE = "/v1/customers/c-1/programs/product-reviews/candidates/DE/product/p-1"
+BANNER = "b" * 32
 NEEDS = {
     ("GET", CUSTOMER): READ,
     ("GET", "/v1/programs/product-reviews/channels/email/candidates"): READ,
@@ -30,6 +33,9 @@ NEEDS = {
     ("POST", "/v1/voice/next-prompt"): VOICE,
     ("POST", "/v1/voice/answer"): VOICE,
     ("POST", "/v1/voice/links"): VOICE,
+    ("GET", "/v1/programs/event-invitations/banners?customerId=c-1"): BANNERS,
+    ("POST", f"/v1/programs/event-invitations/banners/{BANNER}/displayed"): BANNERS,
+    ("POST", f"/v1/programs/event-invitations/banners/{BANNER}/clicked"): BANNERS,
     ("GET", "/metrics"): METRICS,
 }
 """Every route that needs a key, and the scope."""
@@ -53,7 +59,9 @@ class Seconds:
 
 
 def a_client(tmp_path, *keys, seconds=None, **changes):
-    services = some_services(tmp_path, contacts=FakeContacts(keys=keys), **changes)
+    contacts = FakeContacts(send_of("c-1", "e-1", send_id=BANNER, channel="in-app"), keys=keys)
+    programs = {one.program_id: one for one in (a_program(), event_program())}
+    services = some_services(tmp_path, **({"contacts": contacts, "programs": programs} | changes))
     return Client(create_app(services, seconds or Seconds())), services
 
 
@@ -77,7 +85,8 @@ def test_every_route_of_the_api_is_in_the_table_above(tmp_path):
     paths = client.app.openapi()["paths"]
     keyed = [(path, method) for path, methods in paths.items() for method, one in methods.items() if "security" in one]
     assert len(keyed) == len(NEEDS)
-    api = {path for path in paths if path.startswith("/v1") and not path.startswith(("/v1/events", "/v1/voice/alexa"))}
+    signed = ("/v1/events", "/v1/voice/alexa", "/v1/programs/{program}/attendance")
+    api = {path for path in paths if path.startswith("/v1") and not path.startswith(signed)}
     assert {path for path, _ in keyed} == api | {"/metrics"}
 
 
