@@ -46,10 +46,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     asked = parser.parse_args()
     asked.home.mkdir(exist_ok=True)
+    from engage_assets.ledger.tables import SCHEMA_VERSION
+
     customers = asked.rows // serving.PER_CUSTOMER
     store = copied(asked.home / f"voice-{asked.rows}.db", lambda path: build_store(path, asked.rows))
     ledger = copied(
-        asked.home / f"voice-ledger-{asked.sends}-{customers}.db",
+        asked.home / f"voice-ledger-{SCHEMA_VERSION}-{asked.sends}-{customers}.db",
         lambda path: build_ledger(path, asked.sends, customers),
     )
     print(json.dumps(measure(store, ledger, customers, asked.seconds)))

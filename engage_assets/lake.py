@@ -146,8 +146,8 @@ class ParquetFile:
                 self._write_group(joined.slice(0, ROW_GROUP))
                 self._waiting = [joined.slice(ROW_GROUP)]
             if sum(part.nbytes for part in self._waiting) >= LARGE:
-                self._write_group(pa.concat_tables(self._waiting))
-                self._waiting = []
+                large, self._waiting = pa.concat_tables(self._waiting).combine_chunks(), []
+                self._write_group(large)  # the pieces are gone by now: large rows are in memory once
 
     def _finish(self) -> None:
         if self._writer is None:

@@ -40,6 +40,7 @@ MODELS = {
 }
 SCORE = "both, the list's score"
 ACTIVE = "most active"
+RIVALS = (ACTIVE, f"{ACTIVE} in the group, 90 days")
 FIRST, LATELY = 20, timedelta(days=90)
 SEED, RESAMPLES = 20_160_603, 200
 _PAIR = ["customer_id", "subject_id"]
@@ -159,13 +160,14 @@ def _auc(labels: pl.Series, values: pl.Series) -> float:
 
 
 def intervals(rows: pl.DataFrame) -> dict[str, list[float]]:
-    """Between which values 95 % of the AUCs of resampled people lie, and of the gains over the most active."""
+    """Between which values 95 % of the AUCs of resampled people lie, and of the gains over RIVALS."""
     given = {name: values.cast(pl.Float64).to_numpy() for name, values in rankings(rows).items()}
-    wanted = {name: given[name] for name in (*MODELS, SCORE, ACTIVE)}
+    wanted = {name: given[name] for name in (*MODELS, SCORE, *RIVALS)}
     labels, people = rows["label"].to_numpy(), rows["customer_id"]
     with threadpool_limits(1):
         drawn = resampled("roc_auc", labels, people, wanted, seed=SEED, resamples=RESAMPLES)
-    gains = {f"{name} less {ACTIVE}": drawn[name] - drawn[ACTIVE] for name in (*MODELS, SCORE)}
+    pairs = [(name, rival) for rival in RIVALS for name in (*MODELS, SCORE)]
+    gains = {f"{name} less {rival}": drawn[name] - drawn[rival] for name, rival in pairs}
     return {name: _between(values) for name, values in (drawn | gains).items()}
 
 

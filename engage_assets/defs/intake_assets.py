@@ -1,5 +1,6 @@
 """Intake: the source's records of a day, and which of them are candidates."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -61,6 +62,7 @@ def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> 
             batch = desk.batch(warehouse, marketplaces)
             batch.check()
             model_files.current_version(models / program.program_id, program.scoring_models[0].model_id)
+            threading.Thread(target=model_files.import_libraries, name="import-libraries").start()
             desk.write(raw_name, connector.read(program, desk.partition, batch.asked))
             unread = connector.unread(program, desk.partition)
         late = desk.read(raw_name).filter(pl.col("is_late")).select(pl.len()).collect().item()

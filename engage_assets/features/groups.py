@@ -132,7 +132,9 @@ def _tastes(mine: pl.LazyFrame, instants: pl.Series, features: Sequence[Feature]
 def _tastes_then(mine: pl.LazyFrame, instant: datetime, features: Sequence[Feature]) -> list[_Running]:
     """Those as of one instant: all features' weights are added up side by side."""
     # What does not fade has one period: no key to group by.
-    periods = {one.half_life: f"_period_{place}" for place, one in enumerate(features) if one.half_life}
+    periods: dict[timedelta | None, str] = {
+        one.half_life: f"_period_{place}" for place, one in enumerate(features) if one.half_life
+    }
     weighed = mine.filter(pl.max_horizontal("_event", "_known") <= instant).select(
         "_customer",
         "_group",

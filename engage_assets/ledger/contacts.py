@@ -59,14 +59,13 @@ class SqlContacts:
 
     def send(self, send_id: str) -> KnownSend | None:
         """See Contacts."""
-        return self.known_sends([send_id])[0]
+        with self._database.reading() as connection:
+            return _known(connection, [send_id])[0]
 
     def known_sends(self, send_ids: Sequence[str]) -> list[KnownSend | None]:
         """See Contacts."""
         with self._database.reading_often() as connection:
-            rows = _SENDS.rows(connection, {"keys": as_list(send_ids)})
-        found = {row[0]: KnownSend(**dict(zip(KNOWN, row, strict=True))) for row in rows}
-        return [found.get(send_id) for send_id in send_ids]
+            return _known(connection, send_ids)
 
     def record(self, interactions: Sequence[Interaction], now: datetime) -> int:
         """See Contacts. Raises EngageError for a kind or an event id that is none."""
@@ -152,6 +151,12 @@ class SqlContacts:
                 mine = (table.c.minute == one.minute) & (table.c.instance == one.instance)
                 connection.execute(delete(table).where(mine))
                 connection.execute(insert(table), {**vars(one), "buckets": json.dumps(dict(one.buckets))})
+
+
+def _known(connection: Connection, send_ids: Sequence[str]) -> list[KnownSend | None]:
+    rows = _SENDS.rows(connection, {"keys": as_list(send_ids)})
+    found = {row[0]: KnownSend(**dict(zip(KNOWN, row, strict=True))) for row in rows}
+    return [found.get(send_id) for send_id in send_ids]
 
 
 def opt_out(connection: Connection, customer_id: str, at: datetime, program: str | None, channel: str | None) -> None:

@@ -101,7 +101,7 @@ class Database:
 
     @contextmanager
     def reading_often(self) -> Iterator[Connection]:
-        """As `reading`, on a connection that the thread keeps on SQLite; see `writing_often`."""
+        """As `reading`, on a connection that the thread keeps on SQLite; see `writing_often`. For a few threads."""
         if self.engine.dialect.name != "sqlite":
             with self.reading() as connection:
                 yield connection

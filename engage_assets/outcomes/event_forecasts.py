@@ -24,7 +24,8 @@ _NOT_JUDGED: Final = "no event with a forecast is over, or nobody is recorded as
 
 def forecast_figures(tables: EventTables) -> Iterator[Figure]:
     """The latest forecast of each event, and the judgement of those made at the start."""
-    rows = tables.forecasts.filter(pl.col("at") <= tables.night)
+    off = tables.states.filter("is_cancelled")["event_id"].implode()
+    rows = tables.forecasts.filter(pl.col("at") <= tables.night, ~pl.col("event_id").is_in(off))
     latest = rows.sort("at").unique("event_id", keep="last", maintain_order=True).sort("event_id")
     yield from _expected(latest)
     judged = rows.filter(pl.col("moment") == "start", pl.col("attended").is_not_null(), pl.col("registered") > 0)

@@ -90,6 +90,21 @@ def test_a_thread_that_reads_often_sees_what_was_written_since(ledger):
             )
 
 
+def test_threads_that_end_give_their_connections_back(sqlite_ledger):
+    done = []
+
+    def work():
+        with sqlite_ledger.database.reading_often(), sqlite_ledger.database.writing_often():
+            done.append(1)
+
+    for _ in range(20):  # more than the engine would open at a time
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(10)
+
+    assert len(done) == 20
+
+
 def test_what_fails_leaves_nothing_and_the_connection_goes_on(ledger):
     database = ledger.database
 

@@ -12,6 +12,7 @@ from engage_assets_tests.outcomes.happenings import (
     LOG,
     OVER,
     SENDS,
+    STATES,
     changes,
     expected,
     given,
@@ -117,6 +118,8 @@ def test_a_forecast_is_the_latest_and_is_judged_as_it_was_at_the_start(found):
         given(attendance_forecasts=[expected(OVER, 9, 4, 3.2, 0, 2, moment="start", attended=3, brier=0.2)])
     )
     assert value(missed, "forecast_held_rate") == 0
+    off = [STATES[0], {**STATES[1], "is_cancelled": True}]
+    assert value(figures(given(event_states=off)), "forecast_attendance") == 3.2, "nobody comes to what is called off"
     unknown = figures(given(attendance_forecasts=[]))
     assert unknown["forecast_attendance", "all", "all"].note.startswith("there is no forecast")
 

@@ -68,7 +68,9 @@ def test_what_is_given_is_escaped_and_a_demonstration_and_a_cancellation_are_sai
     assert "declared clock, which stood at 4 December 2026, 12:00 UTC" in html
     assert not [one for one in ("http://", "https://", "<script", "@import") if one in html]
     states = [{**happenings.STATES[0], "is_cancelled": True}, happenings.STATES[1]]
-    assert "The event does not take place." in words(page_of(event_states=states))
+    said = words(page_of(event_states=states, attendance_forecasts=happenings.FORECASTS[:3]))
+    assert "The event does not take place. It was cancelled." in said
+    assert "this is what was expected of it before: 4 registered, 3.0 expected, interval 2 to 4" in said
 
 
 def test_the_weeks_report_has_the_events_beside_the_figures_of_all_programs():
