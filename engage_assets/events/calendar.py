@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -95,9 +96,9 @@ def calendar_file(
     )
     calendar = Calendar.new(prodid=PRODUCT, method=method, calscale="GREGORIAN", uid=uid)
     calendar.pop("UID")  # of the whole calendar (RFC 7986): a scheduling message has none, a random one would differ
-    calendar.add_component(_zone(event))
     calendar.add_component(entry)
-    return bytes(calendar.to_ical())
+    head, begin, rest = bytes(calendar.to_ical()).partition(b"BEGIN:VEVENT")
+    return head + _zone_of(event) + begin + rest
 
 
 def mime_type(method: Method) -> str:
@@ -120,13 +121,19 @@ def _on_its_clock(instant: datetime, zone: str) -> datetime:
     return aware if local.fold else local
 
 
-def _zone(event: Event) -> Timezone:
+def _zone_of(event: Event) -> bytes:
     """The VTIMEZONE of an event, with the changes of the clock of a year around it."""
-    first, last = (day + timedelta(days=days) for day, days in ((event.local_date, -366), (event.ends_at.date(), 366)))
-    zone = Timezone.from_tzid(event.time_zone, first_date=first, last_date=last)
+    year = timedelta(days=366)
+    return _zone(event.time_zone, event.local_date - year, event.ends_at.date() + year)
+
+
+@lru_cache(256)
+def _zone(time_zone: str, first: date, last: date) -> bytes:
+    """One VTIMEZONE, which all the files of an event share."""
+    zone = Timezone.from_tzid(time_zone, first_date=first, last_date=last)
     zone.pop("COMMENT", None)
     zone.subcomponents = [each for change in zone.subcomponents for each in _changes(change)]
-    return zone
+    return bytes(zone.to_ical())
 
 
 def _changes(change: Any) -> Iterator[Any]:
@@ -138,7 +145,7 @@ def _changes(change: Any) -> Iterator[Any]:
     forward = max(change["TZOFFSETTO"].td - change["TZOFFSETFROM"].td, timedelta(0))
     others = change.pop("RDATE", None)
     lists = others if isinstance(others, list) else [others] if others else []
-    for onset in (change["DTSTART"].dt, *(date.dt for dates in lists for date in dates.dts)):
+    for onset in (change["DTSTART"].dt, *(each.dt for dates in lists for each in dates.dts)):
         each = type(change)()
         each.add("DTSTART", onset - forward)
         for name in ("TZNAME", "TZOFFSETFROM", "TZOFFSETTO"):
