@@ -135,6 +135,8 @@ def sends(surveys: pl.LazyFrame, program: Program) -> pl.LazyFrame:
         state=pl.lit("sent"),
         at="sent_at",
         reason=pl.lit(None, pl.String),
+        kind=pl.lit(None, pl.String),
+        sequence=pl.lit(None, pl.Int64),
     )
     return rows.select(SENDS_LOG.names)
 
