@@ -183,7 +183,7 @@ def daily(folder: Path) -> dict[str, Any]:
 
     def is_kept(path: Path) -> bool:
         is_of_new = path.stem in new if path.parent.name == "made_of" else path.stem >= str(LAST)
-        return "logs" in path.parts or not is_of_new
+        return "logs" in path.parts or path.stem == "oldest_arrival" or not is_of_new
 
     spent: dict[int, list[float]] = {SHORT: [], LONG: []}
     silver: dict[int, list[float]] = {SHORT: [], LONG: []}
