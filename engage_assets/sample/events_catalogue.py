@@ -44,6 +44,8 @@ _AFAR: Final = (
     _Kind("America/Sao_Paulo", (14, 16), ("BR", "US")),
     _Kind("Australia/Sydney", (18, 19), ("AU", "JP")),
 )
+_MOVING: Final = 2
+"""Place of the event that moves at times."""
 _DAYS: Final = (0, 0, 2, 3)
 """Days after the Monday week, by event."""
 
@@ -106,6 +108,8 @@ def _week(rng: np.random.Generator, monday: date, week: int, customers: int) -> 
 def _event(rng: np.random.Generator, monday: date, week: int, place: int, kind: _Kind, family: str) -> Event:
     leaves = list(TREE[family])
     chosen = [leaves[one] for one in rng.permutation(len(leaves))[: rng.integers(1, 3)]]
+    if place == _MOVING:
+        chosen = chosen[:1]  # fewer people are keen on two topics at once, and somebody is to be told of the move
     day = monday + LEAD + timedelta(days=_DAYS[place])
     starts = instant_of(datetime.combine(day, time(kind.hours[week % len(kind.hours)])), kind.zone)
     known = datetime.combine(monday, time()) - timedelta(minutes=int(rng.integers(3 * 1_440, 12 * 1_440)))
@@ -131,7 +135,7 @@ def _event(rng: np.random.Generator, monday: date, week: int, place: int, kind: 
 def _later(event: Event, monday: date, week: int, place: int) -> Iterator[Event]:
     """What becomes of an event after it was announced."""
     begins = datetime.combine(monday, time())
-    if week % EVERY == 0 and place == 2:
+    if week % EVERY == 0 and place == _MOVING:
         yield replace(
             event, known_at=begins + timedelta(days=3, hours=9), starts_at=event.starts_at + timedelta(days=1)
         )

@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from itertools import cycle
 from pathlib import Path
@@ -19,12 +19,13 @@ import httpx
 import pytest
 
 from engage_assets.cli.demo_agenda import Agenda
-from engage_assets.cli.demo_events import LASTS, _plan_events, events_of, together
+from engage_assets.cli.demo_events import LASTS, _plan_events, events_of
 from engage_assets.cli.operate import approve_quietly
 from engage_assets.cli.simulate import visits_of
 from engage_assets.clocks import FILE, SharedClock
 from engage_assets.defs.launch import Launcher
 from engage_assets.domain.registrations import SEATED
+from engage_assets.ledger.ledger import LEASE
 from engage_assets.sample.events_mail import NoticeBox
 from engage_assets.sample.events_visits import FormVisit
 from engage_assets.sample.visits import MailVisit, Outbox, Round, Visit
@@ -59,9 +60,9 @@ class Week:
         return sum(self.kills[one] for one in mine) < -(-KILLS // 2)
 
     def run(self, jobs: list[str], faults: Iterator[str]) -> None:
-        """Run jobs: killed at two fault points where it can be, then to their end."""
-        for turn in range(3):
-            fault = next(faults) if turn < 2 else None
+        """Run jobs: killed at three fault points where it can be, then to their end."""
+        for turn in range(4):
+            fault = next(faults) if turn < 3 else None
             if fault and not self.wants(fault):
                 continue
             process = PROCESSES.Process(
@@ -73,6 +74,13 @@ class Week:
             if process.exitcode:
                 assert fault
                 self.kills[fault] += 1
+                # The next tick comes when what the dead process had claimed is free again.
+                self.move_clock(self.launcher.clock.now() + LEASE + timedelta(minutes=1))
+
+    def move_clock(self, instant: datetime) -> None:
+        """Let time go on to an instant, where it has not gone further."""
+        clock = self.launcher.clock
+        clock.set(max(instant, clock.now()))
 
     def open_service(self, fault: str | None) -> None:
         self.close_service()
@@ -101,13 +109,13 @@ class Week:
     def pay(self, visits: list[Visit], way: Round, faults: Iterator[str]) -> None:
         """Pay visits in order; where the service dies the person comes again, once it is back."""
         for visit in sorted(visits, key=lambda one: (one.at, one.whose)):
-            for turn in range(4):
-                fault = next(faults) if turn < 3 and _act(visit) in REGISTERING else None
+            for turn in range(7):
+                fault = next(faults) if turn < 6 and _act(visit) in REGISTERING else None
                 if fault and self.wants(fault):
                     self.open_service(fault)
                 try:
-                    list(visit.pay(way))
-                except httpx.HTTPError:
+                    list(replace(visit, at=max(visit.at, self.launcher.clock.now())).pay(way))  # type: ignore[type-var]
+                except httpx.TransportError:
                     self.service.join(60)
                     assert self.service.exitcode == -signal.SIGKILL
                     assert fault
@@ -177,7 +185,7 @@ def live(week: Week) -> None:
     slots = set()
     for name in ("email_campaigns", "in_app_banners"):
         slots |= set(launcher.lake.scan((KEY, name), str(MONDAY)).collect()["slot_at"])
-    for slot in together(slots):
+    for slot in sorted(slots):
         agenda.put(slot, partial(week.run, ["delivery", "notices"], sending))
     _plan_events(launcher, program, MONDAY, agenda)
     key, text = make_key("a test", [BANNERS, READ], clock.now())
@@ -190,7 +198,7 @@ def live(week: Week) -> None:
         for instant, acts in [*agenda, (until, [])]:
             coming = visits_of(launcher, PROGRAM, MONDAY, SEED, until, notices=box)
             week.pay([one for one in coming if since < one.at <= instant], way, serving)
-            clock.set(instant)
+            week.move_clock(instant)
             since = instant
             for act in acts:
                 name = act.func.__name__  # type: ignore[attr-defined]
@@ -198,7 +206,7 @@ def live(week: Week) -> None:
                     act()
                 else:
                     week.run(["notices"] if name == "tell" else ["attendance"], sending)
-        week.run(["delivery", "notices"], iter([None] * 3))
+        week.run(["delivery", "notices"], iter([None] * 5))
     week.close_service()
 
 
