@@ -22,19 +22,19 @@ EVE = MONDAY - timedelta(days=4)
 SEED = 3
 
 
-def make_event_home(root: Path, *, weeks: int, customers: int = 700, history_weeks: int = 16) -> Path:
+def make_event_home(root: Path, *, weeks: int, customers: int = 700, history_weeks: int = 16, eve: date = EVE) -> Path:
     """So many Mondays of a small world, with models as of the day before the first partition's week."""
     marketplaces = load_folder(PROGRAMS).marketplaces
     generate_events(
         root / "warehouse",
         seed=SEED,
-        first_day=EVE,
+        first_day=eve,
         days=7 * weeks,
         customers=customers,
         event_history_weeks=history_weeks,
         marketplaces=marketplaces,
     )
-    train_events(at(root, EVE), EVE)
+    train_events(at(root, eve), eve)
     return root
 
 
