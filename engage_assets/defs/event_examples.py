@@ -35,10 +35,10 @@ def unasked_examples(batch: "Batch", model: ScoringModel, as_of: date) -> pl.Laz
 
     Customers are those whose interests and region the program's filters accept, as their profiles are now, and whose
     account the trust filter accepts as it was known then. `as_of` of a row is the batch instant; events are as they
-    were known then. `label`: whether the customer registered elsewhere
-    in (as_of, as_of + label_days]; of a model that foretells `attended`, whether he did and came (where nobody says
-    whether he came, the row is no example). Only events that had ended, and labels that are mature at midnight of the
-    training date count; who had registered before is left out.
+    were known then. `label`: whether the customer registered elsewhere in (as_of, as_of + label_days]; of a model that
+    foretells `attended`, whether he did and came (where nobody says whether he came, the row is no example). Only
+    events that took place and had ended, and labels that are mature at midnight of the training date count; who had
+    registered before is left out.
 
     Sorted by as_of, customer and subject. Raises ModelError where the deployment has no past registrations.
     """
@@ -63,12 +63,13 @@ def _mondays(batch: "Batch", model: ScoringModel, trained_at: datetime) -> dict[
     config, cadence, catalogue = config_of(program), program.cadence, catalogue_of(batch)
     partition = cadence.partition_of(trained_at - timedelta(days=model.label_days))
     found: dict[datetime, list[Event]] = {}
+    in_the_end = catalogue.known(trained_at)
     while (instant := cadence.batch_instant(partition)) >= trained_at - timedelta(days=model.history_days):
         events = invited_by(catalogue.known(instant), partition, config.invite_lead_days)
         found[instant] = [
             event
             for event in events
-            if not event.is_cancelled
+            if not (event.is_cancelled or in_the_end[event.event_id].is_cancelled)
             and instant < event.deadline(config.registration_deadline_days)
             and event.ends_at + SETTLED <= trained_at
         ]

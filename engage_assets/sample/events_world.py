@@ -29,7 +29,7 @@ from engage_assets.sample.world import Drawn, Tables, WorldSummary, draw_crm, sp
 
 EVENTS_DATABASE: Final = "customer_data/profiles"
 """The folder of the events program's profiles."""
-EVENTS_HISTORY_WEEKS: Final = 26
+EVENTS_HISTORY_WEEKS: Final = 34
 """Weeks of events before the first partition, where nothing else is said."""
 _NOBODY: Final = pl.DataFrame(schema={"customer_id": pl.String, "day": pl.Date})
 AHEAD: Final = 2

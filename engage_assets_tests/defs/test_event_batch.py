@@ -90,6 +90,24 @@ def test_both_models_learn_their_own_label_from_past_mondays(home):
     }
 
 
+def test_nothing_is_learned_from_an_event_that_was_called_off_after_its_batch(tmp_path):
+    make_events(tmp_path / "warehouse", last_monday=MONDAY, weeks=8)
+    called_off = "e03-0"
+    launcher = at(tmp_path, SUNDAY)
+    model = launcher.program(PROGRAM).scoring_models[0]
+
+    def learned_from() -> set[str]:
+        batch = Batch(launcher.program(PROGRAM), SUNDAY, launcher.folder.marketplaces, launcher.parts["warehouse"])
+        found, _ = training_stages.chosen_examples(batch, model, SUNDAY, Past(None, None, None, None))
+        return set(found["subject_id"])
+
+    before = learned_from()
+    assert called_off in before
+    at_night = datetime.combine(MONDAY - timedelta(days=7 * 5 - 3), time())
+    add_version(tmp_path / "warehouse", called_off, known_at=at_night, status="cancelled")
+    assert learned_from() == before - {called_off}
+
+
 def test_a_week_is_decided_by_its_job_and_is_the_same_again(home):
     run_week(home)
     raw, decisions = made(home, "raw_customer_profiles"), made(home, "decisions")
