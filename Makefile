@@ -103,7 +103,7 @@ bench: .venv/.installed ## figures against rivals, as ratios of one run (some 25
 	@$(BIN)/python bench/run.py
 
 .PHONY: soak
-soak: .venv/.installed soak-parts ## the long tests: crashes of deliveries and of the archive, the gate, random histories (about half an hour)
+soak: .venv/.installed soak-parts ## the long tests: crashes of deliveries and of the archive, the gate, random histories (some 40 minutes)
 	@$(BIN)/pytest -m soak -s
 
 .PHONY: serve
