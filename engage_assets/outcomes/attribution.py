@@ -74,7 +74,7 @@ def _answers(responses: Frame, program: Program, night: datetime) -> Frame:
 
 
 def _owned(events: Frame, answers: Frame, night: datetime) -> Frame:
-    """Each answer and the send that owns it: the latest counted one.
+    """Each answer and the send that owns it: the counted one whose link was used, else the latest.
 
     Columns: `send_id`, `response_id`, `responded_at`, `rating`, `is_positive`.
     """
@@ -83,13 +83,17 @@ def _owned(events: Frame, answers: Frame, night: datetime) -> Frame:
     counted = known.filter(nw.col("state").is_in(list(_COUNTED)), nw.col("is_solicitation").fill_null(True))
     asked = counted.select("send_id", "customer_id", "subject_id", "handed_over_at")
     given = answers.select(
-        "response_id", "customer_id", "subject_id", "rating", "is_positive", nw.col("at").alias("responded_at")
+        *("response_id", "customer_id", "subject_id", "rating", "is_positive"),
+        nw.col("at").alias("responded_at"),
+        nw.col("send_id").alias("link_of"),
     )
     owners = given.join(asked, on=["customer_id", "subject_id"]).filter(
         nw.col("handed_over_at") <= nw.col("responded_at"),
         nw.col("responded_at") <= nw.col("handed_over_at").dt.offset_by(f"{ANSWER_DAYS}d"),
     )
-    latest = owners.filter(nw.col("handed_over_at") == nw.col("handed_over_at").max().over("response_id"))
+    used = owners.with_columns(is_used=(nw.col("send_id") == nw.col("link_of")).fill_null(False).cast(nw.Int64))
+    nearest = used.filter(nw.col("is_used") == nw.col("is_used").max().over("response_id"))
+    latest = nearest.filter(nw.col("handed_over_at") == nw.col("handed_over_at").max().over("response_id"))
     one = latest.filter(nw.col("send_id") == nw.col("send_id").max().over("response_id"))
     return one.select("send_id", "response_id", "responded_at", "rating", "is_positive")
 

@@ -166,6 +166,16 @@ def test_an_answer_belongs_to_the_latest_send_before_it():
         assert rows.filter(outcome="responded")["send_id"].to_list() == [send]
 
 
+@pytest.mark.parametrize(("link", "owner"), [("s-1", "s-1"), ("s-2", "s-2"), (None, "s-2"), ("s-9", "s-2")])
+def test_an_answer_through_a_link_belongs_to_its_send_though_a_banner_came_later(link, owner):
+    banner = sends(
+        ("s-2", "sent", "2026-11-21 19:00"), campaign=campaign().replace("email", "in-app"), channel="in-app"
+    )
+    answer = responses(("r-1", "2026-11-21 20:00", None), send_id=link)
+    rows = made(pl.concat([SENT, banner]), NOBODY, answer)
+    assert rows.filter(outcome="responded")["send_id"].to_list() == [owner]
+
+
 def test_of_sends_at_one_instant_the_greatest_key_owns_the_answer():
     twin = sends(("s-2", "sent", "2026-11-21 15:00"), campaign=campaign(PARTITION, "DE"))
     rows = made(pl.concat([twin, SENT]), NOBODY, responses(("r-1", "2026-11-21 16:00", 5)))
@@ -285,13 +295,13 @@ def histories(draw):
         for kind, at, rule in draw(st.lists(kinds, max_size=3)):
             event = {"event_id": f"e-{len(touched)}", "send_id": send["send_id"], "kind": kind, "at": at}
             touched.append({**event, "received_at": at, "machine_rule": rule})
+    links = st.none() | st.sampled_from(sorted({event["send_id"] for event in events}))
     for customer in PEOPLE:
         for subject in SUBJECTS:
             if at := draw(st.none() | MOMENT):
                 answer = {"response_id": f"{customer}/{subject}", "program": "product-reviews", "customer_id": customer}
-                answers.append(
-                    {**answer, "subject_id": subject, "version": 1, "rating": 5, "at": at, "received_at": at}
-                )
+                answer |= {"subject_id": subject, "send_id": draw(links), "version": 1, "rating": 5}
+                answers.append({**answer, "at": at, "received_at": at})
     return events, touched, answers
 
 
@@ -310,13 +320,13 @@ def owners(events, answers):
     found = {}
     for answer in answers:
         fitting = [
-            (begun[send], send)
+            (send == answer["send_id"], begun[send], send)
             for send, event in last.items()
             if event["state"] in ("sent", "in_doubt")
             and (event["customer_id"], event["subject_id"]) == (answer["customer_id"], answer["subject_id"])
             and timedelta(0) <= answer["at"] - begun[send] <= timedelta(days=14)
         ]
-        found[answer["response_id"]] = max(fitting)[1] if fitting else None
+        found[answer["response_id"]] = max(fitting)[-1] if fitting else None
     return found
 
 
