@@ -109,13 +109,7 @@ def catalogue(folder: Path) -> None:
 def profiles(world: World, folder: Path) -> None:
     """A profile a customer, and an older one for each fifth; 50,000 different lists of interests."""
     random, drawn = stream("profiles"), plain_random.Random(7)
-    forms = [
-        form
-        for branch in range(10)
-        for leaf in range(12)
-        for form in (f"topic-{branch}-{leaf}", f"Topic_{branch} {leaf} ", f"t{branch}_{leaf}")
-    ]
-    forms += [f"hobby {place}" for place in range(200)]
+    forms = interests.forms()
     asked = [topic for event in range(EVENTS) for topic in topics_of(event)]
     lists = [
         sorted({*drawn.sample(forms, drawn.randint(0, 7)), *drawn.sample(asked, drawn.choice((0, 0, 1, 2)))})

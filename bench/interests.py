@@ -52,16 +52,17 @@ def events(count: int) -> list[Event]:
     ]
 
 
+def forms() -> list[str]:
+    """Interests as people write them: each leaf of the tree in three ways, and hobbies that it lacks."""
+    leaves = [(branch, leaf) for branch in range(10) for leaf in range(12)]
+    written = [form for b, leaf in leaves for form in (f"topic-{b}-{leaf}", f"Topic_{b} {leaf} ", f"t{b}_{leaf}")]
+    return written + [f"hobby {place}" for place in range(200)]
+
+
 def make_profiles(path: Path, count: int) -> None:
     drawn = random.Random(7)
-    forms = [
-        form
-        for b in range(10)
-        for leaf in range(12)
-        for form in (f"topic-{b}-{leaf}", f"Topic_{b} {leaf} ", f"t{b}_{leaf}")
-    ]
-    forms += [f"hobby {place}" for place in range(200)]
-    lists = [drawn.sample(forms, drawn.randint(0, 8)) for _ in range(50_000)]
+    written = forms()
+    lists = [drawn.sample(written, drawn.randint(0, 8)) for _ in range(50_000)]
     chosen = pl.Series([drawn.randrange(len(lists)) for _ in range(count)])
     tags = pl.Series(lists, dtype=pl.List(pl.String)).gather(chosen)
     pl.DataFrame({"customer_id": pl.int_range(count, eager=True).cast(pl.String), "interest_tags": tags}).write_parquet(

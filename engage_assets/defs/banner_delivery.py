@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,10 +10,9 @@ import polars as pl
 
 from engage_assets.defs.batch import Batch, in_app_channel
 from engage_assets.defs.delivery_checks import LATEST_SEND, Finding
-from engage_assets.defs.delivery_facts import barred, hashes, recipients
+from engage_assets.defs.delivery_facts import recipients, rules_now
 from engage_assets.defs.planning import CHUNK, plan_sends
 from engage_assets.domain.channel_specs import InAppChannel
-from engage_assets.domain.claim_rules import claim_rules
 from engage_assets.domain.keys import is_part_of
 from engage_assets.domain.sends import ClaimRules, Claims
 from engage_assets.domain.tables import IN_APP_BANNERS
@@ -86,13 +85,9 @@ class Opening:
         """What the claim asks: the program's rules, and facts as of now."""
         postman, batch, now = self.postman, self.batch, self.postman.clock.now()
         people = recipients(batch, rows, rehearses=False)
-        registers = batch.source.form == "registration"
-        registrations = postman.ledger.registrations(now).lazy() if registers else None
-        reasons = barred(
-            batch, rows, people, channel=channel, store=postman.store, lake=postman.lake, now=now,
-            registrations=registrations,
-        )  # fmt: skip
-        return replace(claim_rules(batch.program, channel), addresses=hashes(people), barred=reasons)
+        return rules_now(
+            batch, rows, people, channel=channel, ledger=postman.ledger, store=postman.store, lake=postman.lake, now=now
+        )
 
     def _claim(self, send_ids: Sequence[str], channel: InAppChannel, rules: ClaimRules) -> Claims:
         postman, now = self.postman, self.postman.clock.now()

@@ -5,7 +5,7 @@ Never part of a batch or a backfill: an op in a job of its own, run by a tick or
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from math import ceil
 from typing import Final
@@ -18,14 +18,13 @@ from engage_assets.channels.seeds import seed_letters
 from engage_assets.defs.banner_delivery import AFTER_MAIL, Opening
 from engage_assets.defs.batch import Batch, email_channel, in_app_channel
 from engage_assets.defs.delivery_checks import Checker, Finding, messages_of
-from engage_assets.defs.delivery_facts import Recipient, barred, hashes, recipients
+from engage_assets.defs.delivery_facts import Recipient, recipients, rules_now
 from engage_assets.defs.delivery_watch import Watched
 from engage_assets.defs.event_calendar import Enclosing
 from engage_assets.defs.own import OWN
 from engage_assets.defs.planning import CHUNK, plan_sends
 from engage_assets.domain.banners import Banners
 from engage_assets.domain.channel_specs import EmailChannel
-from engage_assets.domain.claim_rules import claim_rules
 from engage_assets.domain.errors import DeliveryRefused, EngageError
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.ports import CandidateReader, Clock, Ledger, Operations, Sender
@@ -191,13 +190,9 @@ class Tick:
         postman, batch = self.postman, self.batch
         people = recipients(batch, rows, rehearses=not postman.sender.leaves_machine)
         now = postman.clock.now()
-        registers = batch.source.form == "registration"
-        registrations = postman.ledger.registrations(now).lazy() if registers else None
-        reasons = barred(
-            batch, rows, people, channel=channel, store=postman.store, lake=postman.lake, now=now,
-            registrations=registrations,
-        )  # fmt: skip
-        rules = replace(claim_rules(batch.program, channel), addresses=hashes(people), barred=reasons)
+        rules = rules_now(
+            batch, rows, people, channel=channel, ledger=postman.ledger, store=postman.store, lake=postman.lake, now=now
+        )
         press = Letterpress(batch.marketplaces, postman.links)
         enclose = _enclosing(batch, channel, now)
         counts: Counter[str] = Counter()

@@ -1,7 +1,7 @@
 """What is looked up at the send and kept nowhere: recipients, and facts outside the ledger that bar a send now."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,8 +10,10 @@ import polars as pl
 from engage_assets.defs.batch import Batch, as_frame
 from engage_assets.dispatch.pace import is_quiet
 from engage_assets.domain.channel_specs import ListSection
+from engage_assets.domain.claim_rules import claim_rules
 from engage_assets.domain.operations import address_hash
-from engage_assets.domain.ports import CandidateKey, CandidateReader
+from engage_assets.domain.ports import CandidateKey, CandidateReader, Ledger
+from engage_assets.domain.sends import ClaimRules
 from engage_assets.domain.statuses import ASKED_BY
 from engage_assets.filters import bars
 from engage_assets.filters.asking import Asking
@@ -52,6 +54,24 @@ def recipients(batch: Batch, rows: pl.DataFrame, *, rehearses: bool) -> dict[str
 def hashes(people: Mapping[str, Recipient]) -> dict[str, str]:
     """Hash of the address by customer, where it is known."""
     return {customer: address_hash(one.address) for customer, one in people.items() if one.address}
+
+
+def rules_now(
+    batch: Batch,
+    rows: pl.DataFrame,
+    people: Mapping[str, Recipient],
+    *,
+    channel: ListSection,
+    ledger: Ledger,
+    store: CandidateReader,
+    lake: Lake,
+    now: datetime,
+) -> ClaimRules:
+    """What the claims of `rows` (a channel's campaigns) ask: the program's rules, and facts as of `now`."""
+    registers = batch.source.form == "registration"
+    registrations = ledger.registrations(now).lazy() if registers else None
+    reasons = barred(batch, rows, people, channel=channel, store=store, lake=lake, now=now, registrations=registrations)
+    return replace(claim_rules(batch.program, channel), addresses=hashes(people), barred=reasons)
 
 
 def barred(
