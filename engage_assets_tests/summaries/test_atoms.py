@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engage_assets.summaries.atoms import DAILY, MONTHLY, is_month_final, last_of, parts
@@ -17,7 +17,8 @@ from engage_assets_tests.summaries.raw_logs import write_raw_logs
 from engage_assets_tests.summaries.silver_world import BEFORE, DAY, NEXT, log, made, rows, shop, write_logs
 
 DAYS, MANY = 4, 90
-"""Days that are built in several orders; events are up to two days late."""
+TWO = (DAY, DAY + timedelta(days=2))
+"""The first and the last date on which things happen."""
 
 
 def at(text):
@@ -212,6 +213,9 @@ def test_days_built_in_any_order_have_the_same_bytes(tmp_path):
 @settings(max_examples=5)
 @given(seed=st.integers(0, 10**6), shuffled=st.permutations(range(DAYS)))
 def test_days_built_in_random_orders_have_the_same_bytes(seed, shuffled):
+    records = _records(seed, 150, TWO)
+    assume(_has_late_ones(records))  # few worlds have none, and then there is nothing to see
+    assume(min(record["arrival"] for record in records) <= DAY)  # else the first day is refused: logs begin later
     with TemporaryDirectory() as folder:
         _require_same_bytes(Path(folder), seed, shuffled)
 
@@ -224,9 +228,17 @@ def test_ninety_days_built_in_a_random_order_have_the_same_bytes(tmp_path):
     _require_same_bytes(tmp_path, 90, order, [DAY + timedelta(days=number) for number in range(MANY - 2)], events=900)
 
 
-def _require_same_bytes(folder, seed, shuffled, on=(DAY, DAY + timedelta(days=2)), events=150):
-    records = [record for record in random_world(seed, events, list(on)) if record["service"] == SERVICES[0]]
-    assert any(record["arrival"] > date.fromisoformat(record["timestamp"][:10]) for record in records)
+def _records(seed, events, on):
+    return [record for record in random_world(seed, events, list(on)) if record["service"] == SERVICES[0]]
+
+
+def _has_late_ones(records):
+    return any(record["arrival"] > date.fromisoformat(record["timestamp"][:10]) for record in records)
+
+
+def _require_same_bytes(folder, seed, shuffled, on=TWO, events=150):
+    records = _records(seed, events, on)
+    assert _has_late_ones(records)
     found = []
     for name, order in (("in order", range(len(shuffled))), ("shuffled", shuffled)):
         write_raw_logs(folder / name / "logs", records)
