@@ -19,6 +19,7 @@ from engage_assets.lake import replacing, write_parquet
 from engage_assets.summaries.dialect import Value, write
 from engage_assets.summaries.queries import Span, plan
 from engage_assets.summaries.relations import RELATIONS
+from engage_assets.summaries.silver_engine import MEMORY_LIMIT
 from engage_assets.summaries.tables import SummaryTable
 
 Inputs = Mapping[str, Sequence[Path] | str]
@@ -28,7 +29,7 @@ Inputs = Mapping[str, Sequence[Path] | str]
 class Limits(NamedTuple):
     """What an engine may take of the machine; what does not fit into memory is sorted on disk."""
 
-    memory: str = "1GB"
+    memory: str = MEMORY_LIMIT
     threads: int = 2
 
 
