@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from engage_assets.connectors.duckdb import DuckDBConnector
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs import feature_stages, list_stages, scoring_stages, stages
-from engage_assets.defs.batch import Batch, customer_ranges
+from engage_assets.defs.batch import Batch
+from engage_assets.defs.ranges import customer_ranges
 from engage_assets.domain.reasons import REASONS
 from engage_assets.domain.sources import INPUT_TABLES
 from engage_assets.domain.tables import DECISIONS, OPT_OUT_LOG, SENDS_LOG

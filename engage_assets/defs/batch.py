@@ -1,20 +1,16 @@
-"""A batch: one partition of one program, what its stages read, and the ranges of customers they work through.
-
-Everything that crosses rows is keyed by customer: a large partition is worked through in ranges of customers,
-one after the other, and memory stays bounded. Knows nothing of Dagster.
-"""
+"""A batch: one partition of one program, and what its stages read. Knows nothing of Dagster."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cached_property
-from itertools import pairwise
 
 import narwhals as nw
 import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs.own import OWN
+from engage_assets.defs.ranges import AT_ONCE
 from engage_assets.domain.channel_specs import EmailChannel, InAppChannel
 from engage_assets.domain.errors import ModelError
 from engage_assets.domain.facts import Frame
@@ -30,7 +26,7 @@ from engage_assets.filters import not_evaluated as clauses_not_evaluated
 RANGE_ROWS = 600_000
 """Records that are worked on at a time; more cost more memory."""
 HISTORY_RANGES = 3
-"""How many of these a stage may take together where it holds their keys alone; fewer read the history more often."""
+"""How many of these are worked on together where a stage holds their keys alone; fewer read the history more often."""
 SMALL_RANGES = 6
 """Into how many a stage may part a range that reads no history again: its memory falls, and it costs nothing."""
 MANY_PER_SUBJECT = 100
@@ -52,7 +48,7 @@ class Batch:
     @property
     def history_range_rows(self) -> int:
         """Rows of a range of keys for which the history is read."""
-        return self.range_rows * HISTORY_RANGES
+        return self.range_rows * HISTORY_RANGES // AT_ONCE
 
     @property
     def small_range_rows(self) -> int:
@@ -144,31 +140,6 @@ class Batch:
                     f"model {model.model_id} of {self.program.program_id} names features that this warehouse cannot"
                     f" give: {needs}; bring the tables, or remove the features from the program"
                 )
-
-
-@dataclass(frozen=True)
-class Range:
-    """Customers from `first` (inclusive; None: from the start, nulls too) to `end` (exclusive; None: to the last)."""
-
-    first: str | None
-    end: str | None
-
-    def of(self, frame: pl.LazyFrame, column: str = "customer_id") -> pl.LazyFrame:
-        """The rows of `frame` whose customer lies in the range."""
-        if self.first is not None:
-            frame = frame.filter(pl.col(column) >= self.first)
-        if self.end is not None:
-            below = pl.col(column) < self.end
-            frame = frame.filter(below if self.first is not None else below | pl.col(column).is_null())
-        return frame
-
-
-def customer_ranges(raw: pl.LazyFrame, column: str, rows: int) -> list[Range]:
-    """Ranges of about `rows` records each; `raw` is sorted by customer, nulls first."""
-    total = raw.select(pl.len()).collect().item()
-    cuts = [raw.slice(place, 1).select(column).collect().item() for place in range(rows, total, rows)]
-    bounds = [None, *sorted({cut for cut in cuts if cut is not None}), None]
-    return [Range(first, end) for first, end in pairwise(bounds)]
 
 
 def email_channel(program: Program) -> EmailChannel | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import narwhals as nw
 import polars as pl
 
-from engage_assets.defs.batch import Batch, as_frame, customer_ranges
+from engage_assets.defs.batch import Batch, as_frame
+from engage_assets.defs.ranges import customer_ranges
 from engage_assets.domain.feature_views import missing_flag
 from engage_assets.domain.ports import Clock, ScoreCache, Scorer, StoreCounts
 from engage_assets.domain.program import Program

@@ -5,6 +5,7 @@ its rows in `ORDER`.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import polars as pl
 
@@ -12,7 +13,8 @@ from engage_assets.candidates.contract import check_contract
 from engage_assets.candidates.duplicates import refuse_duplicates
 from engage_assets.channels import lists
 from engage_assets.decisions import decide
-from engage_assets.defs.batch import MANY_PER_SUBJECT, ORDER, Batch, as_frame, customer_ranges
+from engage_assets.defs.batch import MANY_PER_SUBJECT, ORDER, Batch, as_frame
+from engage_assets.defs.ranges import Range, customer_ranges, in_turn
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG, SET_ASIDE, VERDICT_COLUMNS, empty_frame
 from engage_assets.filters import judge
@@ -23,9 +25,10 @@ from engage_assets.filters.facts import join_facts
 def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Every record with its candidate columns and `reason`: null, or what contract and duplicates refuse."""
     customer, subjects = batch.source.customer, batch.tables.get(batch.source.subjects.table.name)
-    # Only the customers are read again for each range, so that ranges may be small.
-    for part in customer_ranges(raw, customer, batch.small_range_rows):
-        checked = check_contract(
+
+    def checked(part: Range) -> pl.DataFrame:
+        # Only the customers are read again for each range, so that ranges may be small.
+        judged = check_contract(
             as_frame(part.of(raw, customer)),
             as_frame(part.of(batch.tables["customers"])),
             source=batch.source,
@@ -35,7 +38,9 @@ def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
             subjects=as_frame(subjects) if subjects is not None else None,
             settle=_collected,
         )
-        yield _sorted(refuse_duplicates(_collected(checked)))
+        return _sorted(refuse_duplicates(_collected(judged)))
+
+    yield from in_turn(checked, customer_ranges(raw, customer, batch.small_range_rows))
 
 
 def candidates_of(batch: Batch, checked: pl.DataFrame) -> pl.DataFrame:
@@ -63,23 +68,33 @@ def judge_candidates(
         "given_opt_outs": as_frame(opt_outs if opt_outs is not None else empty_frame(OPT_OUT_LOG).lazy()),
         **({"given_responses": as_frame(responses)} if responses is not None else {}),
     }
-    names = [column.name for column in (*batch.source.candidate_columns, *VERDICT_COLUMNS)]
     keys = ["customer_id", "subject_id", *batch.source.looked_up, *batch.source.carried]
-    first = 0
-    for part in customer_ranges(candidates, "customer_id", batch.history_range_rows):
+
+    def facts_of(part: Range) -> pl.DataFrame:
         # Facts are joined to keys and a place alone, and set beside the candidates: a join copies what it carries.
         placed = part.of(candidates).select(keys).with_row_index("place").collect()
         has_few = placed["subject_id"].n_unique() * MANY_PER_SUBJECT <= placed.height
         asking = Asking(batch.program, batch.instant, _collected, part.first, part.end, has_few)
-        facts = (
-            join_facts(as_frame(placed.lazy()), tables, asking).to_native().sort("place").drop("place", *keys).collect()
-        )
-        for some in facts.iter_slices(batch.small_range_rows) if facts.height else [facts]:
-            given = candidates.slice(first, some.height).collect()
-            beside = pl.concat([given, some], how="horizontal")
-            judged = judge(as_frame(beside.lazy()), batch.program, batch.available).select(*names, *batch.flags)
-            yield judged.to_native().collect()
-            first += some.height
+        joined: pl.LazyFrame = join_facts(as_frame(placed.lazy()), tables, asking).to_native()
+        return joined.sort("place").drop("place", *keys).collect()
+
+    def slices() -> Iterator[tuple[int, pl.DataFrame]]:
+        first = 0
+        for facts in in_turn(facts_of, customer_ranges(candidates, "customer_id", batch.history_range_rows)):
+            for some in facts.iter_slices(batch.small_range_rows) if facts.height else [facts]:
+                yield first, some
+                first += some.height
+
+    yield from in_turn(partial(_judged, batch, candidates), slices())
+
+
+def _judged(batch: Batch, candidates: pl.LazyFrame, given: tuple[int, pl.DataFrame]) -> pl.DataFrame:
+    """Verdicts of the candidates from a place on, their facts being given."""
+    first, facts = given
+    names = [column.name for column in (*batch.source.candidate_columns, *VERDICT_COLUMNS)]
+    beside = pl.concat([candidates.slice(first, facts.height).collect(), facts], how="horizontal")
+    verdicts: pl.LazyFrame = judge(as_frame(beside.lazy()), batch.program, batch.available).to_native()
+    return verdicts.select(*names, *batch.flags).collect()
 
 
 def accepted_of(batch: Batch, verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -100,9 +115,10 @@ def decide_records(
     versions = scored.select("model_version").first().collect()
     version = versions.item() if versions.height else ""
     channels = [channel.channel_id for channel in batch.program.list_channels]
-    for part in customer_ranges(verdicts, "customer_id", batch.small_range_rows):
+
+    def decided(part: Range) -> pl.DataFrame:
         listed = lists.final_reasons(as_frame(part.of(list_verdicts)), channels)
-        yield _sorted(
+        return _sorted(
             decide(
                 as_frame(part.of(set_aside)),
                 as_frame(part.of(verdicts)),
@@ -114,6 +130,8 @@ def decide_records(
                 flags=batch.flags,
             )
         )
+
+    yield from in_turn(decided, customer_ranges(verdicts, "customer_id", batch.small_range_rows))
 
 
 def closing_counts(raw: pl.LazyFrame, decisions: pl.LazyFrame) -> dict[str, int]:
