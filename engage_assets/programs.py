@@ -25,6 +25,8 @@ from engage_assets.domain.summary_spec import CommerceAnalytics
 
 MARKETPLACES_FILE = "marketplaces.yaml"
 FEATURES_FILE = "features.yaml"
+_LOADER: Final = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+"""The same in C is many times as fast."""
 SINGLES: Final[Mapping[str, tuple[str, type[Spec]]]] = {
     "demandArchive": ("archive", DemandArchive),
     "commerceAnalytics": ("summaries", CommerceAnalytics),
@@ -131,7 +133,7 @@ def _singles(folder: Path, faults: list[str]) -> tuple[dict[str, Any], list[Path
 def single_of(path: Path) -> str | None:
     """The key of SINGLES that a file has; None for a program, and where the file cannot be read."""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except (OSError, ValueError, yaml.YAMLError):
         return None
     keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
@@ -171,7 +173,7 @@ def _single_in(folder: Path, key: str) -> Any:
 
 
 def _line(path: Path, key: str) -> int:
-    return _place(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), (key,))
+    return _place(yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER), (key,))
 
 
 def read_marketplaces(path: Path) -> Mapping[str, Marketplace]:
@@ -367,8 +369,8 @@ def _read(path: Path, model: type[Model], beyond: Callable[[Any], Iterable[Findi
     """Parse and validate one file; every fault becomes one line, also those that `beyond` finds in its mapping."""
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=_LOADER)
+        value = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe one
     except OSError as error:
         raise ProgramFileError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

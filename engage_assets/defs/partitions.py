@@ -3,7 +3,8 @@
 The hours of the batches are in the schedules, never here.
 """
 
-from datetime import date
+from datetime import date, timedelta
+from functools import cache
 
 import dagster as dg
 
@@ -22,3 +23,9 @@ def partitions_of(program: Program) -> dg.TimeWindowPartitionsDefinition:
 def partition_date(context: dg.AssetExecutionContext) -> date:
     """The partition that a run is for."""
     return date.fromisoformat(context.partition_key)
+
+
+@cache
+def made_by(deadline: str, before: timedelta) -> dg.FreshnessPolicy:
+    """Fresh when made up to `before` ahead of the last deadline (cron, UTC). Kept, as Dagster tries 1,000 dates."""
+    return dg.FreshnessPolicy.cron(deadline_cron=deadline, lower_bound_delta=before, timezone="UTC")

@@ -11,7 +11,7 @@ import dagster as dg
 
 from engage_assets.defs.batch import in_app_channel
 from engage_assets.defs.describe import lineage_of, schema_of
-from engage_assets.defs.partitions import partitions_of
+from engage_assets.defs.partitions import made_by, partitions_of
 from engage_assets.domain.events import ATTENDANCE_FORECASTS
 from engage_assets.domain.feature_views import FeatureView, missing_flag
 from engage_assets.domain.playlist_tables import PLAYLIST_CHANGES, PLAYLISTS
@@ -310,8 +310,4 @@ def _view_sheet(program: Program, view: FeatureView) -> Sheet:
 def _due(program: Program, hours: int) -> dg.FreshnessPolicy:
     """Fresh when made between the batch instant and `hours` after it."""
     at = program.cadence.at
-    return dg.FreshnessPolicy.cron(
-        deadline_cron=replace(program.cadence, at=at.replace(hour=(at.hour + hours) % 24)).cron,
-        lower_bound_delta=timedelta(hours=hours),
-        timezone="UTC",
-    )
+    return made_by(replace(program.cadence, at=at.replace(hour=(at.hour + hours) % 24)).cron, timedelta(hours=hours))

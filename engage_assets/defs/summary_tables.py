@@ -10,7 +10,7 @@ import polars as pl
 
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures
 from engage_assets.defs.desk import Result
-from engage_assets.defs.partitions import DAILY, partition_date
+from engage_assets.defs.partitions import DAILY, made_by, partition_date
 from engage_assets.defs.summary_days import POOL, tell_days
 from engage_assets.defs.summary_desk import Made, NotMade, ServiceDesk
 from engage_assets.defs.summary_families import batches_of, owner_of
@@ -88,9 +88,7 @@ def _spec(spec: CommerceAnalytics, service: Service, name: str, batch: int) -> d
         tags={"family": table.family, "batch": str(batch)},
         partitions_def=DAILY,
         code_version="1",
-        freshness_policy=dg.FreshnessPolicy.cron(
-            deadline_cron=cron(begins + within), lower_bound_delta=min(max(within, _SHORTEST), _LONGEST)
-        ),
+        freshness_policy=made_by(cron(begins + within), min(max(within, _SHORTEST), _LONGEST)),
         metadata={
             "dagster/column_schema": schema_of(table.columns),
             "dagster/column_lineage": table_lineage(service, table),

@@ -1,6 +1,7 @@
 """When summaries are made: cron times of a service, days that are due, deadlines. Knows nothing of Dagster."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Final
 
 from engage_assets.defs.summary_families import batches_of
@@ -22,10 +23,14 @@ def begins_at(spec: CommerceAnalytics, family: Family, service: Service) -> time
 
     Where clocks change, the later time holds all year.
     """
+    return _latest_start(service.time_zone, start_of(spec, family))
+
+
+@cache
+def _latest_start(zone: str, at: time) -> timedelta:
     first, count = _YEARS
     days = (first + number * _DAY for number in range(count))
-    at = start_of(spec, family)
-    return max(run_instant(day, service.time_zone, at) - _midnight(day + _DAY) for day in days)
+    return max(run_instant(day, zone, at) - _midnight(day + _DAY) for day in days)
 
 
 def allowed(spec: CommerceAnalytics, family: Family, service: Service) -> timedelta:
