@@ -6,7 +6,7 @@ Prints one JSON object, milliseconds. Requests are due at times drawn beforehand
 prompt for a new session of a random customer and, as soon as a prompt waits for it, its answer. Latency is counted from
 when a request was due. Each answer is only given once the ledger has it on disk. The service also carries its outbox to
 the store, as `engage serve` does. `cpu` is what its process used for a request, which other work on the machine hardly
-changes.
+changes. `disk` and `disk_beside_writer` are what as many bytes take to reach the disk without the service.
 
 HOME (default .bench) keeps the store and the ledger's history, made once; each run works on copies.
 """
@@ -32,6 +32,8 @@ import serving
 
 RATE = 200
 CONNECTIONS = 32
+COMMIT_BYTES = 64 << 10
+"""That a prompt or an answer adds to the ledger's log, or a little less."""
 PROGRAM = serving.PROGRAMS[1]
 PROMPT = {"prompt": "Did you enjoy {subjectName}?", "responseOptions": ["yes", "no"]}
 KINDS = ("prompt", "answer")
@@ -124,6 +126,7 @@ def measure(store: Path, ledger: Path, customers: int, seconds: float) -> dict[s
     key, text = make_key("bench", [VOICE], now, per_minute=10**9)
     SqlOperations(database).add_key(key, "bench")
     found: dict[str, Any] = {"rate": RATE, "seconds": seconds, "load_average": os.getloadavg()[0]}
+    found["disk"] = disk(store.parent)
     port = free_port()
     with serving.process("serve", store, ledger, port, script=__file__, stderr=subprocess.DEVNULL) as service:
         while not serving.is_ready(port):
@@ -131,6 +134,7 @@ def measure(store: Path, ledger: Path, customers: int, seconds: float) -> dict[s
             time.sleep(0.02)
         load(port, text, customers, 3)
         with writing(store, customers):
+            found["disk_beside_writer"] = disk(store.parent)
             before = cpu_seconds(service.pid)
             found |= load(port, text, customers, seconds)
             found["cpu"] = round(1e3 * (cpu_seconds(service.pid) - before) / found["all"]["requests"], 2)
@@ -152,6 +156,22 @@ def cpu_seconds(pid: int) -> float:
     """What a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def disk(folder: Path, seconds: float = 4) -> dict[str, float]:
+    """Milliseconds in which the disk takes what a commit writes, in place and at the service's rate: the floor."""
+    taken, path, commit = [], folder / "disk.bin", b"x" * COMMIT_BYTES
+    with path.open("wb", buffering=0) as file:
+        file.write(b"0" * (200 * COMMIT_BYTES))
+        os.fsync(file.fileno())
+        for turn in range(int(seconds * RATE)):
+            start = time.perf_counter()
+            os.pwrite(file.fileno(), commit, turn % 200 * COMMIT_BYTES)
+            os.fdatasync(file.fileno())
+            taken.append(1e3 * (time.perf_counter() - start))
+            time.sleep(1 / RATE)
+    path.unlink()
+    return figures_of(taken)
 
 
 def writing(store: Path, customers: int) -> Any:

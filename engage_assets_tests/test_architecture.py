@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "engage_assets"
 FLOORS = {"domain": 0, "deployment": 2, "defs": 3, "serving": 3, "doctor": 4, "definitions": 5, "cli": 5}
-SHARED = {"lake"}
-"""First-floor rooms that others of the floor may use: how whole files come to be."""
+SHARED = {"lake", "disk"}
+"""First-floor rooms that others of the floor may use: how whole files come to be, and how they reach the disk."""
 DOORS = {
     "dagster": {"defs", "definitions.py"},
     "duckdb": {"connectors/adhoc.py", "connectors/adhoc_guard.py", "connectors/duckdb.py", "summaries"},
@@ -47,6 +47,7 @@ DOORS = {
     "os": {
         "archive/aws.py",
         "archive/folder.py",
+        "disk.py",
         "lake.py",
         "channels/dry_run.py",
         "definitions.py",
@@ -58,7 +59,7 @@ DOORS = {
     "tempfile": {"connectors/duckdb.py", "doctor/machine.py", "summaries"},
     "click": {"cli"},
     "socket": {"channels/smtp_connection.py", "cli/service_process.py"},
-    "ctypes": {"serving/scheduling.py"},
+    "ctypes": {"disk.py", "serving/scheduling.py"},
     "smtplib": {"channels/smtp_connection.py"},
     "httpx": {
         "alerts/webhook.py",

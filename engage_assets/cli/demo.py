@@ -11,6 +11,7 @@ import click
 
 from engage_assets.cli.batch import run_partition, show_partition, train_model, write_sample
 from engage_assets.cli.demo_agenda import Agenda
+from engage_assets.cli.demo_aside import Aside, aside, say
 from engage_assets.cli.demo_events import LASTS, plan_week, show_events
 from engage_assets.cli.demo_playlists import show_playlists
 from engage_assets.cli.demo_summaries import show_summaries
@@ -35,17 +36,17 @@ _CAMPAIGNS_SHOWN: Final = 5
 def demo(seed: int) -> None:
     """Generate a world, run one of its days, deliver to the outbox, let its people answer, and summarise logs."""
     first_day, partition = date(2026, 10, 1), date(2026, 10, 30)
-    days = (partition - first_day).days + 1 + AFTERWARDS
-    with plain_errors():
+    with plain_errors(), aside() as beside:
+        beside.begin(_load)
         desk = launcher()
-        programs = [desk.program(program_id) for program_id in PROGRAMS]
-        turns = {program.program_id: turn_of(program, partition) for program in programs}
-        daily = [program.program_id for program in programs if program.cadence.period == "daily"]
+        turns = {program_id: turn_of(desk.program(program_id), partition) for program_id in PROGRAMS}
+        days = (partition - first_day).days + 1 + AFTERWARDS
         click.echo(f"1. a synthetic warehouse: seed {seed}, {days} days from {first_day}")
         write_sample(desk, seed=seed, first_day=first_day, days=days)
         click.echo("2. models, from what was known on the first day")
-        for program_id in PROGRAMS:
-            train_model(desk, program_id, first_day)
+        _train(desk, beside, first_day)
+        summaries = beside.begin(_summarise, partition, seed)
+        daily = [program_id for program_id in PROGRAMS if desk.program(program_id).cadence.period == "daily"]
         instant = max(desk.program(program_id).cadence.batch_instant(partition) for program_id in daily)
         click.echo(f"3. the batches of {partition} on a declared clock: it is {instant:%Y-%m-%d %H:%M} UTC")
         early = launcher(ENGAGE_NOW=instant.isoformat())
@@ -65,16 +66,44 @@ def demo(seed: int) -> None:
         evening = launcher(ENGAGE_NOW=until.isoformat())
         for program_id, turn in turns.items():
             measure(evening, program_id, turn.partition, turn.until.date())
-        show_summaries(desk, partition, seed)
-        for program_id, turn in turns.items():
-            show_partition(desk, program_id, turn.partition, campaigns_shown=_CAMPAIGNS_SHOWN)
-            show_playlists(desk, program_id, turn.partition)
-            show_events(desk, program_id, turn.partition)
-        click.echo(f"\n  {desk.home.outbox}  (messages, one .eml each)")
-        click.echo(f"  {desk.home.export}  (warehouse export)")
-        click.echo("\nAll times after step 2 were declared (ENGAGE_NOW), and the people are invented.")
-        click.echo("Open the UI on the same home: make ui, then http://localhost:3000")
-        click.echo("Open the pages that the messages link to: make serve")
+        say(summaries)
+        _show(desk, turns)
+
+
+def _train(desk: "Launcher", beside: Aside, as_of: date) -> None:
+    """Train the programs' models, those of the last one beside the others."""
+    assert desk.instance  # made once, before two processes use it
+    *own, last = PROGRAMS
+    trained = beside.begin(_train_one, last, as_of)
+    for program_id in own:
+        train_model(desk, program_id, as_of)
+    say(trained)
+
+
+def _load() -> None:
+    """Load the programs, which takes a while."""
+    assert launcher().folder
+
+
+def _train_one(program_id: str, as_of: date) -> None:
+    train_model(launcher(), program_id, as_of)
+
+
+def _summarise(day: date, seed: int) -> None:
+    show_summaries(launcher(), day, seed)
+
+
+def _show(desk: "Launcher", turns: Mapping[str, "Turn"]) -> None:
+    """Print what became of each program's partition, and where to look."""
+    for program_id, turn in turns.items():
+        show_partition(desk, program_id, turn.partition, campaigns_shown=_CAMPAIGNS_SHOWN)
+        show_playlists(desk, program_id, turn.partition)
+        show_events(desk, program_id, turn.partition)
+    click.echo(f"\n  {desk.home.outbox}  (messages, one .eml each)")
+    click.echo(f"  {desk.home.export}  (warehouse export)")
+    click.echo("\nAll times after step 2 were declared (ENGAGE_NOW), and the people are invented.")
+    click.echo("Open the UI on the same home: make ui, then http://localhost:3000")
+    click.echo("Open the pages that the messages link to: make serve")
 
 
 class Turn(NamedTuple):

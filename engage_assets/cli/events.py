@@ -57,7 +57,8 @@ class EventDesk:
 
     def seats(self, program: "Program", event: "Event") -> "Seats":
         """What the event offers to a program's people."""
-        from engage_assets.serving.registration_events import WarehouseFacts, seats_of  # noqa: PLC0415 - as in launcher
+        from engage_assets.events.openings import seats_of  # noqa: PLC0415 - as in launcher
+        from engage_assets.serving.registration_events import WarehouseFacts  # noqa: PLC0415 - as in launcher
 
         facts = WarehouseFacts(self.launcher.parts["warehouse"])
         return seats_of(program, event, facts.elsewhere(event.event_id, self.now))

@@ -93,6 +93,8 @@ class Learned:
     """None: there was too little to learn from, and all have the share of those who came."""
     cause: str = ""
     """Why there is no model."""
+    judged: pl.DataFrame | None = None
+    """Registrations for the later events with features and label, which the model has not seen."""
 
 
 def learn(known: Knowledge) -> Learned | None:
@@ -124,7 +126,7 @@ def learn(known: Knowledge) -> Learned | None:
 
     later = examples.filter(pl.col("as_of") > model.fitting_end)
     spread = spread_of(list(_by_event(later.with_columns(chance=pl.Series(predict(later))))))
-    return Learned(predict, spread, attendances, history.height, model)
+    return Learned(predict, spread, attendances, history.height, model, judged=later)
 
 
 def _by_event(rows: pl.DataFrame) -> Iterator[tuple[Floats, int]]:

@@ -14,6 +14,7 @@ from engage_assets.domain.errors import EngageError
 from engage_assets.domain.notices import PushSubscriptions, Waiting
 from engage_assets.domain.operations import address_hash
 from engage_assets.domain.ports import Clock, Ledger, Operations, Sender
+from engage_assets.domain.registrations import Registration
 from engage_assets.domain.sends import ClaimRules, Letter
 from engage_assets.events.notices import NO_ADDRESS, SUPERSEDED, Notice, Versions, outdated
 from engage_assets.watermark import Watermark
@@ -52,6 +53,8 @@ class Desk:
     _silent: dict[str, frozenset[str]] = field(default_factory=dict)
     """By channel, who wants nothing through it."""
     _events: dict[str, Versions] = field(default_factory=dict)
+    _standing: dict[tuple[str, str], Registration] = field(default_factory=dict)
+    """By event and customer, as they are once their notices are claimed."""
 
     def __post_init__(self) -> None:
         lookout = self.bureau.lookout
@@ -77,6 +80,7 @@ class Desk:
         shadows = {one.send_id for one in won if channels[one.channel].shadow}
         if shadows:
             ledger.move(sorted(shadows), "skipped", clock.now(), "SHADOW")
+        self._standing = self._standing_of([one for one in won if one.send_id not in shadows])
         invalid = []
         for notice in won:
             if notice.send_id in shadows:
@@ -93,6 +97,11 @@ class Desk:
     def forget(self, address: str) -> None:
         """A push service knows an address no more."""
         self.bureau.push_addresses.gone(address, self.bureau.clock.now())
+
+    def _standing_of(self, won: Sequence[Waiting]) -> dict[tuple[str, str], Registration]:
+        """What the registrations of claimed notices are now, in one look."""
+        whose = {(one.subject_id, one.customer_id) for one in won}
+        return self.bureau.lookout.registrations.of_customers(self.bureau.program_id, whose) if whose else {}
 
     def _rules(self, notices: Sequence[Waiting]) -> ClaimRules:
         reasons = {one.send_id: reason for one in notices if (reason := self._reason(one))}
@@ -142,8 +151,7 @@ class Desk:
 
     def _letter(self, notice: Waiting) -> tuple[Letter, datetime]:
         """The letter, and until when it may begin to go out. Raises EngageError where it cannot be built."""
-        lookout = self.bureau.lookout
-        standing = lookout.registrations.of_customer(self.bureau.program_id, notice.subject_id, notice.customer_id)
+        lookout, standing = self.bureau.lookout, self._standing.get((notice.subject_id, notice.customer_id))
         if standing is None:
             raise EngageError(f"send {notice.send_id}: its registration is gone")
         case = Case(notice, self._people.get(notice.customer_id, NOBODY), self._events[notice.subject_id], standing)

@@ -22,6 +22,7 @@ from engage_assets.domain.sends import Send
 from engage_assets.events.catalogue import Catalogue
 from engage_assets.events.notices import (
     RECALLED,
+    SURVEYED_FOR,
     UNREACHED,
     Notice,
     Registrant,
@@ -130,7 +131,10 @@ class Lookout:
 
     def _wanted(self, now: datetime) -> Iterator[Notice]:
         near = {event: one for event, one in self.histories(now).items() if self._is_near(one, now)}
-        found = {event: self.registrations.of_event(self.program.program_id, event) for event in near}
+        program = self.program.program_id
+        found = {
+            event: self.registrations.of_event(program, event, self._since(one, now)) for event, one in near.items()
+        }
         zone_of = self._zones([one for people in found.values() for one in people])
         for event_id, versions in near.items():
             people = [
@@ -142,17 +146,32 @@ class Lookout:
         yield from (one for one in reminders(versions, people, self.rules, now) if one.channel in self.channels)
         if self.mail is None:
             return
-        yield from surveys(versions, people, self.mail, now)
+        yield from self._surveys(versions, people, self.mail, now)
         if versions.number > 1:
             customers = [one.registration.customer_id for one in people]
             told = self.notices.told(self.program.program_id, versions.event.event_id, customers)
             yield from changes(versions, people, told, self.mail, now)
 
+    def _surveys(self, versions: Versions, people: list[Registrant], mail: str, now: datetime) -> list[Notice]:
+        found = list(surveys(versions, people, mail, now))
+        whom = [one.customer_id for one in found]
+        asked = self.notices.asked(self.program.program_id, versions.event.event_id, whom) if whom else set()
+        return [one for one in found if one.customer_id not in asked]
+
     def _is_near(self, versions: Versions, now: datetime) -> bool:
-        """Whether something of an event may be due: it changed lately, or it starts or ended about now."""
+        """Whether something of an event may be due: it changed lately, it starts about now, or it has ended."""
         event, first = versions.event, max((rule.days_before for rule in self.rules), default=0) + 1
         is_changed = versions.number > 1 and now - RECALLED < versions.since
-        return is_changed or event.starts_at - first * _DAY <= now < event.ends_at + 2 * _DAY + RECALLED
+        return is_changed or event.starts_at - first * _DAY <= now < event.ends_at + SURVEYED_FOR + RECALLED
+
+    def _since(self, versions: Versions, now: datetime) -> datetime | None:
+        """Since when registrations must have changed for something to be due; None: whenever.
+
+        Days after an event there are surveys alone, of those of whom it became known lately that they came.
+        """
+        is_lately = versions.number > 1 and now - RECALLED < versions.since
+        is_over = versions.event.ends_at + 2 * _DAY + RECALLED <= now
+        return now - RECALLED - _DAY if is_over and not is_lately else None
 
     def _zones(self, people: Sequence[Registration]) -> dict[str, str]:
         if not people:

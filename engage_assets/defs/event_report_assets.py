@@ -11,8 +11,9 @@ import polars as pl
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs.describe import file_metadata, markdown_table, mistakes_as_failures, picture
 from engage_assets.defs.desk import Desk, Result
+from engage_assets.defs.event_card import write_card
 from engage_assets.defs.event_forecast import forecasts, told_of
-from engage_assets.defs.event_report_sheets import FORECASTS, OPS, REPORTS, event_report_sheets
+from engage_assets.defs.event_report_sheets import CARD, FORECASTS, OPS, REPORTS, event_report_sheets
 from engage_assets.defs.outcome_assets import Logs, NightConfig, night_of, night_path
 from engage_assets.defs.report_assets import own_given
 from engage_assets.defs.sheets import spec_of
@@ -32,7 +33,7 @@ _WEEKS: Final = 3
 
 
 def event_report_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> list[dg.AssetsDefinition]:
-    """`attendance_forecasts` and `event_reports` of a program about events; else none."""
+    """Forecasts of attendance, the card of their model, and reports, of a program about events; else none."""
     if not event_report_sheets(program):
         return []
     return [_forecast(program, marketplaces), _report(program, marketplaces)]
@@ -43,7 +44,9 @@ def _spec(program: Program, name: str) -> dg.AssetSpec:
 
 
 def _forecast(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.AssetsDefinition:
-    @dg.multi_asset(name=f"{program.key}__{OPS[FORECASTS]}", specs=[_spec(program, FORECASTS)])
+    card_spec = _spec(program, CARD).replace_attributes(skippable=True)
+
+    @dg.multi_asset(name=f"{program.key}__{OPS[FORECASTS]}", specs=[_spec(program, FORECASTS), card_spec])
     def forecast_attendance(
         context: dg.AssetExecutionContext,
         config: NightConfig,
@@ -60,6 +63,7 @@ def _forecast(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.A
             found, learned = forecasts(batch, logs.registrations(lake), logs.until)
             path = night_path(lake, program, FORECASTS, desk.partition, as_of, ".parquet")
             rows = lake.write((program.key, FORECASTS, desk.partition.isoformat()), as_of.isoformat(), found)
+            card = write_card(lake, program, learned, clock.now() if clock.is_declared else None)
         latest = found.sort("at").unique("event_id", keep="last", maintain_order=True).sort("event_id")
         shown = latest.select("event_id", "moment", "registered", "expected", "low", "high", "basis", "attended")
         yield dg.MaterializeResult(
@@ -71,6 +75,8 @@ def _forecast(program: Program, marketplaces: Mapping[str, Marketplace]) -> dg.A
                 **(dict(told_of(learned)) if learned else {"no_forecast": "of no past event it is known who came"}),
             },
         )
+        if card:
+            yield dg.MaterializeResult(asset_key=card_spec.key, metadata=card)
 
     return forecast_attendance
 

@@ -8,13 +8,14 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.tables import DECISIONS
 
 FORECASTS: Final = events.ATTENDANCE_FORECASTS.name
+CARD: Final = "attendance_forecast_card"
 REPORTS: Final = "event_reports"
-OPS: Final = {FORECASTS: "forecast_attendance", REPORTS: "event_reports"}
+OPS: Final = {FORECASTS: "forecast_attendance", CARD: "forecast_attendance", REPORTS: "event_reports"}
 """Ops by their assets, without the program's key; each is configured with a night."""
 
 
 def event_report_sheets(program: Program) -> dict[str, Sheet]:
-    """The sheets of `attendance_forecasts` and `event_reports`; none of programs about something else."""
+    """The sheets of forecasts, of the card of their model, and of reports; none of programs about something else."""
     if program.source_table != events.SOURCE.table.name:
         return {}
 
@@ -31,6 +32,15 @@ def event_report_sheets(program: Program) -> dict[str, Sheet]:
             table.columns,
             [key(DECISIONS.name)],
             kinds=frozenset({"polars", "parquet", "scikitlearn"}),
+        ),
+        Sheet(
+            key(CARD),
+            "The card of the model that forecasts attendance, which is made anew for each Monday: curves, calibration,"
+            " importance of features, limits.",
+            "one page per version",
+            (),
+            [key(DECISIONS.name)],
+            kinds=frozenset({"html"}),
         ),
         Sheet(
             key(REPORTS),

@@ -6,6 +6,7 @@ from typing import Final
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs.event_stages import config_of
+from engage_assets.domain.attendance import KEPT_MARKS, Attendances
 from engage_assets.domain.events import EVENTS, Event
 from engage_assets.domain.program import Program
 from engage_assets.domain.registrations import KEPT_DIETARY, DietaryPreferences
@@ -31,6 +32,19 @@ def erase_dietary(dietary: DietaryPreferences, warehouse: Warehouse, now: dateti
         if now >= (events[key[1]].ends_at + KEPT_DIETARY if key[1] in events else erase_at)
     ]
     return sum(dietary.erase(*key) for key in sorted(due))
+
+
+def erase_marks(attendances: Attendances, warehouse: Warehouse, now: datetime) -> int:
+    """Erase joins and leaves that are due and return how many there were; who came stays in the registrations.
+
+    Of an event that the catalogue has lost, the time runs from what was told last.
+    """
+    kept = attendances.events()
+    if not kept:
+        return 0
+    events = known_events(warehouse, now)
+    ended = {key: events[key[1]].ends_at if key[1] in events else told_at for key, told_at in kept.items()}
+    return sum(attendances.erase(*key) for key, at in sorted(ended.items()) if now >= at + KEPT_MARKS)
 
 
 def known_events(warehouse: Warehouse, now: datetime) -> dict[str, Event]:

@@ -16,11 +16,12 @@ from engage_assets.defs import delivery
 from engage_assets.defs.batch import in_app_channel
 from engage_assets.defs.describe import mistakes_as_failures
 from engage_assets.defs.event_report_sheets import OPS, event_report_sheets
-from engage_assets.defs.event_upkeep import erase_dietary
+from engage_assets.defs.event_upkeep import erase_dietary, erase_marks
 from engage_assets.defs.model_assets import model_keys, training_config
 from engage_assets.defs.own import OWN
 from engage_assets.defs.sheets import Key, features_name, history_keys
 from engage_assets.dispatch.relay import relay
+from engage_assets.domain.attendance import Attendances
 from engage_assets.domain.cadence import read_weekly_cron
 from engage_assets.domain.ports import CandidateWriter, Clock, Outbox
 from engage_assets.domain.program import Program
@@ -182,6 +183,7 @@ def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
         store: dg.ResourceParam[Any],
         outbox: dg.ResourceParam[Outbox],
         dietary: dg.ResourceParam[DietaryPreferences],
+        attendances: dg.ResourceParam[Attendances],
         warehouse: dg.ResourceParam[Warehouse],
         clock: dg.ResourceParam[Clock],
     ) -> None:
@@ -189,6 +191,7 @@ def clean_up() -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
         outbox.purge(now - OUTBOX_KEPT)
         with mistakes_as_failures():
             context.log.info("erased the dietary preferences of %s people", erase_dietary(dietary, warehouse, now))
+            context.log.info("erased %s joins and leaves of events", erase_marks(attendances, warehouse, now))
         expiring = store.expired(now, ASKED_FOR)
         served = list(store.statuses(expiring, now))
         deleted = store.delete_expired(now)

@@ -17,7 +17,7 @@ from engage_assets.playlists import answers as given
 
 _BUCKETS: Final = 1 << 22
 """Into how many parts listeners and days fall where answers are counted: few share one, in the largest tables."""
-_ROWS: Final = 10_000_000
+_ROWS: Final = 2_500_000
 """Answers that are put into buckets at a time."""
 
 

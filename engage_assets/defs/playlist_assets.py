@@ -82,8 +82,8 @@ def _score(program: Program, rules: Playlists, marketplaces: Mapping[str, Market
                 context.instance.report_runless_asset_event(
                     dg.AssetMaterialization(_key(program, TRACK_SCORES.name), partition=day_before.isoformat())
                 )
-            update = stages.update_of(batch, rules, lake, ledger)
-            desk.write(TRACK_SCORES.name, update.scores)
+            with desk.open(TRACK_SCORES.name) as file:
+                update = stages.update_of(batch, rules, lake, ledger, file)
             desk.write(BRIGADES.name, update.brigades)
         newly = update.scores.filter(pl.col("counted_on") == desk.partition)
         counted = update.answers.filter(pl.col("void").is_null()).height

@@ -28,6 +28,7 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.source import Source
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import empty_frame
+from engage_assets.lake import ROW_GROUP
 from engage_assets.playlists.answers import latest_answers
 from engage_assets.playlists.scores import COUNTS, UNKNOWN, score_tracks
 
@@ -183,8 +184,8 @@ class Curation:
         ]
         return frame.select("track_id", *columns)
 
-    def scores(self, counts: pl.DataFrame) -> pl.DataFrame:
-        """TRACK_SCORES, by marketplace, genre and track."""
+    def scores(self, counts: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """TRACK_SCORES by marketplace, genre and track; in parts, so that one is written while the next is made."""
         tracks = self.tracks(counts)
         # Words of a list are joined, grouped and sorted as numbers, in the order of the texts.
         words = {
@@ -194,20 +195,22 @@ class Curation:
         }
         counted, described = (
             frame.lazy().with_columns(
-                pl.col(name).cast(words[name]) for name in ("marketplace", "track_id") if name in frame
+                pl.col(name).cast(words[name]) for name in ("marketplace", "track_id") if name in frame.columns
             )
             for frame in (counts, tracks)
         )
         scored = score_tracks(as_frame(counted), as_frame(described), self.rules, rules_hash(self.program)).to_native()
+        scored = scored.with_columns(pl.col("genre").cast(words["genre"]))
         made: pl.DataFrame = scored.sort(_in_order(words)).collect()
-        return made.with_columns(pl.selectors.enum().cast(pl.String))
+        for part in [*made.iter_slices(ROW_GROUP)] or [made]:
+            yield part.with_columns(pl.selectors.enum().cast(pl.String))
 
 
 def _in_order(words: Mapping[str, pl.Enum]) -> pl.Expr:
     """One number by which rows sort as by the columns of `words`, one after the other: a fraction of the work."""
     number = pl.lit(0, pl.UInt64)
     for name, word in words.items():
-        number = number * len(word.categories) + pl.col(name).cast(word).to_physical().cast(pl.UInt64)
+        number = number * len(word.categories) + pl.col(name).to_physical().cast(pl.UInt64)
     return number
 
 
@@ -217,5 +220,12 @@ def _last_days(live: pl.DataFrame) -> pl.DataFrame:
 
 
 def _latest(live: pl.DataFrame) -> pl.DataFrame:
-    found: pl.DataFrame = latest_answers(as_frame(live.lazy())).to_native().collect()
-    return found
+    """The answers as latest_answers has them; by number a listener and a track are one number, and quickly compared."""
+    key = pl.col("customer_id").cast(pl.UInt64) * 2**32 + pl.col("track_id").to_physical()
+    pairs = live.select(key).to_series()
+    ordered = pairs.sort()
+    again = ordered.filter(ordered == ordered.shift(1))
+    is_again = pairs.is_in(again.implode())
+    several: pl.DataFrame = latest_answers(as_frame(live.lazy().filter(is_again))).to_native().collect()
+    single = live.filter(~is_again).select(*several.columns[:-1], up=pl.col("is_up").cast(several.schema["up"]))
+    return pl.concat([single, several])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from engage_assets.defs.batch import as_frame
@@ -30,15 +31,17 @@ class People:
         """The listeners out of the table of customers."""
         is_served = pl.col("marketplace").is_in(list(marketplaces))
         found = customers.select("customer_id", "marketplace").filter(is_served).collect()
-        # Which keys repeat is asked only where some do.
-        if found["customer_id"].n_unique() < found.height:
+        # Which keys repeat is asked only where some do: numbers are told apart in a fraction of the time of texts.
+        if found["customer_id"].hash().n_unique() < found.height:
             found = given.listeners(as_frame(found.lazy()), marketplaces).to_native().collect()
         place = pl.col("marketplace").cast(pl.Enum(sorted(marketplaces)))
         return cls(found.with_columns(place).with_row_index("number"))
 
     def among(self, numbers: pl.Series) -> "People":
         """Those with these numbers."""
-        return People(self.known.join(numbers.unique().to_frame("number"), on="number", how="semi"))
+        is_theirs = np.zeros(int(self.known.select(pl.col("number").max() + 1).item() or 0), dtype=np.bool_)
+        is_theirs[numbers.to_numpy()] = True
+        return People(self.known.filter(pl.Series(is_theirs).gather(self.known["number"])))
 
     def numbered(self, table: pl.LazyFrame, *more: str) -> pl.LazyFrame:
         """The rows of these listeners, by number, with `more` columns of theirs.

@@ -17,7 +17,7 @@ from engage_assets.domain.playlist_tables import TRACK_SCORES
 from engage_assets.domain.ports import Ledger
 from engage_assets.domain.program import Program
 from engage_assets.domain.tables import empty_frame
-from engage_assets.lake import Lake
+from engage_assets.lake import Lake, ParquetFile
 from engage_assets.playlists.brigades import find_brigades
 from engage_assets.playlists.filling import IN_PLAYLIST, deciding, fill_playlists, is_eligible
 from engage_assets.playlists.scores import COUNTS
@@ -46,12 +46,16 @@ class Update:
     """Whether the counts of the day before were taken over."""
 
 
-def update_of(batch: Batch, rules: Playlists, lake: Lake, ledger: Ledger) -> Update:
-    """TRACK_SCORES and BRIGADES of the batch's partition."""
+def update_of(batch: Batch, rules: Playlists, lake: Lake, ledger: Ledger, file: ParquetFile) -> Update:
+    """TRACK_SCORES and BRIGADES of the batch's partition; the scores are added to `file` as they are made."""
     curation = curation_of(batch, rules, batch.partition, ledger)
     before = counts_of(_made(batch.program, lake, batch.partition - _DAY), rules_hash(batch.program))
     judged = curation.count(before)
-    scores = curation.scores(judged.counts)
+    parts = []
+    for part in curation.scores(judged.counts):
+        file.add(part)
+        parts.append(part)
+    scores = pl.concat(parts)
     return Update(scores, find_brigades(judged.answers, scores, rules), judged.answers, before is not None)
 
 
@@ -83,8 +87,7 @@ def fill(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFram
 
 def fill_listed(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFrame:
     """The rows of `fill` that stand in a playlist."""
-    rows = deciding(_eligible(scores, rules, partition), rules)
-    return fill(rows.lazy(), rules, partition).filter(pl.col("standing") == IN_PLAYLIST)
+    return _listed(_eligible(scores, rules, partition), rules, partition)
 
 
 def fill_both(
@@ -92,25 +95,27 @@ def fill_both(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of `fill` of two partitions' scores for all tracks that stand in a playlist of either, and some more.
 
-    Scores are read once each, and both side by side: most steps of it keep one core busy.
+    Both are looked at side by side: most steps of it keep one core busy.
     """
+    (scores, days), same = zip(then, now, strict=True), repeat(rules)
     with ThreadPoolExecutor(2) as pool:
-        whole = list(pool.map(lambda one: one[0].collect(), (then, now)))
-        days, same = (then[1], now[1]), repeat(rules)
-        listed = pl.concat(pool.map(_listed, whole, days, same)).unique()
-        filled = pool.map(_standing, whole, days, same, repeat(listed))
+        eligible = list(pool.map(_eligible, scores, same, days))
+        listed = pl.concat(rows["track_id"] for rows in pool.map(_listed, eligible, same, days)).unique()
+        filled = pool.map(_standing, scores, eligible, same, days, repeat(listed))
         return next(filled), next(filled)
 
 
-def _listed(scores: pl.DataFrame, day: date, rules: Playlists) -> pl.Series:
-    """`track_id` of the tracks that stand in a playlist."""
-    return fill_listed(scores.lazy(), rules, day)["track_id"]
+def _listed(eligible: pl.DataFrame, rules: Playlists, day: date) -> pl.DataFrame:
+    """The rows of `fill` that stand in a playlist, out of those that may."""
+    return fill(deciding(eligible, rules).lazy(), rules, day).filter(pl.col("standing") == IN_PLAYLIST)
 
 
-def _standing(scores: pl.DataFrame, day: date, rules: Playlists, listed: pl.Series) -> pl.DataFrame:
+def _standing(
+    scores: pl.LazyFrame, eligible: pl.DataFrame, rules: Playlists, day: date, listed: pl.Series
+) -> pl.DataFrame:
     """The rows of `fill` for the tracks `listed`, and some more."""
-    own = fill(deciding(_eligible(scores.lazy(), rules, day), rules, listed).lazy(), rules, day)
-    others = fill(scores.lazy().filter(pl.col("track_id").is_in(listed.implode())), rules, day)
+    own = fill(deciding(eligible, rules, listed).lazy(), rules, day)
+    others = fill(scores.filter(pl.col("track_id").is_in(listed.implode())), rules, day)
     return pl.concat([own, others.join(own, on=["marketplace", "track_id"], how="anti")])
 
 
@@ -138,5 +143,6 @@ def track_names(batch: Batch, playlists: pl.DataFrame) -> pl.DataFrame:
         "track_id",
         *(pl.col(name) if name in there else pl.lit(None, pl.String).alias(name) for name in ("name", "artist_name")),
     )
-    once: pl.LazyFrame = stated_once(as_frame(named), "track_id").to_native()
+    listed = named.filter(pl.col("track_id").is_in(playlists["track_id"].unique().implode()))
+    once: pl.LazyFrame = stated_once(as_frame(listed), "track_id").to_native()
     return wanted.join(once, on="track_id", how="left").sort("track_id").collect()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from typing import Final
 
 import narwhals as nw
 import polars as pl
@@ -21,6 +22,11 @@ from engage_assets.filters.asking import Asking
 from engage_assets.filters.facts import join_facts
 from engage_assets.playlists import damping
 from engage_assets.playlists.scores import count_answers
+
+_PAIR: Final = (
+    pl.col("customer_id").cast(pl.UInt64) * 2**32 + pl.col("counted_on").cast(pl.Int32).cast(pl.UInt64)
+).alias("pair")
+"""A listener's number and a day in one number: asking for one is a fraction of the work of asking for two."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +93,19 @@ class Trial:
 
     def count(self, latest: pl.DataFrame, counted_on: pl.DataFrame) -> pl.DataFrame:
         """COUNTS of the tracks of `counted_on`, with the trust of those days; `latest` as latest_answers has them."""
-        own = latest.lazy().join(counted_on.lazy(), on="track_id", how="inner")
-        pairs = own.select("customer_id", "counted_on").unique().collect()
-        trusted = pl.concat([pairs.clear(), *self._trusted(pairs)])
-        frames = (as_frame(frame.lazy()) for frame in (latest, trusted, counted_on))
-        counts: pl.DataFrame = count_answers(*frames).to_native().collect()
+        dated = latest.join(counted_on, on="track_id", how="inner")
+        pairs = dated.select(_PAIR).to_series()
+        trusted = pl.concat([pairs.clear(), *self._trusted(pairs.unique())])
+        weighed = dated.with_columns(is_trusted=pairs.is_in(trusted.implode()))
+        counts: pl.DataFrame = count_answers(as_frame(weighed.lazy())).to_native().collect()
         return counts.with_columns(pl.selectors.enum().cast(pl.String))
 
-    def _trusted(self, pairs: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """Those of `pairs` (customer_id, counted_on) whose listener was trusted at that partition's update."""
-        for day, listeners, tables in in_turns(pairs, self.standing):
-            yield self._trusted_on(listeners, day, tables)
+    def _trusted(self, pairs: pl.Series) -> Iterator[pl.Series]:
+        """Those of `pairs` whose listener was trusted at that partition's update."""
+        number = (pairs // 2**32).cast(pl.UInt32)
+        asked = pl.DataFrame({"customer_id": number, "counted_on": (pairs % 2**32).cast(pl.Int32).cast(pl.Date)})
+        for day, listeners, tables in in_turns(asked, self.standing):
+            yield self._trusted_on(listeners, day, tables).select(_PAIR).to_series()
 
     def _trusted_on(self, listeners: pl.DataFrame, day: date, tables: Mapping[str, Frame]) -> pl.DataFrame:
         """Those of `listeners` whom the program's trust filter accepts at the update of `day`."""

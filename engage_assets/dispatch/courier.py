@@ -124,7 +124,7 @@ class Courier:
                 gate.note(is_refused=not refusal.is_rate_limit)
                 delay = patience.delay_after(refusal)
                 if delay is None or not self._may_retry(delay, job):
-                    return Move(send_id, "failed", self._why_given_up(job))
+                    return self._given_up(refusal, job)
             except Exception as fault:  # noqa: BLE001 – nobody can tell how far it came
                 _LOG.warning("a line failed in the hand-over (%s): the send is in doubt", type(fault).__name__)
                 gate.note(is_refused=True)
@@ -141,8 +141,10 @@ class Courier:
         self._wait(delay, job)
         return not self._office.watch.is_stopped and self._office.watch.left(job.deadline) > 0
 
-    def _why_given_up(self, job: Job) -> str:
-        return UNAVAILABLE if self._office.watch.left(job.deadline) > 0 else MISSED
+    def _given_up(self, refusal: TransientRefusal, job: Job) -> Move:
+        if refusal.otherwise:
+            return Move(job.letter.send_id, refusal.otherwise.state, refusal.otherwise.reason)
+        return Move(job.letter.send_id, "failed", UNAVAILABLE if self._office.watch.left(job.deadline) > 0 else MISSED)
 
     def _wait(self, seconds: float, job: Job) -> None:
         """Wait, but not beyond the letter's deadline; answers are recorded first."""

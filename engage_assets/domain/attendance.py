@@ -2,8 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal, Protocol
+from datetime import datetime, timedelta
+from typing import Final, Literal, Protocol
+
+KEPT_MARKS: Final = timedelta(days=30)
+"""Joins and leaves are erased so long after their event's end; who came, and for how long, stays."""
 
 
 @dataclass(frozen=True, order=True)
@@ -38,3 +41,9 @@ class Attendances(Protocol):
 
     def of(self, program: str, event_id: str, customer_ids: Collection[str] | None = None) -> list[Mark]:
         """What counts of some customers (None: of all), oldest first: the import's, else what was told."""
+
+    def events(self) -> dict[tuple[str, str], datetime]:
+        """By program and event of which anything is kept: when something was told last."""
+
+    def erase(self, program: str, event_id: str) -> int:
+        """Erase all that is kept of an event; returns how much it was."""

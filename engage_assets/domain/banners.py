@@ -1,7 +1,7 @@
 """Banners: sends that an app shows while they are open, asked again at each look."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from engage_assets.domain.responses import KnownSend
@@ -24,3 +24,9 @@ class Banners(Protocol):
         `kind`: the channel's type. Left out is what the customer has answered, what is stopped, and all of whoever is
         suppressed or wants no more of it.
         """
+
+    def displayed(self, send_id: str, day: date) -> int:
+        """Count that an app has displayed one, on the customer's `day`: how often that was on the latest such day."""
+
+    def displays(self, send_ids: Sequence[str]) -> dict[str, tuple[date, int]]:
+        """The latest day on which each was displayed, and how often; those that never were are left out."""

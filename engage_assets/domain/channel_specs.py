@@ -92,7 +92,7 @@ class InAppConfig(Spec):
         time(14),
         description='Local clock time at which it opens, "HH:MM": the first after the slot of the customer\'s e-mail.',
     )
-    displays_per_day: int = Field(3, ge=1, description="How often a day the app may show it; handed on to the app.")
+    displays_per_day: int = Field(3, ge=1, description="How often a day a customer may be shown it.")
 
 
 class InAppChannel(ListSection):

@@ -113,6 +113,9 @@ class Notices(Protocol):
     def told(self, program: str, event_id: str, customer_ids: Sequence[str]) -> dict[str, int]:
         """By customer, the last version of an event that he was told of, or may have been (`moved`, `called_off`)."""
 
+    def asked(self, program: str, event_id: str, customer_ids: Sequence[str]) -> set[str]:
+        """Customers who are, were, or may have been asked how an event was; not those who were skipped."""
+
     def waiting(self, program: str, until: datetime) -> list[Waiting]:
         """Planned notices whose slot has come, the oldest first."""
 

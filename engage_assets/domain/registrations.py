@@ -115,6 +115,9 @@ class Room:
 class Registrations(Protocol):
     """Seats and the line of events. Never more seats are taken than there are, however many processes ask."""
 
+    def warm(self, now: datetime) -> None:
+        """Do beforehand what the first call of `take` would have people wait for. Nothing stays of it."""
+
     def take(self, acts: Sequence[Act], now: datetime) -> list[Applied]:
         """What each of some acts came to, in their order, in one durable transaction.
 
@@ -127,6 +130,9 @@ class Registrations(Protocol):
     def of_customer(self, program: str, event_id: str, customer_id: str) -> Registration | None:
         """One registration."""
 
+    def of_customers(self, program: str, whose: Collection[tuple[str, str]]) -> dict[tuple[str, str], Registration]:
+        """Registrations of some events and customers, by both; there is none of who is left out."""
+
     def place(self, registration: Registration) -> int | None:
         """Its place in line, 1 first; None: not in line."""
 
@@ -138,8 +144,11 @@ class Registrations(Protocol):
     ) -> list[Registration]:
         """Registrations in these statuses, of these events (None: of all), by event, then as they were made."""
 
-    def of_event(self, program: str, event_id: str) -> list[Registration]:
-        """All registrations of an event: those with a seat as they got it, then the line in order, then the others."""
+    def of_event(self, program: str, event_id: str, since: datetime | None = None) -> list[Registration]:
+        """All registrations of an event: those with a seat as they got it, then the line in order, then the others.
+
+        `since`: those alone that changed after it.
+        """
 
     def counts(self, program: str, event_ids: Sequence[str]) -> dict[str, Mapping[Status, int]]:
         """Registrations of events by status."""

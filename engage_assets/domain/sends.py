@@ -109,10 +109,12 @@ class TransientRefusal(EngageError):
     """The transport surely did not take the message, and may take it later: the same message may be tried again.
 
     `cause` is a short code without personal data (`SMTP 421`, `CONNECT`); `is_rate_limit` says that the transport asks
-    for patience, so that waiting is no failure.
+    for patience, so that waiting is no failure. `otherwise` is how the send ends where it is not tried again (None: it
+    failed): some of its recipient's devices may have it.
     """
 
-    def __init__(self, cause: str, *, is_rate_limit: bool = False) -> None:
+    def __init__(self, cause: str, *, is_rate_limit: bool = False, otherwise: Answer | None = None) -> None:
         super().__init__(cause)
         self.cause = cause
         self.is_rate_limit = is_rate_limit
+        self.otherwise = otherwise

@@ -372,7 +372,7 @@ IN_APP_BANNERS = Table(
         Column("ends_at", "instant", "Until when: displayDuration, or when no answers are taken, if that is earlier."),
         Column("banner_type", "text", "The kind of banner."),
         Column("placement", "text", "Where the app shows it."),
-        Column("displays_per_day", "integer", "How often a day the app may show it."),
+        Column("displays_per_day", "integer", "How often a day a customer may be shown it."),
         Column("title", "text", "What it says."),
         Column("call", "text", "What its button says."),
         Column("is_exploration", "flag", "Whether the place went by lot (explorationShare)."),

@@ -8,18 +8,19 @@ import polars as pl
 
 from engage_assets.events.attendance import NO_SHOW_AFTER
 
-FEATURES: Final = (
-    "lead_days",
-    "waited",
-    "came_before",
-    "known_before",
-    "engagement_score",
-    "part_of_day",
-    "is_weekend",
-    "duration_minutes",
-    "channel",
-)
-"""Features of a registration, by name. `engagement_score` is the customer's, as features of programs have it."""
+DESCRIPTIONS: Final = {
+    "lead_days": "Days from the registration to the start, at most 60.",
+    "waited": "Whether the person stood in line before.",
+    "came_before": "Share of the events before to which the person came who had a seat: (came + 1) ÷ (known + 2).",
+    "known_before": "ln(1 + n): n events before of which it is known whether the person came.",
+    "engagement_score": "How engaged the customer is, as the profile says.",
+    "part_of_day": "When it starts where the person lives: morning, afternoon, evening or night.",
+    "is_weekend": "Whether that is a Saturday or Sunday.",
+    "duration_minutes": "How long the event takes.",
+    "channel": "Through which the seat was asked for; direct, or elsewhere: through another system.",
+}
+"""Features of a registration, by name, in words. `engagement_score` is as features of programs have it."""
+FEATURES: Final = tuple(DESCRIPTIONS)
 ELSEWHERE: Final = "elsewhere"
 """Channel of registrations that another system took."""
 DIRECT: Final = "direct"

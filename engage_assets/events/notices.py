@@ -22,6 +22,8 @@ USUAL_TIME: Final = time(10)
 """Local clock time of reminders that name none, and of surveys."""
 AHEAD: Final = timedelta(hours=1)
 """A reminder comes so long before the start at the latest."""
+SURVEYED_FOR: Final = timedelta(days=14)
+"""Whom it is known to have come only later than so long after an event's end is not asked how it was."""
 RECALLED: Final = timedelta(days=2)
 """What was due longer ago, and is not in the ledger, is no more looked at."""
 SUPERSEDED: Final = "SUPERSEDED"
@@ -115,6 +117,13 @@ def survey_at(event: Event, zone: str) -> datetime:
     return instant_of(datetime.combine(_date(event.ends_at, zone) + timedelta(days=1), USUAL_TIME), zone)
 
 
+def late_survey_at(known_at: datetime, zone: str) -> datetime:
+    """When he is asked of whom it is known only at `known_at`, after that hour: at the next such hour."""
+    day = _date(known_at, zone)
+    today = instant_of(datetime.combine(day, USUAL_TIME), zone)
+    return today if known_at <= today else instant_of(datetime.combine(day + timedelta(days=1), USUAL_TIME), zone)
+
+
 def reminders(
     versions: Versions, people: Iterable[Registrant], rules: Sequence[ReminderRule], now: datetime
 ) -> Iterator[Notice]:
@@ -133,14 +142,21 @@ def reminders(
 
 
 def surveys(versions: Versions, people: Iterable[Registrant], channel: str, now: datetime) -> Iterator[Notice]:
-    """Surveys that became due lately, of who attended."""
+    """Surveys that became due lately, of who attended: once, but for whom it became known again at another time.
+
+    `Notices.asked` knows whom not to ask again.
+    """
     event = versions.event
     if event.is_cancelled or now < event.ends_at:
         return
-    dues = _Dues(now)
+    hours: dict[str, datetime] = {}
     for registration, zone in people:
-        due_at = dues.of(0, zone, partial(survey_at, event))
-        if due_at and registration.status in TOLD_IN["survey"]:
+        if registration.status not in TOLD_IN["survey"]:
+            continue
+        due_at = hours[zone] if zone in hours else hours.setdefault(zone, survey_at(event, zone))
+        if due_at < registration.changed_at:
+            due_at = late_survey_at(registration.changed_at, zone)
+        if now - RECALLED < due_at <= min(now, event.ends_at + SURVEYED_FOR):
             yield _notice("survey", registration, channel, due_at, 0)
 
 

@@ -2,12 +2,28 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
 from engage_assets.domain.events import EVENTS, Event
-from engage_assets.domain.program import EventConfig
-from engage_assets.domain.registrations import SEATED
+from engage_assets.domain.program import EventConfig, Program
+from engage_assets.domain.registrations import SEATED, Seats
+
+_NO_CONFIG: Final = EventConfig()
+
+
+def seats_of(program: Program, event: Event, elsewhere: frozenset[str]) -> Seats:
+    """What an event offers to whoever registers through a program."""
+    config = program.event_config or _NO_CONFIG
+    return Seats(
+        program=program.program_id,
+        event_id=event.event_id,
+        seats=event.seats(config.capacity_limit),
+        deadline=event.deadline(config.registration_deadline_days),
+        is_cancelled=event.is_cancelled,
+        elsewhere=elsewhere,
+    )
 
 
 def openings(events: Iterable[Event], taken: Mapping[str, int], config: EventConfig, instant: datetime) -> pl.DataFrame:

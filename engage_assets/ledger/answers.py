@@ -44,15 +44,17 @@ def keep(
     return _edit(connection, row, [name for name in _SAID if name != "is_positive"] if is_thumb_only else [])
 
 
-def add(connection: Connection, responses: Sequence[Response], at: datetime) -> None:
-    """Write first answers that no form gave, such as registrations; those that are known already are left."""
+def add(connection: Connection, responses: Sequence[Response], at: datetime) -> list[dict[str, str]]:
+    """Write first answers that no form gave, such as registrations; those that are known already are left.
+
+    Returns what is to be left behind of each new one, as an outbox entry `response`.
+    """
     if not responses:
-        return
+        return []
     rows = {row["response_id"]: {**row, "version": 1} for row in (_row(one, at) for one in responses)}
     new = {key for (key,) in _FIRST.rows_of_each(connection, [rows[key] for key in sorted(rows)])}
     place = ("program", "marketplace", "subject_type", "subject_id")
-    told = [{**{name: row[name] for name in place}, "at": at.isoformat()} for key, row in rows.items() if key in new]
-    put(connection, "response", told, at)
+    return [{**{name: row[name] for name in place}, "at": at.isoformat()} for key, row in rows.items() if key in new]
 
 
 def standing(connection: Connection, key: str) -> Response | None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import delete, exists, func, insert, select
 
 from engage_assets.domain.attendance import Mark, Stay
 from engage_assets.ledger import tables
@@ -55,6 +55,21 @@ class SqlAttendances:
                 query = query.where(among(connection.dialect.name, table.customer_id))
             keys = {"keys": as_list(sorted(customer_ids))} if customer_ids is not None else {}
             return sorted(Mark(*row) for row in connection.execute(query, keys))
+
+    def events(self) -> dict[tuple[str, str], datetime]:
+        """See Attendances."""
+        table = tables.attendance_marks.c
+        query = select(table.program, table.event_id, func.max(table.received_at))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.group_by(table.program, table.event_id))
+            return {(program, event_id): told_at for program, event_id, told_at in rows}
+
+    def erase(self, program: str, event_id: str) -> int:
+        """See Attendances."""
+        table = tables.attendance_marks
+        of_event = (table.c.program == program) & (table.c.event_id == event_id)
+        with self._database.writing() as connection:
+            return connection.execute(delete(table).where(of_event)).rowcount
 
 
 def _marks(stay: Stay, session: str) -> list[Mark]:

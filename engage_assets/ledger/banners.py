@@ -1,10 +1,10 @@
 """Banners in the operational database: opened in one transaction, and asked again at each look."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, case, select, update
 from sqlalchemy.types import DateTime
 
 from engage_assets.domain.keys import is_part_of
@@ -14,6 +14,7 @@ from engage_assets.ledger import tables
 from engage_assets.ledger.claims import Known, judge
 from engage_assets.ledger.contacts import KNOWN, known_columns
 from engage_assets.ledger.database import Database
+from engage_assets.ledger.engines import among, as_list, insert_new
 from engage_assets.ledger.log import enter, present_states, skip, stamp
 from engage_assets.ledger.outbox import put_deliveries
 from engage_assets.ledger.prepared import Prepared
@@ -61,6 +62,26 @@ class SqlBanners:
             if (program, customer_id, send.subject_type, send.subject_id) not in known.answered
             and not any(is_part_of(send.campaign_id, target) for (target,) in stops)
         ]
+
+    def displayed(self, send_id: str, day: date) -> int:
+        """See Banners."""
+        table = tables.banner_displays
+        again = case((table.c.day < day, 1), else_=table.c.displays + 1)
+        latest = case((table.c.day < day, day), else_=table.c.day)
+        counted = update(table).where(table.c.send_id == send_id).values(displays=again, day=latest)
+        with self._database.writing() as connection:
+            connection.execute(insert_new(connection, table), {"send_id": send_id, "day": day, "displays": 0})
+            return int(connection.execute(counted.returning(table.c.displays)).scalar_one())
+
+    def displays(self, send_ids: Sequence[str]) -> dict[str, tuple[date, int]]:
+        """See Banners."""
+        table = tables.banner_displays.c
+        with self._database.reading() as connection:
+            query = select(table.send_id, table.day, table.displays).where(
+                among(connection.dialect.name, table.send_id)
+            )
+            rows = connection.execute(query, {"keys": as_list(sorted(send_ids))})
+            return {send_id: (day, number) for send_id, day, number in rows}
 
 
 def _open(_: str) -> Select[Any]:

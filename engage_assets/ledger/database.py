@@ -20,7 +20,9 @@ from engage_assets.domain.errors import EngageError
 from engage_assets.domain.tables import Table, empty_frame
 from engage_assets.ledger import tables
 from engage_assets.ledger.engines import CHECKPOINT_PAGES, WRITES, carry_over, insert_new, open_engine
+from engage_assets.ledger.prepared import at_once
 
+_PAST_THE_GATE: Final = f"LOCK TABLE {tables.gate.name} IN ROW SHARE MODE"
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _ROWS_AT_ONCE: Final = 50_000
 _MIGRATION_LOCK: Final = 7_316_240_911  # any number that nobody else locks in the same database
@@ -51,6 +53,7 @@ class Database:
         self._lock = Lock()
         self._engine: Engine | None = None
         self._writer: Engine | None = None
+        self._prompt: Engine | None = None
         self._own = local()
         self._kept: WeakSet[Connection] = WeakSet()
 
@@ -83,7 +86,7 @@ class Database:
 
     def carry_over(self) -> None:
         """Empty SQLite's log while nobody waits for it; see engines."""
-        carry_over(self.engine)
+        carry_over(self.engine, self._random)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -101,10 +104,13 @@ class Database:
 
     @contextmanager
     def reading_often(self) -> Iterator[Connection]:
-        """As `reading`, on a connection that the thread keeps on SQLite; see `writing_often`. For a few threads."""
+        """As `reading`, on a connection that the thread keeps, for a few threads; see `writing_often`.
+
+        Of PostgreSQL each statement reads what is there at its moment.
+        """
         if self.engine.dialect.name != "sqlite":
-            with self.reading() as connection:
-                yield connection
+            with self._at_once("reader") as kept:
+                yield kept
             return
         kept = self._kept_for("reader", self.engine)
         with kept.begin():
@@ -120,6 +126,35 @@ class Database:
         kept = self._kept_for("writer", self._writing)
         with kept.begin():
             yield kept
+
+    @contextmanager
+    def writing_at_once(self) -> Iterator[Connection]:
+        """As `writing_often`; PostgreSQL is told statements without waiting for what came of those before.
+
+        It takes statements of `prepared` alone. What fails is raised by one that is told later, at the latest by the
+        end of the transaction.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with self.writing_often() as connection:
+                yield connection
+            return
+        with self._at_once("writer") as kept, at_once(kept, _PAST_THE_GATE):
+            yield kept
+
+    @contextmanager
+    def _at_once(self, role: str) -> Iterator[Connection]:
+        """This thread's connection to PostgreSQL for a role; SQLAlchemy begins nothing on it, which costs a message.
+
+        After a fault the next call takes another one.
+        """
+        if self._prompt is None:
+            self._prompt = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        kept = self._kept_for(role, self._prompt)
+        try:
+            yield kept
+        except BaseException:
+            kept.close()
+            raise
 
     def _kept_for(self, role: str, engine: Engine) -> Connection:
         """This thread's connection for a role."""

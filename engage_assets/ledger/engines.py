@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from engage_assets.disk import write_back
 from engage_assets.domain.errors import EngageError
 
 WRITES: Final = {"engage_writes": True}
@@ -46,14 +47,15 @@ _INSERTS: Final[dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]]]
 }
 _GIVE_UP_SECONDS: Final = 60.0
 _READ_TIMEOUT_MS: Final = 10_000
-_JOURNAL_BYTES: Final = 64 << 20
-"""A log that grew beside a long reader shrinks to this once it is empty."""
+_JOURNAL_BYTES: Final = 256 << 20
+"""A log that grew beside a long reader shrinks to this once it is empty. No other is cut: it would have to grow again,
+and a commit that lets a file grow waits for all that other files owe the disk."""
 _CACHE_KIB: Final = 16_384
 _WAITS: Final = "engage_waits"
 """Where a connection notes how long it waits for a lock."""
 _PAUSE_SECONDS: Final = (0.0001, 0.001)
-_CARRY_TRIES: Final = 8
-_LONG_LOG: Final = 20_000
+_CARRY_TRIES: Final = 40
+_PAGE_BYTES: Final = 4_096
 
 
 CHECKPOINT_PAGES: Final = 1_000
@@ -81,24 +83,37 @@ def open_engine(url: str, random: Random, checkpoint_pages: int = CHECKPOINT_PAG
     return engine
 
 
-def carry_over(engine: Engine) -> None:
-    """SQLite: carry the log over to the file, so that it begins anew, beside the writers, who do not wait for the disk.
+def carry_over(engine: Engine, random: Random) -> None:
+    """SQLite: carry the log over to the file, so that it begins anew, beside the writers, who hardly wait for it.
 
-    Gives up where they are quicker, or a reader stays too long: the next call does it then. Only a log of more than
-    _LONG_LOG pages is carried to its end while writers wait.
+    Most is copied and then written to the disk in portions; what came meanwhile is little, and is carried with the
+    write lock held. Gives up where writers or readers leave no room: the next call does it then.
     """
-    if engine.dialect.name != "sqlite":
+    if engine.dialect.name != "sqlite" or not engine.url.database:
         return
-    with closing(engine.raw_connection()) as lent:
+    with closing(engine.raw_connection()) as lent, closing(engine.raw_connection()) as other:
+        pages = _copy_unsynced(_wait_for_locks(lent, _READ_TIMEOUT_MS), _wait_for_locks(other, 0))
+        write_back(Path(engine.url.database), pages * _PAGE_BYTES)
         raw = _wait_for_locks(lent, 0)
-        pages = carried = 0
+        raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         for _ in range(_CARRY_TRIES):
-            # Most is carried the first time, then what was written meanwhile.
-            _, pages, carried = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if carried == pages:
+            is_busy, _, _ = raw.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+            if not is_busy:
                 return
-        if pages > _LONG_LOG:
-            raw.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+            sleep(random.uniform(*_PAUSE_SECONDS))
+
+
+def _copy_unsynced(connection: sqlite3.Connection, behind: sqlite3.Connection) -> int:
+    """Copy the log's pages to the file; returns how many it holds.
+
+    SQLite syncs the file at once when all were copied: so a reader stays behind a commit that changes nothing.
+    """
+    behind.execute("BEGIN")
+    behind.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    connection.execute("PRAGMA user_version = 0")
+    _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    behind.execute("COMMIT")
+    return int(pages)
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:

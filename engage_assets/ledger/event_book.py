@@ -40,8 +40,10 @@ class Book:
     """Every state that was entered, in order."""
     left: list[Status | None] = field(default_factory=list)
     """The status that each of them left; None: there was no registration."""
-    _read: list[Registration] = field(default_factory=list)
-    _is_whole: bool = False
+    read: list[Registration] = field(default_factory=list)
+    """The first in line, as far as the database was asked."""
+    is_whole: bool = False
+    """Whether that is the whole line."""
 
     def apply(self, act: Act, now: datetime) -> Applied:
         """What an act comes to. See Registrations.take."""
@@ -125,10 +127,10 @@ class Book:
 
     def _stored(self, wanted: int) -> list[Registration]:
         """The first in line as the database has them, asked again only where more are wanted than were read."""
-        if len(self._read) < wanted and not self._is_whole:
-            self._read = list(self.waiting(wanted))
-            self._is_whole = len(self._read) < wanted
-        return self._read
+        if len(self.read) < wanted and not self.is_whole:
+            self.read = list(self.waiting(wanted))
+            self.is_whole = len(self.read) < wanted
+        return self.read
 
     def _enter(self, one: Registration, now: datetime) -> Registration:
         """Let a registration stand; its seat is counted, and its change kept."""

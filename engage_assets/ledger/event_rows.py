@@ -15,6 +15,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     type_coerce,
     update,
@@ -68,7 +69,7 @@ _COUNT: Final = Prepared(_counting)
 _NEW: Final = Prepared(lambda _: insert(tables.registrations))
 _CHANGE: Final = Prepared(_changing)
 _LOGGED: Final = Prepared(lambda _: insert(tables.registration_changes))
-_KNOWN: Final = Prepared(_by_key)
+_KNOWN: Final = Prepared(_by_key, is_planned_anew=True)
 
 
 def registration_id(program: str, event_id: str, customer_id: str) -> str:
@@ -84,22 +85,41 @@ def load_books(connection: Connection, acts: Sequence[Act]) -> dict[Key, Book]:
         key = (act.seats.program, act.seats.event_id)
         asking[key] |= set() if isinstance(act, Fit) else {act.customer_id}
         lists[key].add(act.seats.elsewhere)
-    books = {key: load_book(connection, *key, asking[key]) for key in sorted(asking)}
-    for key, book in books.items():
-        book.overlaps = {one: seated_among(connection, key, one) for one in lists[key] if one}
-    return books
+    keys = sorted(asking)
+    for key in keys:
+        _NEW_SEATS.run(connection, [{**_of_event(key), "taken": 0, "last_ticket": 0}])
+    asked = [_ask(connection, key, asking[key], lists[key]) for key in keys]
+    return {key: book() for key, book in zip(keys, asked, strict=True)}
 
 
 def load_book(connection: Connection, program: str, event_id: str, customers: Collection[str]) -> Book:
     """The book of one event, locked until the end of the transaction, with the registrations of some customers."""
-    mine = {"program": program, "event_id": event_id}
-    found = _SEATS.rows(connection, mine)
-    if not found:
-        _NEW_SEATS.run(connection, [{**mine, "taken": 0, "last_ticket": 0}])
-        found = _SEATS.rows(connection, mine)
-    ((taken, last_ticket),) = found
-    known = _of(connection, program, event_id, customers)
-    return Book(program, event_id, taken, last_ticket, known=known, waiting=_line(connection, (program, event_id)))
+    key = (program, event_id)
+    _NEW_SEATS.run(connection, [{**_of_event(key), "taken": 0, "last_ticket": 0}])
+    return _ask(connection, key, customers)()
+
+
+def _ask(
+    connection: Connection, key: Key, customers: Collection[str], elsewhere: Collection[frozenset[str]] = ()
+) -> Callable[[], Book]:
+    """Lock an event, whose row is there, and ask for its book; what comes of it is read by the call."""
+    mine = _of_event(key)
+    seats = _SEATS.ask(connection, mine)
+    known = _KNOWN.ask(connection, {"keys": as_list([registration_id(*key, one) for one in sorted(customers)])})
+    first = _WAITING.ask(connection, {**mine, "count": 1})
+    overlaps = {one: _SEATED.ask(connection, {**mine, "keys": as_list(sorted(one))}) for one in elsewhere if one}
+
+    def book() -> Book:
+        ((taken, last_ticket),) = seats()
+        read = [Registration(*row) for row in first()]
+        return Book(
+            *key, taken, last_ticket,
+            overlaps={one: int(count()[0][0]) for one, count in overlaps.items()},
+            known={one.customer_id: one for one in (Registration(*row) for row in known())},
+            waiting=_line(connection, key), read=read, is_whole=not read,
+        )  # fmt: skip
+
+    return book
 
 
 def write_books(connection: Connection, books: Iterable[Book], at: datetime) -> None:
@@ -136,13 +156,14 @@ def _write_changes(connection: Connection, changes: Sequence[Registration], at: 
 
 def _tell(connection: Connection, book: Book, at: datetime) -> None:
     changes = book.changes
-    answers.add(connection, [_answer(one) for one in changes if one.sequence == 0], at)
+    new = answers.add(connection, [_answer(one) for one in changes if one.sequence == 0], at)
     notices = [
         ("notice", _said(one) | {"sequence": str(one.sequence), "was": left or ""})
         for one, left in zip(changes, book.left, strict=True)
         if one.status in ("registered", "wait_listed", "cancelled")
     ]
-    put_each(connection, [*(("candidate_status", _said(one)) for one in changes), *notices], at)
+    said = [*(("response", one) for one in new), *(("candidate_status", _said(one)) for one in changes), *notices]
+    put_each(connection, said, at)
 
 
 def _said(one: Registration) -> dict[str, str]:
@@ -171,15 +192,13 @@ def _answer(one: Registration) -> Response:
     )
 
 
-def _of(connection: Connection, program: str, event_id: str, customers: Collection[str]) -> dict[str, Registration]:
-    keys = as_list([registration_id(program, event_id, customer) for customer in sorted(customers)])
-    return {one.customer_id: one for one in (Registration(*row) for row in _KNOWN.rows(connection, {"keys": keys}))}
+def _of_event(key: Key) -> dict[str, Any]:
+    return {"program": key[0], "event_id": key[1]}
 
 
 def _line(connection: Connection, key: Key) -> Callable[[int], list[Registration]]:
     def waiting(count: int) -> list[Registration]:
-        mine = {"program": key[0], "event_id": key[1], "count": count}
-        return [Registration(*row) for row in _WAITING.rows(connection, mine)]
+        return [Registration(*row) for row in _WAITING.rows(connection, {**_of_event(key), "count": count})]
 
     return waiting
 
@@ -201,14 +220,22 @@ def _first_in_line(_: str) -> Select[Any]:
 _WAITING: Final = Prepared(_first_in_line)
 
 
+def _seated(dialect: str) -> Select[Any]:
+    table = tables.registrations.c
+    mine = (table.program == bindparam("program")) & (table.event_id == bindparam("event_id"))
+    seated = or_(*(table.status == literal_column(f"'{one}'") for one in sorted(SEATED)))
+    return select(func.count()).where(mine, seated, among(dialect, table.customer_id))
+
+
+_SEATED: Final = Prepared(_seated, is_planned_anew=True)
+
+
 def seated_among(connection: Connection, key: Key, customers: Collection[str]) -> int:
     """How many of some customers have a seat here."""
     if not customers:
         return 0
-    table = tables.registrations.c
-    theirs = (table.program == key[0]) & (table.event_id == key[1]) & table.status.in_(sorted(SEATED))
-    query = select(func.count()).where(theirs, among(connection.dialect.name, table.customer_id))
-    return int(connection.execute(query, {"keys": as_list(sorted(customers))}).scalar_one())
+    ((count,),) = _SEATED.rows(connection, {**_of_event(key), "keys": as_list(sorted(customers))})
+    return int(count)
 
 
 def _key(one: Registration) -> str:

@@ -1,7 +1,7 @@
 """What a transaction of the ledger reads and writes of sends and their log."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -59,8 +59,18 @@ def planned_row(send: Send) -> dict[str, Any]:
 
 def stamp(connection: Connection, now: datetime) -> datetime:
     """The time of a write: `now`, or just after a cut that was taken while the writer was on its way."""
-    ((cut,),) = _PASSED.rows(connection, {"now": now, "reach": now + SEND_WINDOW})
-    return now if cut is None else cut + TICK
+    return stamping(connection, now)()
+
+
+def stamping(connection: Connection, now: datetime) -> Callable[[], datetime]:
+    """As `stamp`, asked for now and told later."""
+    passed = _PASSED.ask(connection, {"now": now, "reach": now + SEND_WINDOW})
+
+    def at() -> datetime:
+        ((cut,),) = passed()
+        return now if cut is None else cut + TICK
+
+    return at
 
 
 def present_states(connection: Connection, send_ids: Iterable[str]) -> dict[str, Present]:

@@ -17,6 +17,8 @@ _OF_THE_EVENT: Final = ("moved", "called_off")
 _SAID: Final = sorted({*ASKING, "failed"} - {PLANNED})
 """States of a notice that the person knows, or may know; what failed is not said again."""
 
+_SKIPPED: Final = "skipped"
+
 
 class SqlNotices:
     """See Notices."""
@@ -33,6 +35,15 @@ class SqlNotices:
             query = select(table.customer_id, func.max(table.sequence)).where(theirs, table.program == program, said)
             rows = connection.execute(query.group_by(table.customer_id), {"keys": as_list(sorted(customer_ids))})
             return {row[0]: row[1] for row in rows}
+
+    def asked(self, program: str, event_id: str, customer_ids: Sequence[str]) -> set[str]:
+        """See Notices."""
+        table = tables.sends.c
+        surveys = (table.program == program) & (table.subject_id == event_id) & (table.kind == "survey")
+        with self._database.reading() as connection:
+            theirs = among(connection.dialect.name, table.customer_id) & surveys & (table.state != _SKIPPED)
+            query = select(table.customer_id).where(theirs)
+            return set(connection.execute(query, {"keys": as_list(sorted(customer_ids))}).scalars())
 
     def waiting(self, program: str, until: datetime) -> list[Waiting]:
         """See Notices."""

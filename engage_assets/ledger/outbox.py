@@ -16,8 +16,8 @@ from engage_assets.ledger.prepared import Prepared
 
 RELAYED: Final[dict[str, Any]] = {"checkpoint_pages": 40_000, "durably": False}
 """How a database is opened whose outbox is carried: a mark that a power cut takes has its entry applied again."""
-_CARRIED: Final = 1_000
-"""After so many entries the log is carried over: some 50 MiB, with which others' commits would stop otherwise."""
+_CARRIED: Final = 200
+"""After so many entries the log is carried over: some 15 MiB, which stay and are written again and again."""
 _NEW: Final = Prepared(lambda _: insert(tables.outbox).inline())
 
 
@@ -31,7 +31,7 @@ def _marking(dialect: str) -> Update:
     )
 
 
-_DONE: Final = Prepared(_marking)
+_DONE: Final = Prepared(_marking, is_planned_anew=True)
 
 
 class SqlOutbox:

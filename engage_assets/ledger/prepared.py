@@ -1,18 +1,12 @@
 """Statements that are compiled once and run by the driver itself: for what is done many times a second."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, DateTime, Dialect, Insert, Select, Update
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Connection, Insert
 
-Statement = Select[Any] | CompoundSelect[Any] | Insert | Update
-Row = tuple[Any, ...]
-_Process = Callable[[Any], Any] | None
-_INSTANTS: Final = 64
-"""That are remembered as the driver takes them."""
+from engage_assets.ledger.compiled import AllRows, Compiled, Row, Statement
 
 
 class Prepared:
@@ -20,93 +14,90 @@ class Prepared:
 
     It takes values by name and gives tuples, both of Python's types, as SQLAlchemy would; a fault is the driver's own.
     An INSERT names the columns for which it got values first. The list of an IN is not a value: see `among`.
+    `is_planned_anew`: PostgreSQL plans it each time, where it would keep the plan for a small table that grows.
     """
 
-    def __init__(self, statement: Callable[[str], Statement]) -> None:
+    def __init__(self, statement: Callable[[str], Statement], *, is_planned_anew: bool = False) -> None:
         self._statement = statement
-        self._compiled: dict[str, _Compiled] = {}
+        self._is_planned_anew = is_planned_anew
+        self._compiled: dict[str, tuple[Compiled, AllRows | None]] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
         """What the statement gives."""
-        compiled = self._of(connection.dialect, values)
-        with closing(_driver(connection).execute(compiled.text, compiled.bound(values))) as cursor:
-            return compiled.read(cursor.fetchall())
+        return self.ask(connection, values)()
+
+    def ask(self, connection: Connection, values: Mapping[str, Any]) -> Callable[[], list[Row]]:
+        """Run it; what it gives is waited for in the call: meanwhile others can be told, see `at_once`."""
+        compiled = self._of(connection, values)
+        cursor = self._execute(connection, compiled.text, compiled.bound(values))
+
+        def answer() -> list[Row]:
+            with closing(cursor):
+                return compiled.read(cursor.fetchall())
+
+        return answer
 
     def rows_of_each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """What the statement gives for all rows of values, in their order."""
+        """What an INSERT gives for all rows of values, in their order."""
         if not rows:
             return []
-        compiled = self._of(connection.dialect, rows[0])
+        compiled, together = self._forms(connection, rows[0])
+        if together:
+            with closing(self._execute(connection, together.text, together.bound_all(rows))) as cursor:
+                return together.read(cursor.fetchall())
         given = [compiled.bound(row) for row in rows]
         with closing(_driver(connection).cursor()) as cursor:
-            if connection.dialect.name == "sqlite":
-                found = [one for values in given for one in cursor.execute(compiled.text, values).fetchall()]
-            else:
-                cursor.executemany(compiled.text, given, returning=True)
-                found = [*cursor.fetchall()]
-                while cursor.nextset():
-                    found += cursor.fetchall()
-            return compiled.read(found)
+            return compiled.read([one for values in given for one in cursor.execute(compiled.text, values).fetchall()])
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each row of values."""
         if not rows:
             return
-        compiled = self._of(connection.dialect, rows[0])
+        compiled, together = self._forms(connection, rows[0])
         if len(rows) == 1:
-            _driver(connection).execute(compiled.text, compiled.bound(rows[0])).close()
-            return
-        with closing(_driver(connection).cursor()) as cursor:
-            cursor.executemany(compiled.text, [compiled.bound(row) for row in rows])
+            self._execute(connection, compiled.text, compiled.bound(rows[0])).close()
+        elif together:
+            self._execute(connection, together.text, together.bound_all(rows)).close()
+        else:
+            with closing(_driver(connection).cursor()) as cursor:
+                cursor.executemany(compiled.text, [compiled.bound(row) for row in rows])
 
-    def _of(self, dialect: Dialect, values: Mapping[str, Any]) -> "_Compiled":
+    def _execute(self, connection: Connection, text: str, values: Any) -> Any:
+        """A cursor of the driver; PostgreSQL's plans a statement once it has run a few times, unless told not to."""
+        more = {"prepare": False} if self._is_planned_anew and connection.dialect.name == "postgresql" else {}
+        return _driver(connection).execute(text, values, **more)
+
+    def _of(self, connection: Connection, values: Mapping[str, Any]) -> Compiled:
+        return self._forms(connection, values)[0]
+
+    def _forms(self, connection: Connection, values: Mapping[str, Any]) -> tuple[Compiled, AllRows | None]:
+        """The statement for one row of values, and for all of them where there is one: an INSERT on PostgreSQL."""
+        dialect = connection.dialect
         found = self._compiled.get(dialect.name)
         if found is None:
-            found = self._compiled[dialect.name] = _Compiled(self._statement(dialect.name), dialect, list(values))
+            statement, names = self._statement(dialect.name), list(values)
+            together = None
+            if isinstance(statement, Insert) and dialect.name == "postgresql":
+                together = AllRows(statement, dialect, names)
+            found = self._compiled[dialect.name] = Compiled(statement, dialect, names), together
         return found
 
 
-def _way(kind: TypeEngine[Any], dialect: Dialect) -> _Process:
-    """How a value goes to the driver. Of instants the same come again and again."""
-    found = kind.dialect_impl(dialect).bind_processor(dialect)
-    return lru_cache(_INSTANTS)(found) if found and isinstance(kind, DateTime) else found
+@contextmanager
+def at_once(connection: Connection, first: str) -> Iterator[None]:
+    """A transaction on PostgreSQL, begun with the statement `first`, whose statements do not wait for each other.
+
+    The driver holds them together until an answer is asked for; so a transaction costs a few messages instead of one
+    for each statement. A fault is raised by a later call. `connection` begins no transactions itself.
+    """
+    driver = _driver(connection)
+    with driver.pipeline():
+        driver.execute("BEGIN").close()
+        driver.execute(first).close()
+        yield
+        driver.execute("COMMIT").close()
 
 
 def _driver(connection: Connection) -> Any:
     """The driver's own connection."""
     return connection.connection.driver_connection
-
-
-class _Compiled:
-    """A statement for one database: its text, and how values go to the driver and come back."""
-
-    def __init__(self, statement: Statement, dialect: Dialect, names: list[str]) -> None:
-        columns = names if isinstance(statement, Insert) else None
-        made: Any = statement.compile(dialect=dialect, column_keys=columns)
-        self.text = str(made)
-        ways = {name: _way(one.type, dialect) for one, name in made.bind_names.items()}
-        self._by_place = made.positiontup is not None
-        self._ways: list[tuple[str, _Process]] = [(name, ways[name]) for name in made.positiontup or ways]
-        # What is written in the statement itself and yet handed over as a value.
-        self._fixed = {name: value for name, value in made.params.items() if name not in names}
-        backs = [one.type.dialect_impl(dialect).result_processor(dialect, None) for one in statement.exported_columns]
-        self._backs = [(place, back) for place, back in enumerate(backs) if back]
-
-    def bound(self, values: Mapping[str, Any]) -> Any:
-        """Values as the driver takes them."""
-        given = {**self._fixed, **values} if self._fixed else values
-        if self._by_place:
-            return [way(given[name]) if way else given[name] for name, way in self._ways]
-        return {name: way(given[name]) if way else given[name] for name, way in self._ways}
-
-    def read(self, rows: Sequence[Row]) -> list[Row]:
-        """Rows as Python has them."""
-        if not self._backs:
-            return list(rows)
-        read = []
-        for row in rows:
-            cells = list(row)
-            for place, back in self._backs:
-                cells[place] = back(cells[place])
-            read.append(tuple(cells))
-        return read

@@ -5,14 +5,15 @@ ask; a place in line is a ticket of a counter that only rises.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 import polars as pl
 from sqlalchemy import func, select
 
 from engage_assets.domain.events import REGISTRATIONS_LOG
-from engage_assets.domain.registrations import SEATED, Act, Applied, Registration, Room, Seats, Status
+from engage_assets.domain.registrations import SEATED, Act, Applied, Register, Registration, Room, Seats, Status
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.engines import among, as_list
@@ -24,7 +25,11 @@ from engage_assets.ledger.event_rows import (
     seated_among,
     write_books,
 )
-from engage_assets.ledger.log import stamp
+from engage_assets.ledger.log import stamp, stamping
+
+
+class _Rehearsed(Exception):
+    """Takes a rehearsal back."""
 
 
 class SqlRegistrations:
@@ -33,15 +38,26 @@ class SqlRegistrations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def warm(self, now: datetime) -> None:
+        """See Registrations. A round is rehearsed and taken back: so the connection and all statements are there."""
+        seats = Seats("", "", 1, now + timedelta(days=1))
+        with suppress(_Rehearsed), self._database.writing_at_once() as connection:
+            for customers in ("ab", "c"):  # several in a round, and one alone
+                books = load_books(connection, [Register(seats, one, "") for one in customers])
+                for one in customers:
+                    books["", ""].apply(Register(seats, one, ""), now)
+                write_books(connection, books.values(), stamp(connection, now))
+            raise _Rehearsed
+
     def take(self, acts: Sequence[Act], now: datetime) -> list[Applied]:
         """See Registrations."""
         if not acts:
             return []
-        with self._database.writing_often() as connection:
-            at = stamp(connection, now)
+        with self._database.writing_at_once() as connection:
+            at = stamping(connection, now)
             books = load_books(connection, acts)
             done = [books[act.seats.program, act.seats.event_id].apply(act, now) for act in acts]
-            write_books(connection, books.values(), at)
+            write_books(connection, books.values(), at())
         return done
 
     def of_customer(self, program: str, event_id: str, customer_id: str) -> Registration | None:
@@ -52,6 +68,15 @@ class SqlRegistrations:
             row = connection.execute(select(*(table[name] for name in FIELDS)).where(table.registration_id == key))
             found = row.first()
         return Registration(*found) if found else None
+
+    def of_customers(self, program: str, whose: Collection[tuple[str, str]]) -> dict[tuple[str, str], Registration]:
+        """See Registrations."""
+        table = tables.registrations.c
+        keys = {"keys": as_list(sorted({registration_id(program, event, customer) for event, customer in whose}))}
+        with self._database.reading() as connection:
+            wanted = among(connection.dialect.name, table.registration_id)
+            rows = connection.execute(select(*(table[name] for name in FIELDS)).where(wanted), keys).all()
+        return {(one.event_id, one.customer_id): one for one in (Registration(*row) for row in rows)}
 
     def place(self, registration: Registration) -> int | None:
         """See Registrations."""
@@ -92,10 +117,11 @@ class SqlRegistrations:
             rows = connection.execute(ordered, {"keys": as_list(event_ids)} if event_ids is not None else {})
             return [Registration(*row) for row in rows]
 
-    def of_event(self, program: str, event_id: str) -> list[Registration]:
+    def of_event(self, program: str, event_id: str, since: datetime | None = None) -> list[Registration]:
         """See Registrations."""
         table = tables.registrations.c
         query = select(*(table[name] for name in FIELDS)).where(table.program == program, table.event_id == event_id)
+        query = query if since is None else query.where(table.changed_at > since)
         with self._database.reading() as connection:
             found = [Registration(*row) for row in connection.execute(query)]
         return sorted(found, key=_shown)

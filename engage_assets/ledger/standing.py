@@ -13,6 +13,7 @@ from engage_assets.ledger.event_rows import registration_id
 SUPERSEDED: Final = "SUPERSEDED"
 _ANSWERED: Final = "ALREADY_ANSWERED"
 _SURVEY: Final = "survey"
+_SKIPPED: Final = "skipped"
 
 
 class Told(NamedTuple):
@@ -34,8 +35,8 @@ class Told(NamedTuple):
 def untrue(connection: Connection, notices: Sequence[Told]) -> dict[str, str]:
     """By send_id: why a notice must not be told any more.
 
-    SUPERSEDED: the registration is not what it says; ALREADY_ANSWERED: the survey is. Whoever wants to change
-    registrations of these events waits until the transaction ends.
+    SUPERSEDED: the registration is not what it says, or another survey asks the person; ALREADY_ANSWERED: the survey
+    is. Whoever wants to change registrations of these events waits until the transaction ends.
     """
     if not notices:
         return {}
@@ -46,9 +47,11 @@ def untrue(connection: Connection, notices: Sequence[Told]) -> dict[str, str]:
     rows = select(table.registration_id, table.status, table.sequence).where(among(dialect, table.registration_id))
     standing = {key: (status, sequence) for key, status, sequence in connection.execute(rows, keys)}
     query = select(given.registration_id).where(among(dialect, given.registration_id))
-    answered = set(connection.execute(query, keys).scalars()) if any(one.kind == _SURVEY for one in notices) else set()
+    surveys = [one for one in notices if one.kind == _SURVEY]
+    answered = set(connection.execute(query, keys).scalars()) if surveys else set()
     reasons = {one.send_id: _reason(one, standing.get(one.key), is_answered=one.key in answered) for one in notices}
-    return {send_id: reason for send_id, reason in reasons.items() if reason}
+    again = dict.fromkeys(_asked_again(connection, surveys), SUPERSEDED)
+    return again | {send_id: reason for send_id, reason in reasons.items() if reason}
 
 
 def _reason(notice: Told, standing: tuple[str, int] | None, *, is_answered: bool) -> str | None:
@@ -57,6 +60,20 @@ def _reason(notice: Told, standing: tuple[str, int] | None, *, is_answered: bool
     if notice.kind in OF_ONE_CHANGE and standing[1] != notice.sequence:
         return SUPERSEDED
     return _ANSWERED if notice.kind == _SURVEY and is_answered else None
+
+
+def _asked_again(connection: Connection, surveys: Sequence[Told]) -> list[str]:
+    """Surveys of whom an earlier one asks, or may have asked, about the same event: only what was skipped asks not."""
+    if not surveys:
+        return []
+    table = tables.sends.c
+    theirs = among(connection.dialect.name, table.customer_id) & (table.kind == _SURVEY) & (table.state != _SKIPPED)
+    columns = (table.program, table.subject_id, table.customer_id, table.send_id)
+    query = select(*columns).where(theirs).order_by(table.slot_at, table.send_id)
+    first: dict[tuple[str, str, str], str] = {}
+    for *person, send_id in connection.execute(query, {"keys": as_list(sorted({one.customer_id for one in surveys}))}):
+        first.setdefault((person[0], person[1], person[2]), send_id)
+    return [one.send_id for one in surveys if first[one.program, one.event_id, one.customer_id] != one.send_id]
 
 
 def _hold(connection: Connection, events: Sequence[tuple[str, str]]) -> None:

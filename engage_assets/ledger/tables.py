@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 """A change here is a new file in `migrations/versions`."""
 
 metadata = MetaData()
@@ -255,6 +255,14 @@ push_subscriptions = Table(
     Column("kept_at", DateTime, nullable=False),
     Column("gone_at", DateTime, comment="When its push service said that it is no more."),
     comment="Where browsers and apps of a customer take notifications.",
+)
+banner_displays = Table(
+    "banner_displays",
+    metadata,
+    Column("send_id", String(32), primary_key=True),
+    Column("day", Date, nullable=False, comment="The latest on which it was displayed, where its customer lives."),
+    Column("displays", Integer, nullable=False, comment="How often on that day."),
+    comment="One row per banner that an app has displayed.",
 )
 ratings = Table(
     "ratings",

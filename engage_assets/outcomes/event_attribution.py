@@ -25,34 +25,55 @@ _KEYS: Final = ["customer_id", "subject_id"]
 
 
 def registrants(registrations: Frame) -> Frame:
-    """One row per customer and event that got a seat: customer_id, subject_id, asked_at, is_cancelled.
+    """One row per customer and event that got a seat: customer_id, subject_id, asked_at, send_id, is_cancelled.
 
-    `registrations`: REGISTRATIONS_LOG rows of the events, as far as they are known. `asked_at` is the first request;
-    who stood in line counts once promoted. Who cancelled stays, and is flagged where that was the last word.
+    `registrations`: REGISTRATIONS_LOG rows of the events, as far as they are known. `asked_at` is the first request,
+    `send_id` the send whose link it came by; who stood in line counts once promoted. Who cancelled stays, and is
+    flagged where that was the last word.
     """
     named = registrations.with_columns(nw.col("event_id").alias("subject_id"))
     has_seat = nw.col("status").is_in(["registered", "attended", "no_show"]).cast(nw.Int64)
     each = named.with_columns(has_seat.alias("_seat")).group_by(*_KEYS).agg(
-        nw.col("at").min().alias("asked_at"), nw.col("_seat").max(), nw.col("sequence").max().alias("_last")
+        nw.col("at").min().alias("asked_at"), nw.col("_seat").max(),
+        nw.col("sequence").min().alias("_first"), nw.col("sequence").max().alias("_last"),
     )  # fmt: skip
     last = named.select(*_KEYS, nw.col("sequence").alias("_last"), "status")
+    first = named.select(*_KEYS, nw.col("sequence").alias("_first"), "send_id")
     standing = each.filter(nw.col("_seat") == 1).join(last, on=[*_KEYS, "_last"], how="left")
-    return standing.select(*_KEYS, "asked_at", (nw.col("status") == "cancelled").alias("is_cancelled"))
+    asked = standing.join(first, on=[*_KEYS, "_first"], how="left")
+    return asked.select(*_KEYS, "asked_at", "send_id", (nw.col("status") == "cancelled").alias("is_cancelled"))
 
 
 def touches(sends: Frame, interactions: Frame, seated: Frame) -> Frame:
     """Touches that may have brought a registration: customer_id, subject_id, channel, at, event_id, asked_at, kind.
 
     `sends`: SENDS_LOG rows; of these solicitations count. `interactions`: INTERACTIONS_LOG; of these a person's clicks,
-    displays and opens within REACH before the request, both ends included. `seated`: as `registrants`.
+    displays and opens within REACH before the request, both ends included. `seated`: as `registrants`. A request by
+    the link of another send than that of the last click, or of one without a recorded click, is a click of its own:
+    what came between takes no registration from the send whose link was used.
     """
     asked = sends.filter(nw.col("is_solicitation")).select("send_id", *_KEYS, "channel").unique()
     kinds = [*_CLICKS, *_SIGHTS]
     people = interactions.filter(nw.col("machine_rule").is_null(), nw.col("kind").is_in(kinds))
     seen = people.select("send_id", "event_id", "kind", "at").join(asked, on="send_id", how="inner")
-    joined = seen.join(seated.select(*_KEYS, "asked_at"), on=_KEYS, how="inner")
+    used = seated.select(*_KEYS, "asked_at", nw.col("send_id").alias("_used"))
+    joined = seen.join(used, on=_KEYS, how="inner")
     within = (nw.col("at") <= nw.col("asked_at")) & (nw.col("at") >= nw.col("asked_at") - REACH)
-    return joined.filter(within).select(*_KEYS, "channel", "at", "event_id", "asked_at", "kind")
+    found, columns = joined.filter(within), [*_KEYS, "channel", "at", "event_id", "asked_at", "kind"]
+    return nw.concat([found.select(columns), _requests(found, asked, used).select(columns)])
+
+
+def _requests(found: Frame, asked: Frame, used: Frame) -> Frame:
+    """Requests by a link that is not that of the last click, as clicks; their event_id is after every other's."""
+    clicks = found.filter(nw.col("kind").is_in(_CLICKS))
+    is_own = nw.col("send_id") == nw.col("_used")
+    own = clicks.filter(is_own).group_by(*_KEYS).agg(nw.col("at").max().alias("_own"))
+    other = clicks.filter(~is_own).group_by(*_KEYS).agg(nw.col("at").max().alias("_other"))
+    by_link = used.join(asked, left_on=[*_KEYS, "_used"], right_on=[*_KEYS, "send_id"], how="inner")
+    known = by_link.join(own, on=_KEYS, how="left").join(other, on=_KEYS, how="left")
+    is_apart = nw.col("_own").is_null() | (nw.col("_other") >= nw.col("_own"))
+    said = (nw.col("asked_at").alias("at"), nw.lit("~").alias("event_id"), nw.lit(_CLICKS[0]).alias("kind"))
+    return known.filter(is_apart).with_columns(*said)
 
 
 def attribute(seated: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:

@@ -47,7 +47,12 @@ def surges(judged: Frame, rules: Playlists) -> Frame:
     More than `surgeAnswers` answers, and more than `surgeFactor` times the mean of the `usualDays` before. Newcomers
     and floods make no surge: else they could void what others say.
     """
-    daily = judged.filter(nw.col("void").is_null()).group_by(*_TRACK_DAY).agg(nw.len().alias("_n"))
+    counting = judged.filter(nw.col("void").is_null()).select(*_TRACK_DAY)
+    # Few tracks got so many answers in all: only those are looked at day by day.
+    many = counting.group_by("marketplace", "track_id").agg(nw.len().alias("_n"))
+    many = many.filter(nw.col("_n") > rules.surge_answers).select("marketplace", "track_id")
+    counting = counting.join(many, on=["marketplace", "track_id"], how="semi")
+    daily = counting.group_by(*_TRACK_DAY).agg(nw.len().alias("_n"))
     large = daily.filter(nw.col("_n") > rules.surge_answers)
     since = nw.col("day").dt.offset_by(f"-{rules.usual_days}d")
     before = daily.select("marketplace", "track_id", nw.col("day").alias("_day"), nw.col("_n").alias("_usual"))

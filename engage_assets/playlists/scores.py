@@ -15,19 +15,15 @@ UNKNOWN: Final = "unknown"
 MILLION: Final = 1_000_000
 
 
-def count_answers(latest: Frame, trusted: Frame, counted_on: Frame) -> Frame:
-    """COUNTS per marketplace and track of `latest` (latest_answers).
+def count_answers(weighed: Frame) -> Frame:
+    """COUNTS per marketplace and track of latest_answers that have `counted_on` and `is_trusted` beside.
 
-    `counted_on` holds track_id and counted_on; `trusted` customer_id and counted_on of listeners whom the trust filter
-    accepted then: the answers of all others weigh nothing, so that a track may be counted with 0 answers.
+    Answers of listeners whom the trust filter did not accept on that day weigh nothing, so that a track may be counted
+    with 0 answers.
     """
-    dated = latest.join(counted_on, on="track_id", how="inner")
-    dated = dated.join(
-        trusted.with_columns(nw.lit(1).cast(nw.Int64).alias("weight")), on=["customer_id", "counted_on"], how="left"
-    )
-    weight = nw.col("weight").fill_null(0)
-    weighed = dated.with_columns(weight.alias("weight"), (weight * nw.col("up")).alias("up"))
-    counts = weighed.group_by("marketplace", "track_id", "counted_on").agg(
+    weight = nw.col("is_trusted").cast(nw.Int64)
+    ups = weighed.with_columns(weight.alias("weight"), (weight * nw.col("up")).alias("up"))
+    counts = ups.group_by("marketplace", "track_id", "counted_on").agg(
         nw.col("up").sum().alias("ups"), nw.col("weight").sum().alias("answers")
     )
     whole = [nw.col(name).cast(nw.Int64) for name in ("ups", "answers")]  # sums are wider on some engines

@@ -18,6 +18,8 @@ _BASE: Final = -2.6  # with the spread of the terms: about 11 % of those whom an
 _FAMILY_OF: Final = {leaf: place for place, family in enumerate(FAMILIES) for leaf in TREE[family]}
 _ELSEWHERE: Final = 0.06
 """Of those who would register unasked, the share that still does elsewhere once we invite."""
+_OPENS: Final = timedelta(hours=8)
+"""Before that hour of a Monday its batch has run: what is registered earlier is known to it."""
 _LONGEST: Final = timedelta(days=6)
 """People register up to so long after an event's Monday."""
 
@@ -52,8 +54,9 @@ def past_registrations(
     """PAST_REGISTRATIONS by instant, customer and event.
 
     `events` are the latest versions; of those that took place before `begins` all registrations are told, of others
-    few, as people register with us from then on. `regions` is where each guest lives. A few have no instant, and of a
-    few nobody says whether they came.
+    few, as people register with us from then on. Where there seats are few, the other system gives up to half of them,
+    before we invite, as neither of us knows at once what the other gave. `regions` is where each guest lives. A few
+    have no instant, and of a few nobody says whether they came.
     """
     rng = generator(seed, "past registrations")
     held = [event for event in events if not event.is_cancelled]
@@ -63,7 +66,21 @@ def past_registrations(
     share = np.array([1.0 if event.local_date < begins else _ELSEWHERE for event in held])
     chance = logistic(_BASE + lean - 2.0 * ~home) * share
     who, what = np.nonzero(rng.random(chance.shape) < chance)
-    return _told(rng, guests, held, who, what)
+    told = _told(rng, guests, held, who, what)
+    return _with_room(told, [event for event in held if event.capacity is not None and event.local_date >= begins])
+
+
+def _with_room(told: pl.DataFrame, scarce: Sequence[Event]) -> pl.DataFrame:
+    """At most half the seats of `scarce` events, given as long before their Monday as they were after it."""
+    rows = [(one.event_id, (one.capacity or 0) // 2, _monday(one) - _OPENS) for one in scarce]
+    schema = {"event_id": pl.String(), "_most": pl.Int64(), "_opens": pl.Datetime("us")}
+    joined = told.join(
+        pl.DataFrame(rows, schema=schema, orient="row"), on="event_id", how="left", maintain_order="left"
+    )
+    kept = joined.filter((pl.int_range(pl.len()).over("event_id") < pl.col("_most")).fill_null(value=True))
+    after = pl.col("registered_at") - pl.col("_opens") - _OPENS
+    before = pl.when(pl.col("_opens").is_null()).then("registered_at").otherwise(pl.col("_opens") - after)
+    return kept.with_columns(registered_at=before).select(told.columns).sort("registered_at", "customer_id", "event_id")
 
 
 def _told(

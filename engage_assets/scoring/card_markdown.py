@@ -16,7 +16,7 @@ def card_markdown(card: ModelCard) -> str:
         part
         for part in (
             f"**{words.verdict_words(card)}.** {_plain(words.compared_words(card))}",
-            _list(card.verdict.reasons),
+            _list(card.verdict.reasons if card.verdict else ()),
             _comparison(card),
             _metrics(card),
             *_pictures(card),

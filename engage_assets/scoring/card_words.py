@@ -27,6 +27,11 @@ _LABELS: Final = {
     "reviewed": "whether a customer answers without being asked",
     "liked": "whether a person who answers likes it",
     "liked_unasked": "whether a customer who answers without being asked likes it",
+    "interested": "whether a person who was asked clicks or registers",
+    "interested_unasked": "whether a customer registers without being asked",
+    "attended": "whether a person who was asked comes",
+    "attended_unasked": "whether a customer comes without being asked",
+    "came": "whether a person with a seat comes",
 }
 _RIVALS: Final = {"champion": "Version in use", "baseline": "Baseline", "constant": "A constant, the base rate"}
 
@@ -52,11 +57,15 @@ class Comparison:
 
 def verdict_words(card: ModelCard) -> str:
     """The verdict in a few words."""
+    if card.verdict is None:
+        return "There is no gate before its use"
     return "It passed the gate" if card.verdict.deploy else "It did not pass the gate"
 
 
 def compared_words(card: ModelCard) -> str:
     """With what it was compared."""
+    if card.verdict is None:
+        return "It is made anew whenever it is needed, and used as it is; the figures below say how far to trust it."
     if card.verdict.against is None:
         return "No version was in use to compare with; it was compared with the baseline and a constant."
     return f"It was compared with version {card.verdict.against}, which was in use, and with the baseline."
@@ -64,6 +73,8 @@ def compared_words(card: ModelCard) -> str:
 
 def comparison_words(card: ModelCard) -> str:
     """On what the gate compared."""
+    if card.verdict is None:
+        return ""
     figures = card.verdict.figures
     rows, customers, answered = (thousands(figures.get(name)) for name in ("rows", "customers", "answered"))
     drawn = ", drawn at random," if card.verdict.population == "explored" else ","
@@ -75,9 +86,9 @@ def comparison_words(card: ModelCard) -> str:
 
 def comparison(card: ModelCard) -> list[Comparison]:
     """The gate's figures; none where it did not come to a comparison."""
-    figures, metric = card.verdict.figures, card.verdict.metric
-    if "challenger" not in figures:
+    if card.verdict is None or "challenger" not in card.verdict.figures:
         return []
+    figures, metric = card.verdict.figures, card.verdict.metric
     return [
         Comparison("This version", written(metric, figures["challenger"]), ""),
         *(

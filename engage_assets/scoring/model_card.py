@@ -56,7 +56,8 @@ class ModelCard:
     """On the rows that it was judged on; `exploration_…`: on those of them that were drawn at random."""
     baseline: Metrics
     """The same of the baseline, under the same names."""
-    verdict: Verdict
+    verdict: Verdict | None
+    """None: no gate stands before its use."""
     curves: Curves
     importance: tuple[Importance, ...]
     slices: tuple[Slice, ...]
@@ -67,7 +68,7 @@ class ModelCard:
 
 def card_of(
     model: TrainedModel,
-    verdict: Verdict,
+    verdict: Verdict | None,
     judged: pl.DataFrame,
     *,
     descriptions: Mapping[str, str],

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fastapi import Request, Response
 
@@ -32,6 +32,14 @@ class AnswerDesk(Protocol):
         """Thanks; who has not answered is led to the form."""
 
 
+@runtime_checkable
+class PromptDesk(AnswerDesk, Protocol):
+    """A desk at which many come at once: it looks up their sends itself, together with all else."""
+
+    async def post_of(self, send_id: str, token: str, request: Request) -> Response | None:
+        """As `post`; None where the send is none of this desk's."""
+
+
 @dataclass(frozen=True)
 class Answering:
     """One method per request. `post` is a coroutine and leaves the loop for all that waits."""
@@ -52,7 +60,11 @@ class Answering:
 
     async def post(self, form: str, token: str, request: Request) -> Response:
         """An answer posted on a form; from other sites nothing is taken."""
-        said = self.reception.read(token, "answer")
+        said, desk = self.reception.read(token, "answer"), self.desks[form]
+        if said and isinstance(desk, PromptDesk) and not is_foreign(request):
+            done = await desk.post_of(said.send_id, token, request)
+            if done:
+                return done
         send = await self.sends.take(said.send_id) if said else None
         if send is None:
             return words.lost()
@@ -61,7 +73,7 @@ class Answering:
             return go(f"../{own}/{token}")
         if is_foreign(request):
             return self.reception.show("refused", send, 403, back=f"../{form}/{token}")
-        return await self.desks[form].post(send, token, request)
+        return await desk.post(send, token, request)
 
     def thanks(self, token: str) -> Response:
         """Thanks for whatever was answered."""

@@ -36,7 +36,7 @@ class BannerHandlers:
         return answers.as_json({"asOf": now, "customerId": customer_id, "items": items})
 
     async def displayed(self, program: ProgramId, banner_id: BannerId) -> Response:
-        """An app has shown a banner; counted once."""
+        """An app has shown a banner: report each display. Counted once, but for how often a day it may be shown."""
         return await self._record(program, banner_id, "displayed")
 
     async def clicked(self, program: ProgramId, banner_id: BannerId) -> Response:

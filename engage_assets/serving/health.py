@@ -13,7 +13,7 @@ from engage_assets.serving.services import Services
 
 
 class Readiness:
-    """Ready once the store has been read into memory."""
+    """Ready once the store has been read into memory, and the ledger was opened where it answers."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -25,7 +25,7 @@ class Readiness:
         return self._is_warm.is_set()
 
     def begin(self) -> None:
-        """Read the store in a thread of its own."""
+        """Read the store, and open the ledger, in a thread of its own."""
         threading.Thread(target=self._warm, name="warm", daemon=True).start()
 
     def _warm(self) -> None:
@@ -33,8 +33,17 @@ class Readiness:
             self._services.store.warm()
         except Exception as error:  # noqa: BLE001 – stays not ready, and says so
             log_fault("store not read", error)
-        else:
-            self._is_warm.set()
+            return
+        try:
+            self._open_ledger()
+        except Exception as error:  # noqa: BLE001 – `readyz` asks the ledger each time
+            log_fault("ledger not opened yet", error)
+        self._is_warm.set()
+
+    def _open_ledger(self) -> None:
+        self._services.contacts.known_sends(())
+        if self._services.events:
+            self._services.events.registrations.warm(self._services.clock.now())
 
     async def readyz(self) -> Response:
         """Ready when the store is in memory and the ledger answers; until then 503."""

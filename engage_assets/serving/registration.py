@@ -17,19 +17,20 @@ from engage_assets.serving.forms import Fault, FormTooLarge, FormUnreadable
 from engage_assets.serving.reception import Reception, go
 from engage_assets.serving.registration_events import EventServices
 from engage_assets.serving.registration_form import RegistrationForm, check, read_registration
-from engage_assets.serving.registration_visit import Visit, visit_of, with_registration
+from engage_assets.serving.registration_visit import Visit, visit_of, visits_of, with_registration
 from engage_assets.serving.rounds import Rounds
 
 ROUND: Final = 256
 """Most requests of one transaction."""
 GATHER: Final = 0.008
 """Seconds in which they come together."""
-Asked = tuple[KnownSend, str]
-"""Whose link was used, and what was asked: register or cancel."""
+FORM: Final = "registration"
+Asked = tuple[str, str]
+"""The send whose link was used, and what was asked: register or cancel."""
 
 
 class RegistrationDesk:
-    """An AnswerDesk. Whatever many ask at once is taken in rounds, in the order in which it came."""
+    """A PromptDesk. Whatever many ask at once is taken in rounds, in the order in which it came."""
 
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
@@ -42,25 +43,37 @@ class RegistrationDesk:
 
     async def post(self, send: KnownSend, token: str, request: Request) -> Response:
         """Do what was asked, and go on to the page that says what came of it; or show the form again."""
+        return await self.post_of(send.send_id, token, request) or words.lost()
+
+    async def post_of(self, send_id: str, token: str, request: Request) -> Response | None:
+        """See PromptDesk."""
         events, rounds = self._services.events, self._rounds
         if events is None or rounds is None:
-            return words.lost()
+            return None
+        posted, faults, status = await self._read(request)
+        if posted is None or faults or posted.act == "preferences":
+            send = await run_in_threadpool(self._services.contacts.send, send_id)
+            if send is None or not self._is_own(send):
+                return None
+            if posted is None or faults:
+                return await run_in_threadpool(self._page, send, token, faults, status, posted)
+            is_kept = await run_in_threadpool(self._note, events, send, posted.dietary)
+            return go(f"../{'thanks' if is_kept else FORM}/{token}")
+        taken = await rounds.take((send_id, posted.act))
+        if taken is None:
+            return None
+        await self._follow(events, taken, posted)
+        return go(f"../{FORM}/{token}")
+
+    async def _read(self, request: Request) -> tuple[RegistrationForm | None, dict[str, Fault], int]:
+        """What was posted, what is wrong with it, and with which status that is said."""
         try:
             posted = await read_registration(request, self._services.limits)
         except FormTooLarge:
-            return await self._again(send, token, {"form": Fault("registration_too_large")}, 413)
+            return None, {"form": Fault("registration_too_large")}, 413
         except FormUnreadable:
-            return await self._again(send, token, {"form": Fault("registration_unreadable")})
-        faults = check(posted, self._services.limits)
-        if faults:
-            return await self._again(send, token, faults, posted=posted)
-        if posted.act == "preferences":
-            is_kept = await run_in_threadpool(self._note, events, send, posted.dietary)
-            return go(f"../{'thanks' if is_kept else 'registration'}/{token}")
-        taken = await rounds.take((send, posted.act))
-        if taken is not None:
-            await self._follow(events, taken, posted)
-        return go(f"../registration/{token}")
+            return None, {"form": Fault("registration_unreadable")}, 422
+        return posted, check(posted, self._services.limits), 422
 
     def thanks(self, send: KnownSend, token: str) -> Response:
         """The page, and that what was written is saved; who is not registered is led to the form."""
@@ -71,16 +84,26 @@ class RegistrationDesk:
         return self._page(send, token, is_saved=True)
 
     def _take(self, asked: Sequence[Asked]) -> list[Visit | None]:
-        """Where those who asked stand after it; None: there was nothing to ask of the ledger."""
+        """Where those who asked stand after it; None: their sends are none of ours.
+
+        Where nothing was asked of the ledger, there is no registration.
+        """
         events = self._services.events
         assert events is not None
-        visits = [visit_of(self._services, send) for send, _ in asked]
-        acts = [_act(visit, act) for visit, (_, act) in zip(visits, asked, strict=True)]
-        applied = iter(events.registrations.take([act for act in acts if act], self._services.clock.now()))
-        return [
-            replace(visit, registration=next(applied).registration) if act else None
-            for visit, act in zip(visits, acts, strict=True)
-        ]
+        sends = self._services.contacts.known_sends([send_id for send_id, _ in asked])
+        own = {place: send for place, send in enumerate(sends) if send and self._is_own(send)}
+        visits = dict(zip(own, visits_of(self._services, list(own.values())), strict=True))
+        acts = {place: act for place, visit in visits.items() if (act := _act(visit, asked[place][1]))}
+        applied = events.registrations.take(list(acts.values()), self._services.clock.now())
+        visits |= {
+            place: replace(visits[place], registration=one.registration)
+            for place, one in zip(acts, applied, strict=True)
+        }
+        return [visits.get(place) for place in range(len(asked))]
+
+    def _is_own(self, send: KnownSend) -> bool:
+        """Whether the send's person answers on this form."""
+        return self._reception.form_of(send).name == FORM
 
     async def _follow(self, events: EventServices, visit: Visit, posted: RegistrationForm) -> None:
         """Keep what the person wrote beside a registration; forget it with one that was given back."""
@@ -103,17 +126,6 @@ class RegistrationDesk:
             return False
         events.dietary.keep(visit.registration, dietary, visit.event.ends_at + KEPT_DIETARY, visit.now)
         return True
-
-    async def _again(
-        self,
-        send: KnownSend,
-        token: str,
-        faults: dict[str, Fault],
-        status: int = 422,
-        posted: RegistrationForm | None = None,
-    ) -> Response:
-        """The page with what is wrong, and what was typed."""
-        return await run_in_threadpool(self._page, send, token, faults, status, posted)
 
     def _page(
         self,

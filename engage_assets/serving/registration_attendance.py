@@ -16,7 +16,7 @@ import orjson
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, Field
 
-from engage_assets.domain.attendance import Attendances, Mark
+from engage_assets.domain.attendance import KEPT_MARKS, Attendances, Mark
 from engage_assets.domain.events import Event
 from engage_assets.domain.registrations import Status
 from engage_assets.domain.signatures import SIGNATURE
@@ -102,6 +102,8 @@ def _take(
     known = events.facts.events(now)
     if event_id not in known:
         raise Problem(404, "the catalogue has no such event")
+    if now >= known[event_id].ends_at + KEPT_MARKS:
+        raise Problem(409, f"it ended more than {KEPT_MARKS.days} days ago: import an export of its platform")
     for index, entry in enumerate(entries):
         try:
             read.append(_read(entry, now))
@@ -176,6 +178,7 @@ _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
     400: {"description": "No JSON, or not of the form."},
     401: {"description": "Not signed."},
     404: {"description": "No such program or event, or no secret is set."},
+    409: {"description": "The event ended more than 30 days ago."},
     413: {"description": "Too large."},
     503: {"description": "The ledger does not answer; send again."},
 }

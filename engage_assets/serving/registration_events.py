@@ -13,12 +13,10 @@ from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.domain.attendance import Attendances
 from engage_assets.domain.events import EVENTS, PAST_REGISTRATIONS, Event
 from engage_assets.domain.notices import SurveyAnswers
-from engage_assets.domain.program import EventConfig, Program
-from engage_assets.domain.registrations import DietaryPreferences, Registrations, Seats
+from engage_assets.domain.registrations import DietaryPreferences, Registrations
 from engage_assets.domain.tables import CUSTOMERS
 from engage_assets.events.catalogue import Catalogue
 
-_NO_CONFIG: Final = EventConfig()
 _NOBODY: Final[frozenset[str]] = frozenset()
 
 
@@ -60,19 +58,6 @@ class EventServices:
     """None: nobody is asked how it was."""
     attendances: Attendances | None = None
     """None: no event platform tells who joins and leaves."""
-
-
-def seats_of(program: Program, event: Event, elsewhere: frozenset[str]) -> Seats:
-    """What an event offers to whoever registers through a program."""
-    config = program.event_config or _NO_CONFIG
-    return Seats(
-        program=program.program_id,
-        event_id=event.event_id,
-        seats=event.seats(config.capacity_limit),
-        deadline=event.deadline(config.registration_deadline_days),
-        is_cancelled=event.is_cancelled,
-        elsewhere=elsewhere,
-    )
 
 
 class WarehouseFacts:

@@ -8,7 +8,8 @@ from typing import Literal
 from engage_assets.domain.events import Event
 from engage_assets.domain.registrations import SEATED, Registration, Room, Seats
 from engage_assets.domain.responses import KnownSend
-from engage_assets.serving.registration_events import EventServices, seats_of
+from engage_assets.events.openings import seats_of
+from engage_assets.serving.registration_events import EventServices
 from engage_assets.serving.services import Services
 
 State = Literal[
@@ -95,6 +96,17 @@ def visit_of(services: Services, send: KnownSend) -> Visit:
         return Visit(send, now)
     elsewhere = services.events.facts.elsewhere(send.subject_id, now)
     return Visit(send, now, versions, seats_of(program, versions[-1], elsewhere))
+
+
+def visits_of(services: Services, sends: Sequence[KnownSend]) -> list[Visit]:
+    """As `visit_of` for each send; the catalogue is asked once for each event."""
+    known: dict[tuple[str, str], Visit] = {}
+    for send in sends:
+        place = (send.program, send.subject_id)
+        if place not in known:
+            known[place] = visit_of(services, send)
+    of_sends = ((send, known[send.program, send.subject_id]) for send in sends)
+    return [Visit(send, one.now, one.versions, one.seats) for send, one in of_sends]
 
 
 def with_registration(events: EventServices, visit: Visit) -> Visit:

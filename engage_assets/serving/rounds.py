@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final, Generic, TypeVar
@@ -68,25 +69,26 @@ class Rounds(Generic[Act, Outcome]):
                 for one in waiting:
                     self._serve([one])
             else:
-                _tell(waiting[0], error)
+                _tell(waiting, [error])
             return
-        for one, outcome in zip(waiting, taken, strict=True):
-            _tell(one, outcome)
+        _tell(waiting, taken)
 
 
-def _tell(waiting: _Waiting[Any], outcome: Any) -> None:
-    """Wake the request, if it is still there."""
-    _, loop, future = waiting
+def _tell(waiting: Sequence[_Waiting[Any]], outcomes: Sequence[Any]) -> None:
+    """Wake the requests of a round, each loop once for all of its own."""
+    told = list(zip(waiting, outcomes, strict=True))
+    for loop in {loop for _, loop, _ in waiting}:
+        own = [(future, outcome) for (_, of, future), outcome in told if of is loop]
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(_wake, own)
 
-    def wake() -> None:
+
+def _wake(told: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
+    """Give requests that are still there their outcomes."""
+    for future, outcome in told:
         if future.cancelled():
-            return
+            continue
         if isinstance(outcome, Exception):
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
-
-    try:
-        loop.call_soon_threadsafe(wake)
-    except RuntimeError:
-        return  # the loop has ended: nobody waits any more

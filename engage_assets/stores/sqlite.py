@@ -50,7 +50,10 @@ class SqliteCandidateStore(Reader):
             with transaction(connection):
                 if incoming.may_repeat and (repeats := connection.execute(tables.REPEATED).fetchone()[0]):
                     raise repeated(repeats, incoming.live, f"{program.program_id}, partition {partition}")
-                return _upsert(connection, values, incoming)
+                counts = _upsert(connection, values, incoming)
+            if counts.inserted or counts.updated or counts.removed:
+                self._file.carry_over(connection)
+            return counts
 
     def of_partition(self, program_id: str, partition: date) -> pl.DataFrame:
         """See CandidateStore. Sorted by customer, marketplace, subject."""

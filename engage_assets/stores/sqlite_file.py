@@ -7,16 +7,17 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
 
+from engage_assets.disk import write_back
 from engage_assets.domain.errors import EngageError
 from engage_assets.stores import sqlite_tables as tables
 from engage_assets.stores.per_thread import PerThread
 
 _BUSY_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.002
-_JOURNAL_BYTES: Final = 64 << 20
+_JOURNAL_BYTES: Final = 128 << 20
 """A log that grew beside a long reader shrinks to this once it is empty."""
-_CHECKPOINT_PAGES: Final = 4_000
-"""Whoever commits when the log holds so many pages carries them over: seldom, as others' commits wait for that disk."""
+_CHECKPOINT_PAGES: Final = 16_000
+"""Whoever commits when the log holds so many pages carries them over, unless a batch did before: see `carry_over`."""
 _WRITER_CACHE_KIB: Final = 131_072
 _READER_CACHE_KIB: Final = 8_192
 _MAPPED_BYTES: Final = 2**31 - 65_536
@@ -61,15 +62,32 @@ class SqliteFile:
     def writing(self, *, durably: bool = True) -> Iterator[sqlite3.Connection]:
         """A connection of its own, closed at the end; transactions begin with `transaction`.
 
-        What is not written durably may be lost in a power cut, a commit as a whole: for what a batch writes again.
+        What is not written durably may be lost in a power cut, a commit as a whole: for what a batch writes again. It
+        is carried over to the file by `carry_over` alone.
         """
         with closing(self._open()) as connection:
             connection.execute(f"PRAGMA synchronous = {'FULL' if durably else 'NORMAL'}")
             connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES if durably else 0}")
             connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
             self._ensure_schema(connection)
             yield connection
+
+    def carry_over(self, connection: sqlite3.Connection) -> None:
+        """Carry the log of a large commit over to the file, and all of it to the disk in portions.
+
+        SQLite would sync both at once, and commits to other files of the disk wait for that. It syncs the file when
+        every page was copied: so one reader stays behind, and the last page follows once the others are written.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        write_back(log, log.stat().st_size)
+        with closing(self._open()) as behind:
+            behind.execute("BEGIN")
+            schema_version(behind)
+            connection.execute(f"PRAGMA user_version = {tables.SCHEMA_VERSION}")
+            _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        write_back(self.path, pages * tables.PAGE_BYTES)
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def read_through(self) -> int:
         """Read the file once, so that the operating system holds it in memory; returns bytes."""

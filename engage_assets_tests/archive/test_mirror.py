@@ -78,7 +78,7 @@ def test_whatever_happens_to_the_root_readers_see_its_records_once(tmp_path_fact
 
 
 @pytest.mark.soak
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(STEP, min_size=1, max_size=12))
 def test_whatever_happens_for_long(tmp_path_factory, steps):
     see_its_records_once(tmp_path_factory.mktemp("mirror"), steps)

@@ -40,3 +40,13 @@ def test_the_last_import_counts_in_place_of_what_was_told(attendances):
     assert attendances.tell(*PLACE, [OTHER], NOW) == set()
     attendances.put(*PLACE, [], NOW)
     assert attendances.of(*PLACE, ["c-2"]) == [OTHER]
+
+
+def test_what_is_kept_of_an_event_is_erased_whole(attendances):
+    attendances.tell(*PLACE, [JOINED, LEFT], NOW)
+    attendances.tell(*PLACE, [OTHER], NOW + MINUTE)
+    attendances.put(*PLACE, [Stay("c-3", NOW, None)], NOW)
+    attendances.tell(PLACE[0], "e-2", [JOINED], NOW)
+    assert attendances.events() == {PLACE: NOW + MINUTE, (PLACE[0], "e-2"): NOW}
+    assert [attendances.erase(*PLACE) for _ in range(2)] == [4, 0]
+    assert attendances.events().keys() == {(PLACE[0], "e-2")}

@@ -134,6 +134,17 @@ def test_a_stop_hides_what_is_open_and_its_end_shows_it_again(ledger, target):
     assert shown(ledger) == ["e-1", "e-2"]
 
 
+def test_displays_of_the_latest_day_are_counted_whoever_reports_them(new_pair):
+    pair, day = [SqlBanners(database) for database in new_pair()], SLOT.date()
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda place: pair[place % 2].displayed("s-1", day), range(20)))
+    assert sorted(told) == list(range(1, 21))
+    assert pair[0].displays(["s-1", "s-2"]) == {"s-1": (day, 20)}
+    tomorrow = day + timedelta(days=1)
+    assert [pair[1].displayed("s-1", one) for one in (tomorrow, day)] == [1, 2]
+    assert pair[0].displays(["s-1"]) == {"s-1": (tomorrow, 2)}
+
+
 def test_two_deliveries_at_once_open_each_banner_once(new_pair):
     pair = new_pair()
     banners = [a_banner(f"c-{number}") for number in range(40)]

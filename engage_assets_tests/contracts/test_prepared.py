@@ -4,10 +4,12 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg
 import pytest
-from sqlalchemy import bindparam, insert, null, select, union_all, update
+from sqlalchemy import bindparam, func, insert, null, select, union_all, update
 
 from engage_assets.ledger import tables
+from engage_assets.ledger.database import Database
 from engage_assets.ledger.engines import among, as_list, insert_new_on
 from engage_assets.ledger.log import planned_row
 from engage_assets.ledger.prepared import Prepared
@@ -77,6 +79,65 @@ def test_each_row_gives_what_came_of_it(ledger):
     assert first == [(ROWS[1]["send_id"], SLOT)]
     assert both == [(row["send_id"], SLOT) for row in (ROWS[0], ROWS[2])]
     assert none == ([], [])
+
+
+def test_many_rows_are_written_in_their_order(ledger):
+    """The outbox is applied in the order of its keys, which the database counts."""
+    new = Prepared(lambda _: insert(tables.outbox).inline())
+    outbox = tables.outbox.c
+    with ledger.database.writing() as connection:
+        new.run(connection, [{"topic": "t", "payload": f'"\\ü{one}', "created_at": NOW} for one in range(300)])
+        rows = connection.execute(select(outbox.payload, outbox.created_at).order_by(outbox.entry_id)).all()
+
+    assert [tuple(row) for row in rows] == [(f'"\\ü{one}', NOW) for one in range(300)]
+
+
+def test_a_transaction_at_once_is_whole_or_not_there(ledger):
+    """What is told may fail later than the next statement, and no later than the end."""
+    asked, database = Prepared(of_customers), ledger.database
+    given = {"keys": as_list(["c-1", "c-2"]), "since": SLOT}
+
+    with database.writing_at_once() as connection:
+        before = asked.ask(connection, given)
+        NEW.run(connection, ROWS[:1])
+        after = asked.ask(connection, given)
+        assert [len(after()), len(before())] == [1, 0]
+
+    def fail(last, fault=None):
+        with database.writing_at_once() as connection:
+            NEW.run(connection, ROWS[1:])
+            NEW.run(connection, last)
+            if fault:
+                raise fault
+
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        fail(ROWS[1:2])
+    with pytest.raises(ValueError, match="ours"):
+        fail([], ValueError("ours"))
+    with database.reading_often() as connection:
+        assert len(asked.rows(connection, given)) == 1
+    with database.writing_at_once() as connection:
+        NEW.run(connection, ROWS[1:])
+
+    assert ledger.states(ROWS[0]["campaign_id"]) == {"sent": 3}
+
+
+@pytest.mark.parametrize("role", ["reading_often", "writing_at_once"])
+def test_a_connection_that_broke_fails_once(postgres_ledger, role):
+    """The server may end it at any time: the thread takes another."""
+    database, given = Database(postgres_ledger.database.url), {"keys": as_list(["c-1"]), "since": SLOT}
+
+    def found():
+        with getattr(database, role)() as connection:
+            Prepared(of_customers).rows(connection, given)
+            return connection.connection.driver_connection.info.backend_pid
+
+    with postgres_ledger.database.reading() as connection:
+        connection.execute(select(func.pg_terminate_backend(found()))).all()
+    with pytest.raises(psycopg.OperationalError):
+        found()
+    found()
+    database.close()
 
 
 def test_a_thread_that_reads_often_sees_what_was_written_since(ledger):

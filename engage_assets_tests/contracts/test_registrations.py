@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from engage_assets.domain.registrations import Applied, Fit, Register, Seats, Withdraw
+from engage_assets.domain.registrations import Applied, Fit, Register, Room, Seats, Withdraw
 from engage_assets.ledger.contacts import SqlContacts
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.outbox import SqlOutbox
@@ -26,6 +26,12 @@ PROGRAM = "event-invitations"
 @pytest.fixture
 def registrations(ledger: SqlLedger) -> SqlRegistrations:
     return SqlRegistrations(ledger.database)
+
+
+@pytest.fixture
+def both(new_pair) -> list[SqlRegistrations]:
+    """As two processes have them."""
+    return [SqlRegistrations(database) for database in new_pair()]
 
 
 def some_seats(capacity: int | None = 2, event: str = "e-1", **more) -> Seats:
@@ -57,6 +63,14 @@ def test_seats_then_the_line_then_a_freed_seat(registrations):
     assert registrations.place(third) == 1
     assert [one.customer_id for one in registrations.of_event(PROGRAM, "e-1")] == ["c-1", "c-2", "c-3", "c-4", "c-0"]
     assert registrations.counts(PROGRAM, ["e-1"])["e-1"] == {"registered": 2, "wait_listed": 2, "cancelled": 1}
+
+
+def test_nothing_stays_of_a_rehearsal(ledger, registrations):
+    registrations.warm(NOW)
+
+    assert registrations.of_event("", "") == []
+    assert not SqlOutbox(ledger.database).waiting(["candidate_status", "notice", "response"], 10)
+    assert register(registrations, "c-1").verdict == "registered"
 
 
 def test_asked_twice_it_stays_as_it_is(registrations):
@@ -171,44 +185,92 @@ class Naive:
 
 
 people = st.sampled_from([f"c-{number}" for number in range(7)])
-steps = st.tuples(
-    st.sampled_from(["register", "register", "withdraw", "fit"]),
-    people,
-    st.integers(0, 4),  # seats
-    st.booleans(),  # after the deadline
-    st.sampled_from([frozenset(), frozenset({"c-0"}), frozenset({"c-5", "c-6"})]),
-    st.integers(0, 12).map(lambda number: number == 0),  # the event is cancelled
+changes = st.one_of(
+    st.fixed_dictionaries({"seats": st.integers(0, 4)}),
+    st.fixed_dictionaries({"elsewhere": st.frozensets(people, max_size=3)}),
+    st.fixed_dictionaries({"is_cancelled": st.sampled_from([False, False, True])}),
+    st.fixed_dictionaries({"deadline": st.sampled_from([NOW, DEADLINE, DEADLINE])}),
 )
-
-
+"""What the catalogue and another system say from now on."""
+steps = st.tuples(
+    st.sampled_from(["register", "register", "withdraw", "fit"]), people, st.one_of(*5 * [st.just({})], changes)
+)
+FIVE = [("register", f"c-{number}", {}) for number in range(5)]
 _NUMBERS = count()
+MANY = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.lists(steps, min_size=1, max_size=5), max_size=8))
-def test_random_histories_are_those_of_a_naive_book(registrations, rounds):
-    event, book, now = f"e-{next(_NUMBERS)}", Naive(), NOW
-    for acts in rounds:
-        taken = []
-        for kind, customer, capacity, is_late, elsewhere, is_cancelled in acts:
-            seats = replace(
-                some_seats(capacity, event, elsewhere=elsewhere, is_cancelled=is_cancelled),
-                deadline=now if is_late else DEADLINE,
-            )
+@settings(MANY, max_examples=100)
+@given(st.integers(0, 4), st.lists(st.lists(steps, min_size=1, max_size=6), max_size=8))
+@example(1, [FIVE, [("withdraw", "c-0", {})]])
+@example(1, [FIVE, [("fit", "c-0", {"elsewhere": frozenset({"c-1"}), "seats": 3})]])
+def test_random_histories_are_those_of_a_naive_book(both, capacity, rounds):
+    seats, book, now = some_seats(capacity, f"e-{next(_NUMBERS)}"), Naive(), NOW
+    for place, acts in enumerate(rounds):
+        taken, got = [], []
+        for kind, customer, changed in acts:
+            seats = replace(seats, **changed)
             taken.append(_act(kind, customer, seats))
+            before = list(book.seated)
             book.take(kind, customer, seats, now)
-        for applied in registrations.take(taken, now):
-            assert all(one.status == "registered" for one in applied.promoted)
+            got.append([one for one in book.seated if one not in before])
+        done = both[place % 2].take(taken, now)
+        assert [seated_by(act, applied) for act, applied in zip(taken, done, strict=True)] == got
+        assert_is(both[1 - place % 2], seats, book)
         now += MINUTE
-    found = registrations.of_event(PROGRAM, event)
+
+
+def seated_by(act: Register | Withdraw | Fit, applied: Applied) -> list[str]:
+    """Who got a seat by an act, first in line first."""
+    assert all(one.status == "registered" for one in applied.promoted)
+    mine = [act.customer_id] if applied.verdict == "registered" and isinstance(act, Register) else []
+    return list(dict.fromkeys([*names(applied), *mine]))
+
+
+def assert_is(registrations: SqlRegistrations, seats: Seats, book: Naive) -> None:
+    """Seats, the line in its order, places in it and what is counted are those of a book."""
+    found = registrations.of_event(PROGRAM, seats.event_id)
     assert sorted(one.customer_id for one in found if one.status == "registered") == sorted(book.seated)
-    assert [one.customer_id for one in found if one.status == "wait_listed"] == book.line
+    waiting = [one for one in found if one.status == "wait_listed"]
+    assert [one.customer_id for one in waiting] == book.line
+    assert not any(one.ticket for one in found if one.status != "wait_listed")
+    assert [registrations.place(one) for one in waiting] == [place + 1 for place in range(len(waiting))]
+    room = registrations.room(seats)
+    assert (room.free, room.waiting) == (seats.seats - len({*book.seated, *seats.elsewhere}), len(book.line))
 
 
 def _act(kind: str, customer: str, seats: Seats) -> Register | Withdraw | Fit:
     if kind == "register":
         return Register(seats, customer, "DE")
     return Withdraw(seats, customer) if kind == "withdraw" else Fit(seats)
+
+
+@settings(MANY, max_examples=6)
+@given(st.integers(0, 6), st.lists(st.lists(st.tuples(st.booleans(), people), max_size=12), min_size=4, max_size=4))
+def test_whoever_asks_at_once_no_seat_and_no_place_is_lost_or_given_twice(new_pair, capacity, asking):
+    """Four askers, each of people of its own, on two processes: how their acts interleave is the database's affair."""
+    pair = [SqlRegistrations(database) for database in new_pair()]
+    seats, last = some_seats(capacity), {}
+
+    def ask(asker: int) -> None:
+        for wants, name in asking[asker]:
+            customer = f"{asker}-{name}"
+            done = (register if wants else withdraw)(pair[asker % 2], customer, seats)
+            assert wants or done.verdict in ("cancelled", "unchanged")
+            last[customer] = wants
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, range(4)))
+    found = pair[0].of_event(PROGRAM, "e-1")
+    standing = {one.customer_id for one in found if one.status != "cancelled"}
+    assert standing == {customer for customer, wants in last.items() if wants}
+    seated = [one for one in found if one.status == "registered"]
+    assert len(seated) == min(len(standing), capacity)
+    tickets = [one.ticket for one in found if one.status == "wait_listed"]
+    assert tickets == sorted(set(tickets))
+    assert pair[1].room(seats) == Room(capacity - len(seated), len(tickets))
+    changed = Counter(pair[0].changes(None, NOW)["customer_id"])
+    assert changed == {one.customer_id: one.sequence + 1 for one in found}
 
 
 def test_many_at_once_never_overbook_and_stand_in_the_order_of_their_answers(registrations):

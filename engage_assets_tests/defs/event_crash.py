@@ -5,16 +5,21 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import engage_assets.serving.run  # noqa: F401 - paid once, before the forks
 from engage_assets.cli.service import build_services
+from engage_assets.defs.batch import Batch
+from engage_assets.defs.delivery import Postman, deliver_due
 from engage_assets.dispatch.relay import Relay
 from engage_assets.domain.sends import Answer, Letter
 from engage_assets.serving.run import serve as run_service
+from engage_assets.watermark import Watermark
 from engage_assets_tests.campaigns import _die_soon, _Mortal, _MortalSender, die
 from engage_assets_tests.defs.event_worlds import KEY
 from engage_assets_tests.defs.homes import at
+from engage_assets_tests.defs.test_banner_delivery import MONDAY, PROGRAM
 
 SENDING = ("after_claim", "inside_hand_over", "after_answer", "inside_status_update")
 """Where a delivery, of invitations or of notices, may be told to die."""
@@ -32,16 +37,33 @@ def deliver(
 ) -> None:
     """Run jobs of the program; with a fault this process kills itself there."""
     launcher = at(home, None, **environment)
-    parts = dict(launcher.parts)
+    vars(launcher)["parts"] = _mortal(launcher.parts, home, fault, after, seed)
+    for job in jobs:
+        launcher.run(f"{KEY}_{job}", tags={"engage/deliver": "confirmed"})
+
+
+def deliver_alone(home: Path, environment: Mapping[str, str], fault: str | None, seed: int) -> None:
+    """Deliver what is due of MONDAY's lists, unchecked and without Dagster; with a fault this process kills itself."""
+    launcher = at(home, None, **environment)
+    parts, marketplaces = _mortal(launcher.parts, home, fault, 1, seed), launcher.folder.marketplaces
+    postman = Postman(
+        PROGRAM, marketplaces, launcher.lake, parts["ledger"], parts["operations"], parts["store"],
+        SimpleNamespace(findings=lambda *_: []), parts["sender"], parts["clock"], Watermark(launcher.home.watermark),
+        banners=parts["banners"],
+    )  # fmt: skip
+    deliver_due(postman, Batch(PROGRAM, MONDAY, marketplaces, parts["warehouse"]))
+
+
+def _mortal(given: Mapping[str, Any], home: Path, fault: str | None, after: int, seed: int) -> dict[str, Any]:
+    """The parts of a home that send: each hand-over is noted, and a fault kills this process."""
+    parts = dict(given)
     for name in ("sender", "push_sender"):
         counted = _CountingSender(parts[name], home / "handed-over.txt")
         parts[name] = _MortalSender(counted, fault, after, seed) if fault else counted
     if fault:
         parts["ledger"] = _Mortal(parts["ledger"], fault, after, seed)
         parts["banners"] = _MortalBanners(parts["banners"], fault, after)
-    vars(launcher)["parts"] = parts
-    for job in jobs:
-        launcher.run(f"{KEY}_{job}", tags={"engage/deliver": "confirmed"})
+    return parts
 
 
 class _CountingSender:

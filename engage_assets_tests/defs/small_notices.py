@@ -25,6 +25,7 @@ from engage_assets.domain.registrations import Act, Fit, Register, Seats, Status
 from engage_assets.domain.sends import Answer, Letter
 from engage_assets.domain.tokens import Signer
 from engage_assets.events.catalogue import Catalogue
+from engage_assets.events.openings import seats_of
 from engage_assets.events.writing import append
 from engage_assets.ledger import tables
 from engage_assets.ledger.database import Database
@@ -35,7 +36,6 @@ from engage_assets.ledger.outbox import SqlOutbox
 from engage_assets.ledger.push_addresses import SqlPushSubscriptions
 from engage_assets.ledger.registrations import SqlRegistrations
 from engage_assets.programs import ProgramFolder, load_folder
-from engage_assets.serving.registration_events import seats_of
 from engage_assets.watermark import Watermark
 from engage_assets_tests.defs.homes import PROGRAMS
 

@@ -47,22 +47,28 @@ class World:
         self.lake, self.database = Lake(self.home.lake), Database(self.home.ledger_url, random.Random())
         self.ledger, self.operations = SqlLedger(self.database), SqlOperations(self.database)
         self.store = SqliteCandidateStore(self.home.candidates)
+        self.sender = DryRunSender(self.home.outbox)
         self.findings: list[Finding] = []
         self.latest: timedelta | None = None
         self.batch = Batch(PROGRAM, MONDAY, FOLDER.marketplaces, Warehouse(self.home.warehouse))
         self.people = ["c-002", "c-006", "c-010", "c-014", "c-018", "c-000"]  # of DE, the last of US
         rows = [self._row(number, customer) for number, customer in enumerate(self.people)]
-        self.store.put(PROGRAM, MONDAY, [candidates(*rows)], self.batch.instant)
-        kept = candidates(*rows).with_columns(
+        self.scored = candidates(*rows)
+        self.store.put(PROGRAM, MONDAY, [self.scored], self.batch.instant)
+        kept = self.scored.with_columns(
             interest_tags=pl.lit(["Cloud Computing"], dtype=pl.List(pl.String)), geographic_region=pl.lit("DE")
         )
         self.lake.write((PROGRAM.key, "candidates"), str(MONDAY), kept)
         self.lake.write((PROGRAM.key, EMAIL_CAMPAIGNS.name), str(MONDAY), empty_frame(EMAIL_CAMPAIGNS))
-        verdicts = pl.DataFrame({"record_id": [row["record_id"] for row in rows], "channel": "in-app"}).with_columns(
-            reason=pl.lit("LISTED"), rank=pl.int_range(1, len(rows) + 1), is_exploration=pl.lit(value=False)
-        )
-        self.banners = list_stages.render_banners(self.batch, candidates(*rows).lazy(), verdicts)
+        self.banners = list_stages.render_banners(self.batch, self.scored.lazy(), self.listed("in-app"))
         self.lake.write((PROGRAM.key, IN_APP_BANNERS.name), str(MONDAY), self.banners)
+
+    def listed(self, channel):
+        """Verdicts that list everybody."""
+        return self.scored.select(
+            "record_id", channel=pl.lit(channel), reason=pl.lit("LISTED"), rank=pl.row_index() + 1,
+            is_exploration=pl.lit(value=False),
+        )  # fmt: skip
 
     def _row(self, number, customer):
         place = list(ZONES)[int(customer[2:]) % 4]
@@ -77,7 +83,7 @@ class World:
         checker = SimpleNamespace(findings=self._checked)
         postman = Postman(
             program, FOLDER.marketplaces, self.lake, self.ledger, self.operations, self.store, checker,
-            DryRunSender(self.home.outbox), SimpleNamespace(now=lambda: self.now, is_declared=True),
+            self.sender, SimpleNamespace(now=lambda: self.now, is_declared=True),
             Watermark(self.home.watermark), banners=SqlBanners(self.database),
         )  # fmt: skip
         return deliver_due(postman, Batch(program, MONDAY, FOLDER.marketplaces, self.batch.warehouse))

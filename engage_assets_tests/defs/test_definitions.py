@@ -52,6 +52,7 @@ ASSETS = [
     "event_invitations/attendance",
     "event_invitations/notices",
     "event_invitations/attendance_forecasts",
+    "event_invitations/attendance_forecast_card",
     "event_invitations/event_reports",
     "events/catalogue",
     "ledger/opt_outs",

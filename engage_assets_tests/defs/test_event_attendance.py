@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from engage_assets.connectors.warehouse import Warehouse
@@ -165,6 +166,35 @@ def test_what_became_of_events():
     assert [change for _, change in changes_since(seen, histories)] == [
         "added", "cancelled", "moved", "changed", "revived", "changed",
     ]  # fmt: skip
+
+
+def test_seats_that_became_free_by_any_hand_are_the_lines_within_the_tick(world):
+    sensor, at = catalogue_sensor([event_program()]), EARLY + DAY
+
+    def tick():
+        with dg.DagsterInstance.ephemeral() as instance:
+            world.clock.time = at
+            context = dg.build_sensor_context(instance=instance, resources=world.resources)
+            return sensor.evaluate_tick(context).skip_message, world.statuses()["c-4"]
+
+    append(world.warehouse, replace(EVENT, known_at=at, capacity=4))
+    past = {"customer_id": ["x-1"], "event_id": ["k8s"], "registered_at": [EARLY]}
+    pl.DataFrame(past).write_parquet(world.warehouse / "events" / "past_registrations.parquet")
+    assert tick() == ("k8s was added", "wait_listed"), "the fourth seat is somebody else's"
+    append(world.warehouse, replace(EVENT, known_at=at + MINUTE, capacity=5))
+    assert tick() == ("k8s was added", "wait_listed"), "it is not known yet"
+    at += MINUTE
+    assert tick() == ("k8s was added; 1 in the line of k8s got a seat", "registered")
+
+
+@pytest.mark.parametrize("changes", [{"status": "cancelled"}, {"starts_at": EARLY + 2 * DAY}])
+def test_no_seat_is_given_to_the_line_of_what_is_called_off_or_closed(world, changes):
+    append(world.warehouse, replace(EVENT, known_at=EARLY + DAY, **changes))
+    world.clock.time = EARLY + DAY
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance, resources=world.resources)
+        catalogue_sensor([event_program()]).evaluate_tick(context)
+    assert world.statuses()["c-4"] == "wait_listed"
 
 
 def test_the_sensor_reports_each_change_once(world):

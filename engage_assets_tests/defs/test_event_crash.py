@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -31,9 +31,12 @@ from engage_assets.sample.events_visits import FormVisit
 from engage_assets.sample.visits import MailVisit, Outbox, Round, Visit
 from engage_assets.serving.access import BANNERS, READ, make_key
 from engage_assets.serving.registration_events import WarehouseFacts
-from engage_assets_tests.defs.event_crash import SENDING, SERVING, deliver, serve
+from engage_assets.signing_keys import read_signer
+from engage_assets_tests.defs.event_crash import SENDING, SERVING, deliver, deliver_alone, serve
 from engage_assets_tests.defs.event_worlds import KEY, MONDAY, PROGRAM, SEED, batch_instant, make_event_home
 from engage_assets_tests.defs.homes import at
+from engage_assets_tests.defs.test_banner_delivery import BERLIN, EVENT
+from engage_assets_tests.defs.test_invitations import MAILED, Invitations
 from engage_assets_tests.processes import PROCESSES
 
 KILLS = int(os.environ.get("ENGAGE_SOAK_KILLS", "50"))
@@ -156,6 +159,12 @@ def _act(visit: Visit) -> str | None:
     return visit.act if isinstance(visit, MailVisit | FormVisit) else None
 
 
+def free_port() -> int:
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 def begin(root: Path) -> Week:
     """A home with the Monday's batch made and approved, on a clock that all processes share."""
     home = make_event_home(root / "home", weeks=2, customers=900, history_weeks=10)
@@ -163,9 +172,7 @@ def begin(root: Path) -> Week:
     early.run_partition(early.program(PROGRAM), MONDAY, jobs=["batch"])
     approve_quietly(early, PROGRAM, MONDAY)
     SharedClock(home / "now").set(batch_instant(MONDAY))
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     environment = {
         "ENGAGE_NOW": f"{FILE}{home / 'now'}",
         "ENGAGE_PUBLIC_URL": f"http://127.0.0.1:{port}",
@@ -257,3 +264,69 @@ def check(week: Week) -> dict[str, Any]:
         "states": Counter(row["state"] for row in last.values()),
         "people": registered,
     }
+
+
+# --- once at each point, on a Monday of six people -----------------------------------------------------------------
+
+
+@pytest.fixture
+def monday(tmp_path):
+    """Mails and banners of a Monday, due at hours of their own, on a clock that all processes share."""
+    invitations = Invitations(tmp_path / "home")
+    invitations.capacity(2)
+    invitations.database.close()
+    home = invitations.home.root
+    SharedClock(home / "now").set(MAILED)
+    environment = {"ENGAGE_NOW": f"{FILE}{home / 'now'}"}
+    launcher = at(home, None, **environment)
+    week = Week(home, launcher, {**launcher.environment}, free_port())
+    yield invitations, week
+    week.close_service()
+
+
+def test_killed_once_at_each_point_nothing_goes_out_twice_and_no_registration_is_lost(monday):
+    invitations, week = monday
+    deliver_killed(week, SENDING)
+    week.move_clock(BERLIN)
+    deliver_killed(week, ["after_claim"])
+    mails = [one for one, (_, slot) in invitations.sends.items() if slot == MAILED]
+    register_killed(week, mails)
+
+    handed = Counter((week.home / "handed-over.txt").read_text().split())
+    assert set(handed.values()) == {1}
+    events = week.launcher.parts["ledger"].send_events(None, BERLIN + timedelta(days=1))
+    states = {row["send_id"]: row["state"] for row in events.iter_rows(named=True)}
+    due = {one for one, (_, slot) in invitations.sends.items() if slot <= BERLIN}
+    assert {states[one] for one in due} <= {"sent", "in_doubt"}
+    assert {one for one in mails if states[one] == "sent"} <= handed.keys()
+    found = week.launcher.parts["registrations"].of_event(PROGRAM, EVENT)
+    assert [one.customer_id for one in found] == [invitations.sends[one][0] for one in mails]
+    assert [one.status for one in found] == ["registered"] * 2 + ["wait_listed"] * 3
+    assert {one.sequence for one in found} == {0}
+
+
+def deliver_killed(week: Week, faults: Sequence[str]) -> None:
+    """A delivery for each fault, and one that lives."""
+    for seed, fault in enumerate([*faults, None]):
+        process = PROCESSES.Process(target=deliver_alone, args=(week.home, week.environment, fault, seed))
+        process.start()
+        process.join(60)
+        assert process.exitcode == (-signal.SIGKILL if fault else 0), fault
+        week.move_clock(week.launcher.clock.now() + LEASE + timedelta(minutes=1))
+
+
+def register_killed(week: Week, send_ids: Sequence[str]) -> None:
+    """The first asks until a service lives long enough to answer him; then the others."""
+    signer = read_signer(week.launcher.home.signing_keys, week.environment)
+    for fault in (*SERVING, None):
+        week.open_service(fault)
+        for send_id in send_ids if fault is None else send_ids[:1]:
+            token = signer.sign("answer", send_id, BERLIN + timedelta(days=9))
+            try:
+                url = f"http://127.0.0.1:{week.port}/registration/{token}"
+                assert httpx.post(url, data={"act": "register"}, timeout=30).status_code == 303
+            except httpx.TransportError:
+                assert fault
+        if fault:
+            week.service.join(60)
+            assert week.service.exitcode == -signal.SIGKILL

@@ -103,16 +103,19 @@ def test_who_takes_notifications_nowhere_gets_a_mail(town):
     assert ("ada", "reminder", "skipped", "NO_PUSH_ADDRESS") in town.ends()
 
 
-def test_a_device_that_is_gone_is_forgotten_and_the_next_one_asked(town):
+def test_each_device_is_told_by_one_send_and_one_that_is_gone_is_forgotten(town):
     town.event()
     town.register("ada")
-    for number in (1, 2):
+    for number in (1, 2, 3):
         town.addresses.keep("ada", f'{{"endpoint": "https://push.example/{number}"}}', NOW + number * MINUTE)
     town.push.answer = lambda one: Answer("failed", "PUSH_GONE") if "/2" in one.recipient else Answer("sent")
     town.tick(EVE)
-    assert [("/2" in one.recipient) for one in town.push.letters] == [True, False]
-    assert len(town.addresses.of(["ada"])["ada"]) == 1
-    assert ("ada", "reminder!") in town.told()
+    assert [one.recipient[-3:-2] for one in town.push.letters] == ["3", "2", "1"]
+    assert len({(one.send_id, one.content) for one in town.push.letters}) == 1
+    assert [one[-3:-2] for one in town.addresses.of(["ada"])["ada"]] == ["3", "1"]
+    town.told()
+    assert town.tick(datetime.fromisoformat(EVE) + MINUTE).said() == "nothing was due"
+    assert {("ada", "reminder", "sent", None)} == {one for one in town.ends() if one[1] == "reminder"}
 
 
 def test_where_all_devices_are_gone_a_mail_comes_in_the_same_tick(town):
@@ -226,6 +229,36 @@ def test_who_came_is_asked_on_the_next_morning(town):
     town.tick("2026-12-10 15:00")  # 10:00 in New York
     assert town.told() == []
     assert ("bob", "survey", "skipped", "ALREADY_ANSWERED") in town.ends()
+
+
+def test_of_whom_it_is_known_only_later_that_he_came_is_asked_at_the_next_such_hour_and_once(town):
+    town.event()
+    for customer in ("ada", "bob"):
+        town.register(customer)
+    town.tick("2026-12-09 19:00")
+    town.told()
+    town.clock.time = datetime.fromisoformat("2026-12-13 12:00")  # 13:00 in Berlin, 07:00 in New York
+    town.attend("attended", "ada", "bob")
+    for at, told in (("2026-12-13 12:01", []), ("2026-12-13 15:00", ["bob"]), ("2026-12-14 09:00", ["ada"])):
+        town.tick(at)
+        assert town.told() == [(one, "survey") for one in told]
+    seen = dict.fromkeys(("ada", "bob"), "attended")
+    town.registrations.attend(PROGRAM, "e-1", seen, town.clock.time + HOUR, {"ada": 5.0, "bob": 7.0})
+    for at in ("2026-12-14 15:00", "2026-12-15 09:00", "2026-12-15 15:00", "2026-12-16 09:00"):
+        assert town.tick(at).said() == "nothing was due"
+
+
+def test_nobody_is_asked_more_than_two_weeks_after_the_end(town):
+    town.event()
+    for customer in ("ada", "cho"):
+        town.register(customer)
+    town.tick("2026-12-09 19:00")
+    town.told()
+    town.clock.time = datetime.fromisoformat("2026-12-23 08:59")  # it ended on the ninth at 18:30
+    town.attend("attended", "ada", "cho")  # in Tokyo the next morning is too late
+    for at in ("2026-12-23 09:00", "2026-12-24 01:00", "2026-12-24 09:00"):
+        town.tick(at)
+    assert town.told() == [("ada", "survey")]
 
 
 def test_a_move_is_told_once_to_whom_it_concerns(town):

@@ -16,6 +16,7 @@ from engage_assets.domain.notices import SurveyAnswer
 from engage_assets.domain.registrations import Register, Seats, Withdraw
 from engage_assets.domain.sends import Send
 from engage_assets.domain.tables import DECISIONS
+from engage_assets.events.attending import FEATURES
 from engage_assets_tests.defs.homes import at, digests
 from engage_assets_tests.defs.small_events import add_version, make_events
 
@@ -129,6 +130,14 @@ def test_an_event_is_forecast_from_its_opening_and_judged_after_it(home):
     assert figures["attended", "event", OTHER] is None
     pages = home / "lake" / KEY / "event_reports" / str(MONDAY) / str(last)
     assert sorted(path.name for path in pages.iterdir()) == [f"{OTHER}.html", f"{OPEN}.html"]
+    (card,) = (home / "lake" / KEY / "attendance_forecast_card").iterdir()
+    assert card.stem == found["model_version"][-1]
+    page = card.read_text(encoding="utf-8")
+    assert "attendance-forecast" in page
+    assert "There is no gate before its use" in page
+    assert all(name in page for name in FEATURES)
+    assert "whether a person with a seat comes" in page
+    assert not any(one in page for one in PEOPLE)
     assert "came ÷ forecast is" in (pages / f"{OPEN}.html").read_text(encoding="utf-8")
 
 

@@ -5,11 +5,15 @@ from datetime import date, timedelta
 import pytest
 
 from engage_assets.connectors.warehouse import Warehouse
-from engage_assets.defs.event_upkeep import erase_dietary
+from engage_assets.defs.event_attendance import record_attendance
+from engage_assets.defs.event_upkeep import erase_dietary, erase_marks
 from engage_assets.defs.jobs import _last_nights
-from engage_assets.domain.registrations import KEPT_DIETARY, Registration
+from engage_assets.domain.attendance import KEPT_MARKS, Mark, Stay
+from engage_assets.domain.registrations import KEPT_DIETARY, Register, Registration, Seats
 from engage_assets.events.writing import append
+from engage_assets.ledger.attendance import SqlAttendances
 from engage_assets.ledger.dietary import SqlDietaryPreferences
+from engage_assets.ledger.registrations import SqlRegistrations
 from engage_assets_tests.builders import a_program
 from engage_assets_tests.serving.gatherings import (
     MINUTE,
@@ -55,6 +59,25 @@ def test_a_moved_event_counts_as_it_stands_and_a_lost_one_as_it_was(dietary, tmp
     assert dietary.events().keys() == {("p", "e-1")}
     assert erase_dietary(dietary, Warehouse(tmp_path), END + KEPT_DIETARY + timedelta(days=2)) == 1
     assert dietary.erase("p", "e-1", "c-1") == 0
+
+
+def test_joins_and_leaves_are_erased_a_month_after_the_event_and_who_came_stays(tmp_path):
+    warehouse, month = Warehouse(tmp_path), KEPT_MARKS
+    append(tmp_path, an_event("e-1"))
+    with a_ledger() as database:
+        registrations, attendances = SqlRegistrations(database), SqlAttendances(database)
+        registrations.take([Register(Seats("p", "e-1", 9, START), "c-1", "DE")], NOW)
+        marks = [Mark(START, "joined", "c-1"), Mark(END, "left", "c-1")]
+        attendances.tell("p", "e-1", marks, END)
+        attendances.put("p", "e-1", [Stay("c-1", START, END)], END)
+        attendances.tell("p", "lost", marks[:1], START)
+        assert record_attendance(registrations, attendances, "p", an_event("e-1"), END).attended == 1
+        assert erase_marks(attendances, warehouse, START + month - MINUTE) == 0
+        assert erase_marks(attendances, warehouse, END + month - MINUTE) == 1, "of an event that nobody knows any more"
+        assert erase_marks(attendances, warehouse, END + month) == 4
+        assert (attendances.of("p", "e-1"), attendances.events()) == ([], {})
+        again = record_attendance(registrations, attendances, "p", an_event("e-1"), END + month)
+        assert (again.attended, again.watch_minutes) == (1, 90)
 
 
 def test_figures_end_14_nights_after_the_last_survey(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ LEGAL = {
     "claimed": {"handed_over", "skipped", "failed"},
     "handed_over": {"sent", "failed", "in_doubt"},
 }
-REFUSALS = ("refuse", "limit")
+REFUSALS = ("refuse", "limit", "partly")
 
 
 class Time:
@@ -81,7 +81,8 @@ class FakeLedger:
 
 
 class FakeSender:
-    """Lines whose answers are scripted by send: `sent`, `failed`, `in_doubt`, `refuse`, `limit` or `raise`."""
+    """Lines whose answers are scripted by send: `sent`, `failed`, `in_doubt`, `refuse`, `limit`, `raise`
+    or `partly` (refused for now, while some of the devices have it)."""
 
     transport = "fake"
     leaves_machine = False
@@ -115,7 +116,8 @@ class FakeSender:
             self.calls.append((send_id, self._time.seconds, outcome))
         self.on_call(send_id)
         if outcome in REFUSALS:
-            raise TransientRefusal(outcome, is_rate_limit=outcome == "limit")
+            otherwise = Answer("sent") if outcome == "partly" else None
+            raise TransientRefusal(outcome, is_rate_limit=outcome == "limit", otherwise=otherwise)
         if outcome == "raise":
             raise RuntimeError("a defect")
         return Answer(outcome)

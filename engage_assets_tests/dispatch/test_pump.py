@@ -105,6 +105,13 @@ def test_retries_back_off():
     assert office.ledger.reasons["s1"] == "TRANSPORT_UNAVAILABLE"
 
 
+def test_what_some_devices_have_is_tried_again_and_sent_where_it_is_given_up():
+    office = Office(1, {"s0": ["partly"] * 9})
+
+    assert office.send() == {"sent": 1}
+    assert len(office.sender.tries("s0")) == 6
+
+
 @pytest.mark.parametrize("stands", [False, True], ids=["real clock", "declared clock"])
 def test_a_rate_limit_waits_until_the_window_ends(stands):
     office = Office(2, {"s0": ["limit"] * 1000}, stands=stands)

@@ -1,5 +1,6 @@
 """What the ledger asks of SQLite: durable commits, cuts that wait, first use by many."""
 
+import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -105,6 +106,24 @@ def test_a_log_that_is_carried_over_begins_anew(ledger, tmp_path):
     assert ledger.states("campaign") == {"planned": 502}
 
 
+def test_a_log_is_carried_over_whole_beside_a_writer(ledger, tmp_path):
+    def write_on():
+        for number in range(200):
+            ledger.plan([a_send(f"c-{number}")], NOW)
+
+    with ThreadPoolExecutor() as pool:
+        writer = pool.submit(write_on)
+        while not writer.done():
+            ledger.database.carry_over()
+        writer.result()
+    ledger.database.carry_over()
+
+    shutil.copyfile(tmp_path / "ledger.db", tmp_path / "copy.db")
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("SELECT count(*) FROM sends").fetchone() == (200,)
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def test_an_outbox_that_is_carried_may_lose_marks_alone_and_empties_the_log(ledger, monkeypatch):
     carried = []
     database = Database(ledger.url, **RELAYED)
@@ -113,7 +132,7 @@ def test_an_outbox_that_is_carried_may_lose_marks_alone_and_empties_the_log(ledg
     with database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
 
-    for _ in range(21):
+    for _ in range(5):
         outbox.done(range(100), NOW)
     database.close()
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import narwhals as nw
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,15 +21,16 @@ from engage_assets.outcomes.event_attribution import (
 )
 
 ASKED = datetime.fromisoformat("2026-03-10 12:00")
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-def changes(*rows: tuple[str, int, str, datetime]) -> nw.LazyFrame:
-    """REGISTRATIONS_LOG: customer, sequence, status, at."""
+def changes(*rows: tuple[str, int, str, datetime], by: str | None = None) -> nw.LazyFrame:
+    """REGISTRATIONS_LOG: customer, sequence, status, at; `by`: the channel whose link was used."""
     made = [
-        {"customer_id": who, "sequence": sequence, "status": status, "at": at, "event_id": "e-1"}
+        {"customer_id": who, "sequence": sequence, "status": status, "at": at, "event_id": "e-1",
+         "send_id": by and f"{who}-{by}"}
         for who, sequence, status, at in rows
-    ]
+    ]  # fmt: skip
     return nw.from_native(pl.LazyFrame(made, schema=REGISTRATIONS_LOG.schema))
 
 
@@ -92,6 +94,31 @@ def test_clicks_count_before_sights_and_both_within_two_weeks_up_to_the_request(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("touched", "expected"),
+    [
+        # A banner that opens later takes nothing from the mail whose link was used.
+        ([("email", "open", DAY), ("in-app", "displayed", HOUR)], {"email": (MILLION, MILLION)}),
+        ([("email", "machine click", DAY), ("in-app", "displayed", HOUR)], {"email": (MILLION, MILLION)}),
+        ([("email", "click", DAY), ("in-app", "click", HOUR)], {"email": (MILLION, MILLION), "in-app": (0, 0)}),
+        ([("in-app", "click", DAY), ("email", "open", HOUR)], {"email": (MILLION, 0), "in-app": (0, MILLION)}),
+        ([("in-app", "click", DAY), ("email", "click", HOUR)], {"email": (MILLION, 0), "in-app": (0, MILLION)}),
+        ([("email", "click", HOUR), ("in-app", "click", HOUR)], {"email": (MILLION, MILLION), "in-app": (0, 0)}),
+        ([("email", "click", 20 * DAY)], {"email": (MILLION, MILLION)}),
+    ],
+)
+def test_the_last_touch_is_the_link_that_was_used(touched, expected):
+    log = changes(("c-1", 0, "registered", ASKED), ("c-1", 1, "attended", ASKED + DAY), by="email")
+    found = attributed(log, *seen(*(("c-1", channel, kind, ASKED - ago) for channel, kind, ago in touched)))
+    assert {channel: row(found, channel)[:2] for channel in found["channel"]} == expected
+
+
+def test_a_click_that_was_followed_by_its_own_request_counts_once():
+    touched = seen(("c-1", "in-app", "click", ASKED - HOUR), ("c-1", "email", "click", ASKED - HOUR / 60))
+    alone, by_link = (attributed(changes(("c-1", 0, "registered", ASKED), by=by), *touched) for by in (None, "email"))
+    assert by_link.equals(alone)
+
+
 def test_who_counts_as_registered():
     log = changes(
         ("promoted", 0, "wait_listed", ASKED),
@@ -118,7 +145,7 @@ touch = st.tuples(
 
 @given(st.lists(touch, max_size=12), st.randoms(use_true_random=False))
 def test_every_model_sums_to_the_registrations_in_any_order(rows, random):
-    log = changes(*((f"c-{number}", 0, "registered", ASKED) for number in range(3)))
+    log = changes(*((f"c-{number}", 0, "registered", ASKED) for number in range(3)), by="in-app")
     found = attributed(log, *seen(*rows))
     for model in MODELS:
         assert found.group_by("customer_id").agg(pl.col(model).sum())[model].to_list() == [MILLION] * 3

@@ -111,7 +111,7 @@ class World:
         """TRACK_SCORES; with those of the day before, only what the day's answers touch is counted."""
         curation = self.curation(day)
         counts = counts_of(before.lazy() if before is not None else None, rules_hash(self.program))
-        return curation.scores(curation.count(counts).counts)
+        return pl.concat(curation.scores(curation.count(counts).counts))
 
     def filled(self, day: date = DAY) -> pl.DataFrame:
         return fill(self.scores(day).lazy(), self.rules, day)

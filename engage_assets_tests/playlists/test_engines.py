@@ -15,7 +15,7 @@ from engage_assets.domain.playlist_spec import Playlists
 from engage_assets.playlists import answers, damping
 from engage_assets.playlists.filling import fill_playlists
 from engage_assets.playlists.scores import count_answers, score_tracks
-from engage_assets_tests.playlists.catalogues import DAY, UPDATE, World, a_response, a_track, an_answer, on_polars
+from engage_assets_tests.playlists.catalogues import UPDATE, World, a_response, a_track, an_answer, on_polars
 
 RULES = Playlists(minimum_answers=1, size=4, most_answers_per_day=5, surge_answers=4, surge_factor=2, newcomer_days=3)
 ToEngine = Callable[[pl.DataFrame], Frame]
@@ -68,8 +68,8 @@ def filled(world: World, on: ToEngine) -> dict[str, pl.DataFrame]:
     left = rows(damping.without_surges(on(judged), surging, on(plays)))
     live = left.filter(pl.col("void").is_null()).drop("void")
     counted_on = live.group_by("track_id").agg(counted_on=pl.col("day").max())
-    trusted = live.select("customer_id", counted_on=pl.lit(DAY)).unique().filter(pl.col("customer_id") != "l-3")
-    counts = rows(count_answers(answers.latest_answers(on(live)), on(trusted), on(counted_on)))
+    latest = answers.latest_answers(on(live)).join(on(counted_on), on="track_id", how="inner")
+    counts = rows(count_answers(latest.with_columns((nw.col("customer_id") != "l-3").alias("is_trusted"))))
     described = tables["tracks"].select("track_id", "genre", "artist_id", "release_date")
     scores = score_tracks(on(counts), on(described), RULES, "x")
     return {"left": left, "counts": counts, "filled": rows(fill_playlists(scores, RULES, UPDATE.date()))}

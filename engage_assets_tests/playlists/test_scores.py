@@ -139,6 +139,26 @@ def test_listeners_of_other_marketplaces_have_no_say():
     assert dict(scores.select("marketplace", "answers").iter_rows()) == {"US": 1, "DE": 1}
 
 
+def test_a_listener_who_is_stated_in_two_marketplaces_has_no_say():
+    world = World([a_track("t-1")], [an_answer(one, "t-1", BEFORE) for one in ("l-1", "l-2")])
+    customers = world.tables["customers"].collect()
+    elsewhere = customers.filter(customer_id="l-1").with_columns(marketplace=pl.lit("DE"))
+    world.tables["customers"] = pl.concat([customers, elsewhere, customers.filter(customer_id="l-2")]).lazy()
+
+    assert dict(world.scores().select("marketplace", "answers").iter_rows()) == {"US": 1}
+
+
+def test_rows_stand_by_marketplace_genre_and_track():
+    genres = {"t-7": "pop", "t-2": "indie", "t-10": "folk", "t-1": "pop", "t-5": "Zouk", "t-4": "indie"}
+    people = {f"l-{one}": known(f"l-{one}", marketplace=("US", "DE")[one % 2]) for one in range(4)}
+    given = [an_answer(one, track, BEFORE) for one in people for track in (*genres, "t-3")]
+
+    scores = World([a_track(track, genre=genre) for track, genre in genres.items()], given, people=people).scores()
+
+    assert scores.height == 14
+    assert scores.equals(scores.sort("marketplace", "genre", "track_id"))
+
+
 def test_genre_artist_and_release_come_from_the_tracks_else_from_a_play():
     play = {"listener_id": "l-1", "played_at": LONG_AGO, "genre": "folk", "artist_id": "a-7", "track_release_date": DAY}
     plays = [{**play, "track_id": track} for track in ("t-1", "t-2")]

@@ -132,6 +132,20 @@ def test_whom_an_event_fits_registers_more_and_most_come(made, catalogue, guests
     assert past["registered_at"].null_count() < past.height * 0.02
 
 
+def test_the_other_system_leaves_seats_where_they_are_few_and_gives_none_once_we_invite(made, catalogue):
+    past, known = table(made[0], "past_registrations"), catalogue.known(datetime.max)  # noqa: DTZ901
+    scarce = {one.event_id: one for one in known.values() if one.capacity and one.local_date >= FIRST_DAY}
+    given = past.filter(pl.col("event_id").is_in(list(scarce)))
+    assert given.height, "there are some"
+    for event_id, rows in given.group_by("event_id"):
+        event = scarce[str(event_id[0])]
+        monday = event.local_date - timedelta(days=7 + event.local_date.weekday())
+        assert rows.height <= event.capacity // 2
+        assert rows.drop_nulls()["registered_at"].max() is None or rows["registered_at"].max() < datetime.combine(
+            monday, datetime.min.time()
+        )
+
+
 def test_an_answer_follows_from_the_send_alone_and_its_steps_from_each_other(guests):
     who, what = guests.guests["customer_id"], sorted(guests.events)
     ids = [f"{number:032x}" for number in range(4_000)]

@@ -79,6 +79,15 @@ BARE = dataclasses.replace(
 )
 
 
+def test_a_model_without_a_gate_says_so():
+    card = dataclasses.replace(CARD, verdict=None, label="came")
+    said = "There is no gate before its use. It is made anew whenever it is needed, and used as it is"
+    for text in (words(render_card(card)), card_markdown(card).replace("**", "")):
+        assert said in text
+        assert "Version in use" not in text
+        assert "whether a person with a seat comes" in text
+
+
 def model_probabilities(model, rows):
     return probabilities(model.pipeline, inputs(rows, model.features, model.texts))
 

@@ -27,10 +27,12 @@ class EverybodyWaits:
         self.gone: set[str] = set()
         self.closed: set[str] = set()
         self.status = "delivered"
+        self.zones: dict[str, str] = {}
 
     def get(self, key: CandidateKey, _now: datetime) -> dict[str, Any] | None:
         eligible = key.customer_id not in self.closed
-        return None if key.customer_id in self.gone else {"status": self.status, "in_app_eligible": eligible}
+        known = {"status": self.status, "in_app_eligible": eligible, "time_zone": self.zones.get(key.customer_id)}
+        return None if key.customer_id in self.gone else known
 
 
 def an_app_service(home: Path, database: Database, key: str | None = None, **event: Any) -> Gathering:

@@ -20,13 +20,14 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.registrations import Register, Status
 from engage_assets.domain.responses import KnownSend
 from engage_assets.domain.sources import SOURCES
+from engage_assets.events.openings import seats_of
 from engage_assets.events.writing import append
 from engage_assets.ledger.attendance import SqlAttendances
 from engage_assets.ledger.database import Database
 from engage_assets.ledger.dietary import SqlDietaryPreferences
 from engage_assets.ledger.registrations import SqlRegistrations
 from engage_assets.ledger.surveys import SqlSurveyAnswers
-from engage_assets.serving.registration_events import EventServices, WarehouseFacts, seats_of
+from engage_assets.serving.registration_events import EventServices, WarehouseFacts
 from engage_assets.serving.services import Services
 from engage_assets_tests.serving.fakes import FakeContacts, a_send, a_token, some_services
 

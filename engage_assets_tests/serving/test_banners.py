@@ -1,7 +1,9 @@
 """Banners of an app: whoever has answered sees none, none outlives its end, and each display counts once."""
 
+from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -10,20 +12,20 @@ from hypothesis import strategies as st
 
 from engage_assets.domain.registrations import Register, Withdraw
 from engage_assets.domain.responses import Preferences
+from engage_assets.events.openings import seats_of
 from engage_assets.ledger.contacts import SqlContacts
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.operations import SqlOperations
 from engage_assets.serving.access import BANNERS, READ
 from engage_assets.serving.app import create_app
 from engage_assets.serving.banners import BannerDesk
-from engage_assets.serving.registration_events import seats_of
 from engage_assets_tests.serving.app_banners import PROGRAM, RememberedFacts, a_banner_of, an_app_service, open_banners
 from engage_assets_tests.serving.clients import Client, a_key
 from engage_assets_tests.serving.gatherings import START, a_ledger, know_the_source
 from engage_assets_tests.serving.visits import a_visitor
 
 PATH = f"/v1/programs/{PROGRAM}/banners"
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 DEADLINE = START - DAY
 FAR = START + timedelta(days=90)
 LIVE = START - timedelta(days=9)
@@ -146,6 +148,26 @@ def test_what_the_sweep_of_opt_outs_took_is_shown_no_more(app, database):
     assert shown(caller, "c-3") == []
 
 
+@pytest.mark.parametrize(
+    ("zone", "midnight"),
+    [(None, "2026-11-30 23:00"), ("Asia/Tokyo", "2026-12-01 15:00"), ("America/New_York", "2026-12-01 05:00")],
+)
+def test_what_was_displayed_often_enough_today_comes_again_tomorrow(app, database, zone, midnight):
+    banner = a_banner_of(app, "c-1", LIVE)
+    open_banners(database, banner, a_banner_of(app, "c-2", LIVE))
+    app.services.store.zones = {"c-1": zone}
+    caller, clock, morning = client(app), app.services.clock, datetime.fromisoformat(midnight)
+    report = f"{PATH}/{banner.send_id}/displayed"
+    for time in (LIVE, LIVE, morning - MINUTE):  # in Tokyo it is the first of December from 15:00 of LIVE's day on
+        clock.time = time
+        assert len(shown(caller)) == 1
+        caller.post(report)
+    assert (shown(caller), len(shown(caller, "c-2"))) == ([], 1)
+    clock.time = morning
+    assert len(shown(caller)) == 1
+    assert caller.post(report).json()["isNew"] is False
+
+
 def test_only_whoever_has_the_right_key_gets_banners_and_errors_name_what_there_is(app, database):
     banner = a_banner_of(app, "c-1", LIVE)
     open_banners(database, banner)
@@ -202,7 +224,9 @@ class Histories:
         services = replace(app.services, events=replace(app.events, facts=self.facts))
         self.program, self.desk = app.services.programs[PROGRAM], BannerDesk(services)
         self.people = [f"{app.event_id}-{number}" for number in range(4)]
-        self.ever, self.out, self.displayed = set(), set(), set()
+        self.ever, self.out, self.displayed, self.days = set(), set(), set(), Counter()
+        self.zones = dict(zip(self.people, ("Asia/Tokyo", "Europe/Berlin", "Pacific/Honolulu", "UTC"), strict=True))
+        app.services.store.zones = self.zones
         self.banners = [a_banner_of(app, one, LIVE + HOUR) for one in self.people]
         SqlLedger(database).plan(self.banners, LIVE)
 
@@ -245,6 +269,9 @@ class Histories:
             assert len(taken) < event.seats(10_000)
             is_new = self.desk.happened(self.program, banner.send.send_id, "displayed")
             assert is_new == (person not in self.displayed)
+            day = now.replace(tzinfo=UTC).astimezone(ZoneInfo(self.zones[person])).date()
+            self.days[person, day] += 1
+            assert self.days[person, day] <= 3, "shown more often than displaysPerDay"
             self.displayed.add(person)
 
 

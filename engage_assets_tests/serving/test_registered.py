@@ -6,9 +6,9 @@ import pytest
 
 from engage_assets.dispatch.relay import relay
 from engage_assets.domain.registrations import Register, Withdraw
+from engage_assets.events.openings import seats_of
 from engage_assets.ledger.outbox import SqlOutbox
 from engage_assets.serving.app import create_app
-from engage_assets.serving.registration_events import seats_of
 from engage_assets.stores.sqlite import SqliteCandidateStore
 from engage_assets_tests.builders import a_candidate, candidates
 from engage_assets_tests.serving.clients import Client, a_key

@@ -293,6 +293,15 @@ def test_what_a_person_eats_and_is_called_is_nowhere_else(gathering, database, c
     )
 
 
+def test_links_of_other_forms_lead_to_their_own(gathering):
+    """Their bodies are read before it is known whose they are."""
+    token, visitor = gathering.invite("c-1"), a_visitor(replace(gathering.services, programs={}))
+    for body in ({"act": "register"}, {"act": "preferences"}, {"act": "no such"}):
+        answer = visitor.post(f"/registration/{token}", data=body)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"../review/{token}")
+    assert gathering.status("c-1") is None
+
+
 def test_without_events_there_is_no_such_page(gathering):
     token, visitor = gathering.invite("c-1"), a_visitor(replace(gathering.services, events=None))
     for answer in (

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from fastapi import FastAPI
 
-from engage_assets.domain.attendance import Stay
+from engage_assets.domain.attendance import KEPT_MARKS, Stay
 from engage_assets.domain.signatures import sign
 from engage_assets.serving.app import create_app
 from engage_assets.serving.registration_attendance import attendance_router
@@ -157,3 +157,10 @@ def test_what_is_not_signed_or_not_there_is_refused(gathering):
     service = Client(create_app(services))
     assert service.post("/v1/events/attendance", content=b"{}").status_code == 404
     assert service.post("/v1/programs/event-invitations/attendance", content=b"{}").status_code == 401
+
+
+def test_once_joins_and_leaves_are_erased_none_are_taken(gathering):
+    gathering.services.clock.time = END + KEPT_MARKS - MINUTE
+    assert post(gathering, [an_entry(joined=0, left=30)]).json()["accepted"] == 1
+    gathering.services.clock.time = END + KEPT_MARKS
+    assert post(gathering, [an_entry(joined=0, left=40)]).status_code == 409

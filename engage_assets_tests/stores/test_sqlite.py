@@ -1,5 +1,6 @@
 """What only the SQLite store promises: plans, schema versions, one file for many threads, kept connections."""
 
+import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -118,6 +119,21 @@ def test_the_stored_columns_are_those_of_scored_candidates():
     assert {name: domain.get(name) for name in GIVEN} == GIVEN
     decides_only = {"is_test", "email_known", "push_known", "voice_allowed", "is_late", "reason", "quota_left"}
     assert domain.keys() - GIVEN.keys() == decides_only
+
+
+def test_a_batch_leaves_its_rows_in_the_file_and_a_short_log(path, tmp_path):
+    store, sizes = SqliteCandidateStore(path), []
+    nobody = store.of_customer("c-1", None, NOW)  # keeps its connection open, and with it the log
+    for round_ in range(4):
+        rows = [a_candidate(customer_id=f"c-{n}", score=(n + round_) % 7 / 10) for n in range(300)]
+        store.put(a_program(), DAY + timedelta(days=round_), [candidates(*rows)], NOW)
+        sizes.append(path.with_name(f"{path.name}-wal").stat().st_size)
+
+    shutil.copyfile(path, tmp_path / "copy.db")
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("SELECT count(*), min(partition_date) FROM candidates").fetchone() == (300, "2026-11-22")
+    assert nobody == []
+    assert sizes[-1] < 2 * sizes[0]
 
 
 def test_a_file_of_a_later_schema_is_left_alone(path):
