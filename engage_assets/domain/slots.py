@@ -1,5 +1,6 @@
 """Slots: the local date and time of a campaign, and the instant at which it comes where a person lives."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -51,3 +52,9 @@ def next_slot(zone: str, at: time, after: datetime) -> tuple[datetime, datetime]
 def known_zones() -> frozenset[str]:
     """All IANA zones of this machine's tzdata, without the two names that mean the machine's own zone or none."""
     return frozenset(available_timezones()) - {"localtime", "Factory"}
+
+
+@cache
+def zones_by_name() -> Mapping[str, ZoneInfo]:
+    """`known_zones`, sorted. Kept, as Python keeps but a few, and reads the others' files anew."""
+    return {name: ZoneInfo(name) for name in sorted(known_zones())}

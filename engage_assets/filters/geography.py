@@ -15,7 +15,7 @@ from engage_assets.domain.events import CUSTOMER_PROFILES, EVENTS, Event
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.filter_specs import GeographicFilter, GeographicParameters
 from engage_assets.domain.program import Program
-from engage_assets.domain.slots import known_zones
+from engage_assets.domain.slots import zones_by_name
 from engage_assets.filters.asking import Asking, Tables, mark
 from engage_assets.filters.clauses import Clause
 
@@ -38,11 +38,11 @@ def regions(events: Iterable[Event], program: Program) -> pl.DataFrame:
 
 def waking(events: Iterable[Event], program: Program) -> pl.DataFrame:
     """`subject_id`, `time_zone`: the zones in which people are awake when an event starts."""
-    own, zones = parameters_of(program), [(name, ZoneInfo(name)) for name in sorted(known_zones())]
+    own = parameters_of(program)
     rows = [
         (event.event_id, name)
         for event in events
-        for name, zone in zones
+        for name, zone in zones_by_name().items()
         if own.starts_from <= _clock(event, zone) < own.starts_before
     ]
     return pl.DataFrame(rows, schema={"subject_id": pl.String, "time_zone": pl.String}, orient="row")
