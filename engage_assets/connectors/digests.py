@@ -1,4 +1,4 @@
-"""The name of a record without a key, in the engine itself: SHA-256 of its canonical JSON (RFC 8785), as SQL of DuckDB.
+"""What a record without a key is named by, in the engine itself: its canonical JSON (RFC 8785), as SQL of DuckDB.
 
 The same as `records.canonical` gives, for rows whose values every engine writes alike; the others are left to it.
 """
@@ -10,24 +10,30 @@ from engage_assets.domain.tables import Column, Kind
 
 _ODD_TEXT: Final = r"[\x00-\x1f\"\\]"
 """What JSON escapes."""
+HOLE: Final = "\x1f"
+"""What stands in a text where a value is put in later: no text of ours holds it, as JSON escapes it."""
 _EXACT: Final = 2**53
 """Integers from here on are no JSON numbers."""
 
 
-def digest(columns: Sequence[Column]) -> str:
-    """SQL for the digest of a row of `columns`; null where the row is to be named by hand.
+def canonical(columns: Sequence[Column], hole: str | None = None) -> str:
+    """SQL for the canonical JSON of a row of `columns`; null where it is to be written by hand.
 
     By hand: texts that JSON escapes, also in lists, numbers that need an exponent, instants and dates before the year
-    1000 or after 9999, infinite ones among them.
+    1000 or after 9999, infinite ones among them. `hole`: a column whose value is put in later, which is written `HOLE`.
     """
+    given = [column for column in columns if column.name != hole]
     ordered = sorted(columns, key=lambda column: column.name)
     # In one piece: each `||` would copy what is there so far.
-    members = ", ',', ".join(f"'\"{column.name}\":', {_written(column)}" for column in ordered)
-    texts = [_name(column) for column in columns if column.kind in ("key", "text")]
-    odd = [_is_odd(column) for column in columns if column.kind not in ("key", "text", "flag")]
+    members = [
+        f"'{',' if place else '{'}\"{column.name}\":', {'chr(31)' if column.name == hole else _written(column)}"
+        for place, column in enumerate(ordered)
+    ]
+    texts = [_name(column) for column in given if column.kind in ("key", "text")]
+    odd = [_is_odd(column) for column in given if column.kind not in ("key", "text", "flag")]
     if texts:
         odd.append(f"regexp_matches(concat({', '.join(texts)}), '{_ODD_TEXT}')")
-    return f"CASE WHEN NOT ({' OR '.join(odd) or 'false'}) THEN sha256(concat('{{', {members}, '}}')) END"
+    return f"CASE WHEN NOT ({' OR '.join(odd) or 'false'}) THEN concat({', '.join(members)}, '}}') END"
 
 
 def _name(column: Column) -> str:

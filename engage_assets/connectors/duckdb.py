@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 from sqlglot import exp
 
-from engage_assets.connectors import digests, records, sql
+from engage_assets.connectors import digests, naming, records, sql
 from engage_assets.connectors.arrivals import arrival_window
 from engage_assets.connectors.pruning import Span, spanning
 from engage_assets.connectors.warehouse import INSTANT, TableFiles, Warehouse
@@ -47,6 +47,8 @@ _CSV_TYPES = {
 }
 _VISIBLE = r"[^\t-\r\pZ\x{85}]"
 """RE2's way to say "no white space", as Unicode defines it."""
+_WITH_JSON = 16_384
+"""Rows of a batch that has the JSON beside them: larger ones cost memory and save nothing."""
 _NOBODY = Asked("", ())
 _EXPLAINED = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 """Complaints about the query's text; all others may quote data."""
@@ -70,16 +72,16 @@ class DuckDBConnector:
         source = SOURCES[program.source_table]
         with TemporaryDirectory(prefix="engage-duckdb-") as spill, self._connect(Path(spill)) as connection:
             tree = self._bound(connection, program, source, partition)
-            query = self._meeting(connection, tree, program, partition, asked)
-            columns = self._columns(connection, query, source)
+            is_met = bool(asked) and sql.is_row_by_row(tree)
+            query = self._meeting(connection, tree, program, partition, asked, is_met=is_met)
+            columns = self._columns(connection, query, source.table.columns if is_met else source.columns, source)
             day = _day(program, source)
             is_late = f"coalesce({day} < DATE '{partition}' AND {day} >= DATE '{FIRST_DAY}', false)" if day else "false"
-            _run(
-                connection,
-                f"CREATE TEMP TABLE records AS SELECT *, {_digest(source)} AS _digest FROM (SELECT {columns},"
-                f" {is_late} AS is_late FROM ({query}))",
-            )
-            yield from self._numbered(connection, source)
+            rows = f"SELECT {columns}, {is_late} AS is_late{', _met' if is_met else ''} FROM ({query})"
+            if source.record_key:
+                yield from self._numbered(connection, source, source.record_key, rows)
+            else:
+                yield from self._hashed(connection, source, rows, asked if is_met else None)
 
     def unread(self, program: Program, partition: date) -> dict[str, int]:
         """Rows of the source that no batch reads, by cause, as known at the partition's batch instant.
@@ -174,8 +176,13 @@ class DuckDBConnector:
         program: Program,
         partition: date,
         asked: Sequence[Asked] | None,
+        *,
+        is_met: bool,
     ) -> str:
-        """The query in DuckDB's dialect; with `asked` the rows of each subject, one after the other."""
+        """The query in DuckDB's dialect; with `asked` the rows of each subject, one after the other.
+
+        `is_met`: each row once instead, with the places of the subjects that it meets as `_met`.
+        """
         source, held = SOURCES[program.source_table], sql.held_columns(tree)
         if asked is None:
             if held or source.added:
@@ -185,12 +192,17 @@ class DuckDBConnector:
                 )
             return tree.sql(dialect="duckdb")
         forms = {column: self._forms(connection, program, source, column) for column in held}
-        parts = []
+        trees = []
         for one in asked or (_NOBODY,):  # so that a partition without a subject has its columns
             words = frozenset(one.words)
             values = {column: [form for form in found if plain(form) in words] for column, found in forms.items()}
-            bound = sql.bind_all_days(sql.bind_holding(tree, values), partition).sql(dialect="duckdb")
-            parts.append(f"SELECT *, {_text(one.subject_id)} AS {_quoted(source.subject)} FROM ({bound})")
+            trees.append(sql.bind_all_days(sql.bind_holding(tree, values), partition))
+        if is_met:
+            return sql.add_numbers(trees[0], "_met", trees).sql(dialect="duckdb")
+        parts = [
+            f"SELECT *, {_text(one.subject_id)} AS {_quoted(source.subject)} FROM ({bound.sql(dialect='duckdb')})"
+            for one, bound in zip(asked or (_NOBODY,), trees, strict=True)
+        ]
         return " UNION ALL ".join(parts) if asked else f"{parts[0]} LIMIT 0"
 
     def _forms(self, connection: duckdb.DuckDBPyConnection, program: Program, source: Source, column: str) -> list[str]:
@@ -266,7 +278,9 @@ class DuckDBConnector:
         _run(connection, f"CREATE OR REPLACE VIEW {_quoted(name)} AS SELECT *{replaced}{lacking} FROM {reader}")
         return name
 
-    def _columns(self, connection: duckdb.DuckDBPyConnection, query: str, source: Source) -> str:
+    def _columns(
+        self, connection: duckdb.DuckDBPyConnection, query: str, columns: Sequence[Column], source: Source
+    ) -> str:
         """The declared columns out of the query's; optional ones that it lacks are null."""
         described = _run(connection, f"DESCRIBE {query}").fetchall()
         found = {row[0] for row in described}
@@ -276,21 +290,40 @@ class DuckDBConnector:
         return ", ".join(
             f"CAST({_quoted(column.name) if column.name in found else 'NULL'} AS {_TYPES[column.kind]})"
             f" AS {_quoted(column.name)}"
-            for column in source.columns
+            for column in columns
         )
 
-    def _numbered(self, connection: duckdb.DuckDBPyConnection, source: Source) -> Iterator[pa.RecordBatch]:
-        """The temporary table's rows with their record ids, sorted."""
-        name, by_hand = _naming(source)
+    def _hashed(
+        self, connection: duckdb.DuckDBPyConnection, source: Source, rows: str, met: Sequence[Asked] | None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows without a key, named by what they state, sorted; with `met` once for each subject that they meet.
+
+        What is sorted is as narrow as can be: the JSON is written, and subjects are met, on the way out.
+        """
+        run = [source.customer] if met else [source.customer, source.subject]
+        by = ", ".join(f"{_quoted(name)} NULLS FIRST" for name in run)
+        text = digests.canonical(source.columns, hole=source.subject if met else None)
+        query = f"SELECT *, {text} AS {naming.CANONICAL} FROM ({rows} ORDER BY {by})"
+        if met:
+            query = _each_met(query, source, met)
+        batches = (pl.DataFrame(batch) for batch in _streamed(connection, query, min(self.batch_rows, _WITH_JSON)))
+        for frame in naming.ahead(naming.named(naming.ahead(batches), source, run)):
+            yield from _batches(frame)
+
+    def _numbered(
+        self, connection: duckdb.DuckDBPyConnection, source: Source, key: str, rows: str
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows with their key as record id, numbered where it repeats, sorted."""
+        _run(connection, f"CREATE TEMP TABLE records AS {rows}")
+        by_hand = _must_be_numbered(key)
         awkward = pl.DataFrame(connection.sql(f"SELECT * FROM records WHERE {by_hand}").to_arrow_table())
-        rows = awkward.drop("is_late", "_digest").iter_rows(named=True)
-        ids = records.number(rows, source.record_key)
+        ids = records.number(awkward.drop("is_late").iter_rows(named=True), key)
         numbered = awkward.with_columns(record_id=pl.Series(ids, dtype=pl.String))
         connection.register("numbered", numbered.to_arrow())
         names = ", ".join(f'"{column.name}"' for column in source.raw_columns)
-        plain = f"SELECT *, {name} AS record_id FROM records WHERE NOT ({by_hand})"
+        usual = f"SELECT *, {_quoted(key)} AS record_id FROM records WHERE NOT ({by_hand})"
         result = connection.sql(
-            f"SELECT {names} FROM ({plain} UNION ALL BY NAME SELECT * FROM numbered)"
+            f"SELECT {names} FROM ({usual} UNION ALL BY NAME SELECT * FROM numbered)"
             f' ORDER BY "{source.customer}" NULLS FIRST, "{source.subject}" NULLS FIRST, record_id',
         )
         reader = result.to_arrow_reader(self.batch_rows)
@@ -327,22 +360,30 @@ def _with_unread(files: TableFiles, program: Program, source: Source, partition:
     return spanning(files, [str(day), *([config.arrival_column] if config.arrival_column else [])], may_matter)
 
 
-def _digest(source: Source) -> str:
-    """SQL for the name of a record that has no key; null where it has to be named by hand."""
-    return digests.digest(source.columns) if source.record_key is None else "NULL"
+def _each_met(rows: str, source: Source, met: Sequence[Asked]) -> str:
+    """SQL for rows once for each subject among `_met`, whose id they and their JSON then state."""
+    ids = ", ".join(_text(one.subject_id) for one in met)
+    written = ", ".join(_text(records.text(one.subject_id)) for one in met)
+    filled = f"replace({naming.CANONICAL}, chr({ord(digests.HOLE)}), [{written}][_met])"
+    return (
+        f"SELECT * EXCLUDE (_met) REPLACE ({filled} AS {naming.CANONICAL}), [{ids}][_met] AS {_quoted(source.subject)}"
+        f" FROM (SELECT * REPLACE (unnest(_met) AS _met) FROM ({rows})) WHERE _met IS NOT NULL"
+    )
 
 
-def _naming(source: Source) -> tuple[str, str]:
-    """SQL for the id of a record that stands alone, and for whether a record must be named among others."""
-    key = source.record_key
-    if key is None:
-        several = "SELECT hash(_digest) FROM records WHERE _digest IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
-        return "_digest", f"_digest IS NULL OR hash(_digest) IN ({several})"
+def _batches(frame: pl.DataFrame) -> list[pa.RecordBatch]:
+    """A frame as Arrow; one batch, though without rows."""
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
+    return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+
+
+def _must_be_numbered(key: str) -> str:
+    """SQL for whether a record must be named among others: its key is none, repeats, or is the name of one that may."""
     # A key that ends like a number of ours may be the name of another's repeat.
     odd = f'"{key}" IS NULL OR NOT regexp_matches("{key}", \'{_VISIBLE}\') OR regexp_matches("{key}", \'#[0-9]+$\')'
     # A null among the repeated keys would make every other key's membership unknown, and lose its record.
     several = f'SELECT "{key}" FROM records WHERE "{key}" IS NOT NULL GROUP BY 1 HAVING count(*) > 1'
-    return f'"{key}"', f'{odd} OR "{key}" IN ({several})'
+    return f'{odd} OR "{key}" IN ({several})'
 
 
 def _contract(program: Program, source: Source) -> Table:
@@ -407,7 +448,21 @@ def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> duckdb.DuckDB
     try:
         return connection.execute(statement)
     except duckdb.Error as error:
-        complaint = str(error).splitlines()[0]
-        if not isinstance(error, _EXPLAINED):
-            complaint = re.sub(r"'.*'|\".*\"", "…", complaint)
-        raise QueryError(f"DuckDB cannot run the query: {complaint}") from None
+        raise _without_data(error) from None
+
+
+def _streamed(connection: duckdb.DuckDBPyConnection, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+    """The query's rows as they come, after an empty batch: an empty day has its columns. Fails as `_run` does."""
+    try:
+        reader = connection.sql(query).to_arrow_reader(rows)
+        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        yield from cast("Iterator[pa.RecordBatch]", reader)
+    except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow hands the engine's faults on as its own
+        raise _without_data(error) from None
+
+
+def _without_data(error: Exception) -> QueryError:
+    complaint = str(error).splitlines()[0]
+    if not isinstance(error, _EXPLAINED):
+        complaint = re.sub(r"'.*'|\".*\"", "…", complaint)
+    return QueryError(f"DuckDB cannot run the query: {complaint}")

@@ -16,6 +16,11 @@ def canonical(row: Mapping[str, Any]) -> bytes:
     return rfc8785.dumps({name: _value(value) for name, value in row.items()})
 
 
+def text(value: str) -> str:
+    """A text as canonical JSON."""
+    return rfc8785.dumps(value).decode()
+
+
 def number(rows: Iterable[Mapping[str, Any]], key: str | None) -> list[str]:
     """Record ids of `rows`, which must hold all rows of their keys, in the order given.
 

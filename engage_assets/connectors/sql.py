@@ -128,6 +128,30 @@ def bind_holding(tree: exp.Select, values: Mapping[str, Sequence[str]]) -> exp.S
     return bound_tree
 
 
+def is_row_by_row(tree: exp.Select) -> bool:
+    """Whether the query picks columns of rows that its WHERE lets through, one by one, and does nothing else."""
+    clauses = {name for name, value in tree.args.items() if value} - {"expressions", "from", "from_", "joins", "where"}
+    is_single = not any(node is not tree for node in tree.find_all(exp.Select))
+    return (
+        is_single and not clauses and all(isinstance(one.unalias(), exp.Column | exp.Star) for one in tree.expressions)
+    )
+
+
+def add_numbers(tree: exp.Select, name: str, versions: Sequence[exp.Select]) -> exp.Select:
+    """The row-by-row query with a list of the numbers, from 1, of the `versions` that have the row, nulls between them.
+
+    Versions of the query differ in their WHERE alone. Rows that none has are left out.
+    """
+    wheres = [one.args.get("where") for one in versions]
+    conditions = [where.this if where else exp.true() for where in wheres]
+    numbers = [
+        exp.Case().when(asked.copy(), exp.cast(exp.Literal.number(number), exp.DataType.Type.SMALLINT))
+        for number, asked in enumerate(conditions, start=1)
+    ]
+    some = exp.or_(*(asked.copy() for asked in conditions))
+    return tree.where(some, append=False).select(exp.alias_(exp.Array(expressions=numbers), name, quoted=True))
+
+
 def _holding(tree: exp.Select) -> list[exp.Anonymous]:
     return [node for node in tree.find_all(exp.Anonymous) if _is_holding(node)]
 

@@ -63,6 +63,29 @@ def test_each_event_meets_whoever_holds_one_of_its_words_or_attended_before(conn
     assert connector.unread(EVENTS, MONDAY) == {"without_day": 0, "too_late": 0}
 
 
+def test_a_query_that_is_no_plain_choice_of_rows_gives_the_same_records(connector):
+    query = """
+        SELECT * FROM (SELECT * FROM customer_profiles
+                       WHERE interest_tags CONTAINS ? OR event_attendance_history > 0)
+    """
+    assert read(connector, CLOUD, LEARNING, program=with_query(query)).equals(read(connector, CLOUD, LEARNING))
+
+
+def test_a_subject_whose_name_json_escapes_is_part_of_the_records_name(connector):
+    found = read(connector, Asked('e "1"', ("ml",)), Asked("it's", ()))
+    for row in found.iter_rows(named=True):
+        told = {column.name: row[column.name] for column in SOURCE.columns}
+        assert row["record_id"] == sha256(canonical(told)).hexdigest()
+    assert set(found["event_id"]) == {'e "1"', "it's"}
+
+
+def test_a_failing_query_does_not_repeat_the_data(connector):
+    query = "SELECT * FROM customer_profiles WHERE CAST(customer_id AS INTEGER) > 0 AND interest_tags CONTAINS ?"
+    with pytest.raises(QueryError) as caught:
+        read(connector, CLOUD, program=with_query(query))
+    assert "c-1" not in str(caught.value)
+
+
 def test_without_an_event_there_are_no_records_but_their_columns(connector):
     found = read(connector)
     assert (found.height, found.columns) == (0, [column.name for column in SOURCE.raw_columns])
