@@ -82,6 +82,10 @@ class Answers:
         is_busy = _bucket().is_in(pl.Series(many, dtype=pl.UInt32).implode())
         return self.by(answers.filter(is_busy)["customer_id"].unique())
 
+    def count_days(self) -> None:
+        """Count what `of_busy` asks for, which a thread may do beside other work."""
+        _ = self._counts
+
     @cached_property
     def _counts(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Answers by bucket."""

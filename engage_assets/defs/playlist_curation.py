@@ -8,7 +8,7 @@ it is not, every track is counted as of its own day, which gives the same.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -28,7 +28,6 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.source import Source
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import empty_frame
-from engage_assets.lake import ROW_GROUP
 from engage_assets.playlists.answers import latest_answers
 from engage_assets.playlists.scores import COUNTS, UNKNOWN, score_tracks
 
@@ -98,18 +97,32 @@ class Curation:
         """Counts of every track as of the partition; without `counts_before` from the first answer on."""
         if counts_before is None:
             return self._count_all()
-        with ThreadPoolExecutor(1) as pool:
-            # What keeps one core busy is read beside the rest.
-            before = pool.submit(lambda: (self.people, counts_before.select(*COUNTS).collect())[1])
-            touched = self.answers.of_day(self.instant - _DAY).select("track_id").drop_nulls().unique().collect()
-            given, of_busy = self._about(touched["track_id"].sort())
-        trial = self._trial(self.people.among(given["customer_id"]))
-        of_day, live = self._tried(trial, given, of_busy)
-        counted_on = _last_days(live).filter(pl.col("counted_on") == self.partition)
-        counts = trial.count(_latest(live), counted_on)
+        # What keeps one core busy is done beside the rest.
+        with ThreadPoolExecutor(2) as pool:
+            given, of_busy, before = self._read_beside(pool, counts_before)
+            trial = self._trial(self.people.among(given["customer_id"]))
+            trial.read_standing()
+            trusted = pool.submit(trial.trusted_at, self.partition)
+            of_day, live = self._tried(trial, given, of_busy)
+            counted_on = _last_days(live).filter(pl.col("counted_on") == self.partition)
+            counts = trial.count(_latest(live), counted_on, trusted.result())
         anew = counted_on["track_id"].cast(pl.String)
         kept = before.result().filter(~pl.col("track_id").is_in(anew.implode()))
         return Judged(of_day, pl.concat([counts, kept]))
+
+    def _read_beside(
+        self, pool: ThreadPoolExecutor, counts_before: pl.LazyFrame
+    ) -> tuple[pl.DataFrame, pl.LazyFrame, Future[pl.DataFrame]]:
+        """`_about` the tracks that the day brought answers about; and the counts before, when they are read."""
+        answers = self.answers
+        counting, people = pool.submit(answers.count_days), pool.submit(lambda: self.people)
+        before = pool.submit(counts_before.select(*COUNTS).collect)
+        touched = answers.of_day(self.instant - _DAY).select("track_id").drop_nulls().unique().collect()
+        tracks = touched["track_id"].sort()
+        own = answers.about(tracks).collect()
+        counting.result()
+        people.result()
+        return *self._numbered(own, tracks), before
 
     def _count_all(self) -> Judged:
         """Tracks are judged some at a time: of the others memory holds the latest answers alone."""
@@ -133,7 +146,9 @@ class Curation:
 
     def _about(self, tracks: pl.Series) -> tuple[pl.DataFrame, pl.LazyFrame]:
         """The answers about the tracks (distinct, sorted), and all of listeners who may have flooded, by number."""
-        own = self.answers.about(tracks).collect()
+        return self._numbered(self.answers.about(tracks).collect(), tracks)
+
+    def _numbered(self, own: pl.DataFrame, tracks: pl.Series) -> tuple[pl.DataFrame, pl.LazyFrame]:
         busy = self.answers.of_busy(own, self.rules.most_answers_per_day)
         numbered = self.people.numbered(own.lazy(), "marketplace")
         given = numbered.with_columns(pl.col("track_id").cast(pl.Enum(tracks))).collect()
@@ -185,7 +200,10 @@ class Curation:
         return frame.select("track_id", *columns)
 
     def scores(self, counts: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """TRACK_SCORES by marketplace, genre and track; in parts, so that one is written while the next is made."""
+        """TRACK_SCORES by marketplace, genre and track; by marketplace, so that one is written while the next is made.
+
+        No marketplace's scores ask for another's.
+        """
         tracks = self.tracks(counts)
         # Words of a list are joined, grouped and sorted as numbers, in the order of the texts.
         words = {
@@ -194,16 +212,17 @@ class Curation:
             "track_id": pl.Enum(tracks["track_id"]),
         }
         counted, described = (
-            frame.lazy().with_columns(
+            frame.with_columns(
                 pl.col(name).cast(words[name]) for name in ("marketplace", "track_id") if name in frame.columns
             )
             for frame in (counts, tracks)
         )
-        scored = score_tracks(as_frame(counted), as_frame(described), self.rules, rules_hash(self.program)).to_native()
-        scored = scored.with_columns(pl.col("genre").cast(words["genre"]))
-        made: pl.DataFrame = scored.sort(_in_order(words)).collect()
-        for part in [*made.iter_slices(ROW_GROUP)] or [made]:
-            yield part.with_columns(pl.selectors.enum().cast(pl.String))
+        rules, facts = rules_hash(self.program), described.lazy()
+        parts = sorted(counted.partition_by("marketplace"), key=lambda part: str(part["marketplace"][0]))
+        for part in parts or [counted]:
+            scored = score_tracks(as_frame(part.lazy()), as_frame(facts), self.rules, rules).to_native()
+            made = scored.with_columns(pl.col("genre").cast(words["genre"])).sort(_in_order(words))
+            yield made.with_columns(pl.selectors.enum().cast(pl.String)).collect()
 
 
 def _in_order(words: Mapping[str, pl.Enum]) -> pl.Expr:

@@ -19,10 +19,11 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.tables import empty_frame
 from engage_assets.lake import Lake, ParquetFile
 from engage_assets.playlists.brigades import find_brigades
-from engage_assets.playlists.filling import IN_PLAYLIST, deciding, fill_playlists, is_eligible
+from engage_assets.playlists.filling import IN_PLAYLIST, deciding, fill_playlists, is_eligible, with_deciding
 from engage_assets.playlists.scores import COUNTS
 
 _DAY: Final = timedelta(days=1)
+_TRACK: Final = ["marketplace", "track_id"]
 
 
 def curation_of(batch: Batch, rules: Playlists, partition: date, ledger: Ledger) -> Curation:
@@ -87,7 +88,7 @@ def fill(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFram
 
 def fill_listed(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFrame:
     """The rows of `fill` that stand in a playlist."""
-    return _listed(_eligible(scores, rules, partition), rules, partition)
+    return _listed(_ranked(scores, rules, partition), rules, partition)
 
 
 def fill_both(
@@ -99,31 +100,34 @@ def fill_both(
     """
     (scores, days), same = zip(then, now, strict=True), repeat(rules)
     with ThreadPoolExecutor(2) as pool:
-        eligible = list(pool.map(_eligible, scores, same, days))
-        listed = pl.concat(rows["track_id"] for rows in pool.map(_listed, eligible, same, days)).unique()
-        filled = pool.map(_standing, scores, eligible, same, days, repeat(listed))
+        ranked = list(pool.map(_ranked, scores, same, days))
+        listed = pl.concat(rows.select(_TRACK) for rows in pool.map(_listed, ranked, same, days)).unique()
+        filled = pool.map(_standing, scores, ranked, same, days, repeat(listed))
         return next(filled), next(filled)
 
 
-def _listed(eligible: pl.DataFrame, rules: Playlists, day: date) -> pl.DataFrame:
+def _listed(ranked: pl.DataFrame, rules: Playlists, day: date) -> pl.DataFrame:
     """The rows of `fill` that stand in a playlist, out of those that may."""
-    return fill(deciding(eligible, rules).lazy(), rules, day).filter(pl.col("standing") == IN_PLAYLIST)
+    return fill(deciding(ranked).lazy(), rules, day).filter(pl.col("standing") == IN_PLAYLIST)
 
 
 def _standing(
-    scores: pl.LazyFrame, eligible: pl.DataFrame, rules: Playlists, day: date, listed: pl.Series
+    scores: pl.LazyFrame, ranked: pl.DataFrame, rules: Playlists, day: date, listed: pl.DataFrame
 ) -> pl.DataFrame:
     """The rows of `fill` for the tracks `listed`, and some more."""
-    own = fill(deciding(eligible, rules, listed).lazy(), rules, day)
-    others = fill(scores.filter(pl.col("track_id").is_in(listed.implode())), rules, day)
-    return pl.concat([own, others.join(own, on=["marketplace", "track_id"], how="anti")])
+    own = fill(deciding(ranked, listed["track_id"].unique()).lazy(), rules, day)
+    barred = listed.join(own, on=_TRACK, how="anti")["track_id"].unique()
+    if barred.is_empty():
+        return own
+    others = fill(scores.filter(pl.col("track_id").is_in(barred.implode())), rules, day)
+    return pl.concat([own, others.join(own, on=_TRACK, how="anti")])
 
 
-def _eligible(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFrame:
-    """The rows of TRACK_SCORES that may stand in a playlist."""
+def _ranked(scores: pl.LazyFrame, rules: Playlists, partition: date) -> pl.DataFrame:
+    """The rows of TRACK_SCORES that may stand in a playlist, as `with_deciding` has them."""
     is_so = is_eligible(rules, rules.instant(partition).date())
     rows: pl.DataFrame = as_frame(scores).filter(is_so).to_native().collect()
-    return rows
+    return with_deciding(rows, rules)
 
 
 def counts_of(scores: pl.LazyFrame | None, rules: str) -> pl.LazyFrame | None:

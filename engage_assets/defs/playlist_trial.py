@@ -55,6 +55,10 @@ class Trial:
             own[CUSTOMER_TRUST.name] = known.collect().lazy()
         return own
 
+    def read_standing(self) -> None:
+        """Read what several threads will ask for."""
+        _ = self.standing
+
     def judge(self, given: pl.DataFrame, of_busy: pl.LazyFrame) -> pl.DataFrame:
         """The answers, all there are about their tracks, with `void`; `of_busy` are all of who may have flooded."""
         busy: pl.DataFrame = damping.busy_days(as_frame(of_busy), self.rules).to_native().collect()
@@ -91,14 +95,24 @@ class Trial:
         everything: pl.DataFrame = damping.first_seen(as_frame(rest), *frames).to_native().collect()
         return everything
 
-    def count(self, latest: pl.DataFrame, counted_on: pl.DataFrame) -> pl.DataFrame:
-        """COUNTS of the tracks of `counted_on`, with the trust of those days; `latest` as latest_answers has them."""
+    def count(self, latest: pl.DataFrame, counted_on: pl.DataFrame, trusted: pl.Series | None = None) -> pl.DataFrame:
+        """COUNTS of the tracks of `counted_on`, with the trust of those days; `latest` as latest_answers has them.
+
+        `trusted`: `trusted_at` of the only day there is.
+        """
         dated = latest.join(counted_on, on="track_id", how="inner")
         pairs = dated.select(_PAIR).to_series()
-        trusted = pl.concat([pairs.clear(), *self._trusted(pairs.unique())])
+        if trusted is None:
+            trusted = pl.concat([pairs.clear(), *self._trusted(pairs.unique())])
         weighed = dated.with_columns(is_trusted=pairs.is_in(trusted.implode()))
         counts: pl.DataFrame = count_answers(as_frame(weighed.lazy())).to_native().collect()
         return counts.with_columns(pl.selectors.enum().cast(pl.String))
+
+    def trusted_at(self, day: date) -> pl.Series:
+        """Of all listeners those whom the trust filter accepts at that day's update, as `count` asks for them."""
+        everybody = self.people.known.select(customer_id="number", counted_on=pl.lit(day))
+        tables = {name: as_frame(table) for name, table in self.standing.items()}
+        return self._trusted_on(everybody, day, tables).select(_PAIR).to_series()
 
     def _trusted(self, pairs: pl.Series) -> Iterator[pl.Series]:
         """Those of `pairs` whose listener was trusted at that partition's update."""

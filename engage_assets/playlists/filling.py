@@ -69,11 +69,11 @@ def is_eligible(rules: Playlists, today: date) -> nw.Expr:
     return is_new & (nw.col("answers") >= rules.minimum_answers)
 
 
-def deciding(eligible: pl.DataFrame, rules: Playlists, asked: pl.Series | None = None) -> pl.DataFrame:
-    """Rows of eligible tracks among which the same stand in the same places as among all, and they are far fewer.
+def with_deciding(eligible: pl.DataFrame, rules: Playlists) -> pl.DataFrame:
+    """The eligible tracks with `is_deciding`: among those few the same stand in the same places as among all.
 
     Of each playlist the best by score, all that have the last one's among them; all of a playlist that these do not
-    fill. Of `asked` tracks and all better ones of their artists there are the rows too: their standing is the same.
+    fill.
     """
     cuts = eligible.group_by(_LIST).agg(_cut=pl.col("track_score").top_k(_SPARE * rules.size).min())
     ranked = eligible.join(cuts, on=_LIST, how="left", maintain_order="left")
@@ -82,13 +82,22 @@ def deciding(eligible: pl.DataFrame, rules: Playlists, asked: pl.Series | None =
     listed = of_artist.group_by(_LIST).agg(pl.col("len").clip(upper_bound=rules.most_per_artist).sum())
     full = listed.filter(pl.col("len") >= rules.size).select(*_LIST, _full=pl.lit(True))
     ranked = ranked.join(full, on=_LIST, how="left", maintain_order="left")
-    is_kept = is_best | pl.col("_full").is_null()
+    is_deciding = (is_best | pl.col("_full").is_null()).alias("is_deciding")
+    return ranked.select(*eligible.columns, is_deciding)
+
+
+def deciding(ranked: pl.DataFrame, asked: pl.Series | None = None) -> pl.DataFrame:
+    """Those of `with_deciding` that are.
+
+    Of `asked` tracks and all better ones of their artists there are the rows too: their standing is the same.
+    """
+    is_kept = pl.col("is_deciding")
     if asked is not None:
         beside = ranked.filter(~is_kept & pl.col("track_id").is_in(asked.implode()))
-        theirs = beside.select(*_LIST, "artist_id", _theirs=pl.lit(True)).unique()
-        ranked = ranked.join(theirs, on=[*_LIST, "artist_id"], how="left", maintain_order="left")
-        is_kept |= pl.col("_theirs").is_not_null()
-    return ranked.filter(is_kept).select(eligible.columns)
+        theirs = beside.select(*_LIST, "artist_id").unique()
+        rest = ranked.filter(~is_kept).join(theirs, on=[*_LIST, "artist_id"], how="semi")
+        return pl.concat([ranked.filter(is_kept), rest]).drop("is_deciding")
+    return ranked.filter(is_kept).drop("is_deciding")
 
 
 def _first_true(*cases: tuple[nw.Expr, str]) -> nw.Expr:
