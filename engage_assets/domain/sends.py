@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -34,7 +35,7 @@ class Send:
     sequence: int | None = None
     """Which of a person's notices of its kind about the subject."""
 
-    @property
+    @cached_property
     def send_id(self) -> str:
         """The unique key of the send, passed on as the provider's idempotency key (32 hex digits)."""
         return send_id(self.program, self.campaign_id, self.customer_id, self.subject_id, self.channel, self.slot_at)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from engage_assets.domain.responses import Response, Said
 from engage_assets.ledger import tables
 from engage_assets.ledger.engines import insert_new, insert_new_on
-from engage_assets.ledger.outbox import put
+from engage_assets.ledger.outbox import put_each
 from engage_assets.ledger.prepared import Prepared
 
 _SAID: Final = ("rating", "is_positive", "tags", "body", "photos")
@@ -122,5 +122,4 @@ def _tell(connection: Connection, response: Response, at: datetime) -> None:
     subject = {"subject_type": response.subject_type, "subject_id": response.subject_id}
     place = {"program": response.program, "marketplace": response.marketplace, **subject}
     status = {"customer_id": response.customer_id, **place, "status": "consumed", "at": at.isoformat()}
-    put(connection, "candidate_status", [status], at)
-    put(connection, "response", [{**place, "at": at.isoformat()}], at)
+    put_each(connection, [("candidate_status", status), ("response", {**place, "at": status["at"]})], at)

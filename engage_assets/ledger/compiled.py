@@ -29,6 +29,7 @@ Row = tuple[Any, ...]
 _Process = Callable[[Any], Any] | None
 _INSTANTS: Final = 64
 """That are remembered as the driver takes them."""
+_remembering: Final[dict[tuple[str, bool], Callable[[Any], Any]]] = {}
 _ROWS, _PLACE = "rows", "place_among_rows"
 
 
@@ -91,9 +92,11 @@ def _of_one_value(statement: Insert, names: Sequence[str]) -> Insert:
 
 
 def _way(kind: TypeEngine[Any], dialect: Dialect) -> _Process:
-    """How a value goes to the driver. Of instants the same come again and again."""
+    """How a value goes to the driver. Of instants the same come again and again, to one statement after the other."""
     found = kind.dialect_impl(dialect).bind_processor(dialect)
-    return lru_cache(_INSTANTS)(found) if found and isinstance(kind, DateTime) else found
+    if found is None or not isinstance(kind, DateTime):
+        return found
+    return _remembering.setdefault((dialect.name, kind.timezone), lru_cache(_INSTANTS)(found))
 
 
 def _instant(value: object) -> str:

@@ -99,5 +99,5 @@ def at_once(connection: Connection, first: str) -> Iterator[None]:
 
 
 def _driver(connection: Connection) -> Any:
-    """The driver's own connection."""
-    return connection.connection.driver_connection
+    """The driver's own connection: with drivers that do not wait by themselves the one that SQLAlchemy calls."""
+    return connection.connection.dbapi_connection

@@ -54,6 +54,8 @@ def serve(services: Callable[[], Services], host: str, port: int, workers: int =
 
 def _application(services: Callable[[], Services]) -> FastAPI:
     be_prompt()
+    # No line names a thread or a process, so none need be looked up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     app = create_app(services())
     app.openapi()

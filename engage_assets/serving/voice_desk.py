@@ -145,7 +145,7 @@ class VoiceDesk:
         name = asked.subject_name if asked.subject else None
         name = name or self._services.subject_name(program.program_id, row["subject_id"])
         locale = asked.locale or self._locale(row)
-        if prompt_text(channel.config, locale, row["subject_type"], name) is None:
+        if name is None and prompt_text(channel.config, locale, row["subject_type"], name) is None:
             return None
         place, partition = row["marketplace"], row["partition_date"]
         return Send(

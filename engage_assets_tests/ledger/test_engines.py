@@ -1,5 +1,6 @@
 """What the ledger asks of SQLite: durable commits, cuts that wait, first use by many."""
 
+import json
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.sends import Send
 from engage_assets.ledger.database import Database
+from engage_assets.ledger.engines import as_list
 from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.outbox import RELAYED, SqlOutbox
 from engage_assets.ledger.tables import SCHEMA_VERSION, gate, sends
@@ -34,6 +36,11 @@ def test_commits_are_durable_and_readers_are_not_in_the_way(ledger):
         pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
 
     assert pragmas == ["wal", 2]
+
+
+@pytest.mark.parametrize("keys", [[], ["c-1"], ["c-1", 'a"b\\', "ü\n\x1f\u2028", "\U0001f600"]])
+def test_a_list_of_keys_is_json(keys):
+    assert as_list(keys) == json.dumps(keys)
 
 
 def test_a_cut_waits_for_the_writer_who_came_first(ledger, tmp_path):
