@@ -340,7 +340,7 @@ ALL_HEAR = [
 PATIENT = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow], "deadline": None}
 
 
-@settings(max_examples=8, **PATIENT)
+@settings(max_examples=5, **PATIENT)
 @given(HISTORIES)
 @example(NOBODY_HEARS)
 @example(ALL_HEAR)

@@ -145,7 +145,7 @@ def check(history: tuple[list[tuple[str, Any]], ...]) -> None:
         assert invitations.faults == []
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(HISTORIES)
 @example((FULL, FREED, LINE_WAITS, [], []))
 def test_none_goes_out_for_what_is_closed_full_called_off_or_answered_and_none_is_held_back_else(history):

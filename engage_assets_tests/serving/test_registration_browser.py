@@ -47,10 +47,10 @@ def test_a_person_registers_downloads_the_entry_changes_and_cancels(gathering, b
         look(visit, "open")
         page.get_by_label("Dietary preferences").fill("x" * 201)
         page.get_by_role("button", name="Confirm attendance").click()
-        assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+        page.locator("[role=alert]:focus").wait_for()
         look(visit, "fault")
         page.get_by_role("link", name="The dietary preferences have 201 characters").click()
-        assert page.evaluate("document.activeElement.id") == "dietary"
+        page.locator("#dietary:focus").wait_for()
         page.keyboard.press("ControlOrMeta+A")
         page.keyboard.insert_text("Vegetarian")
         page.get_by_role("button", name="Confirm attendance").click()

@@ -56,11 +56,11 @@ def test_a_person_answers_from_the_link_of_the_mail(gathering, browser, width):
         page.get_by_role("radio", name="4 stars: very good").check()
         page.get_by_label("Your comment").fill("x" * 2_001)
         page.get_by_role("button", name="Send answer").click()
-        assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+        page.locator("[role=alert]:focus").wait_for()
         assert page.get_by_role("radio", name="4 stars: very good").is_checked()
         look(visit, "fault")
         page.get_by_role("link", name="The comment has 2001 characters").click()
-        assert page.evaluate("document.activeElement.id") == "text"
+        page.locator("#text:focus").wait_for()
         page.get_by_label("Your comment").fill("A good evening.")
         page.get_by_role("button", name="Send answer").click()
         assert page.get_by_role("heading", name="Thank you for your answer!").is_visible()
