@@ -21,7 +21,7 @@ SPEC = SHIPPED._replace(page_memory=timedelta(hours=24))
 @pytest.mark.parametrize(
     ("events", "ages", "before"),
     [
-        pytest.param(8_000, EDGES, (0,), id="8,000 events"),
+        pytest.param(5_000, EDGES, (0,), id="5,000 events"),
         pytest.param(100_000, range(120), (0, 20), id="100,000 events", marks=pytest.mark.soak),
     ],
 )
