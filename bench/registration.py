@@ -100,7 +100,10 @@ def measure(url: str, folder: Path, people: int, seats: int, seconds: float) -> 
     invite(url, folder, people, seats)
     found: dict[str, Any] = {"people": people, "seats": seats, "seconds": seconds, "load_average": os.getloadavg()[0]}
     port = free_port()
-    with serving.process("serve", url, folder, port, script=__file__, stderr=subprocess.DEVNULL) as service:
+    with (
+        serving.process("serve", url, folder, port, script=__file__, stderr=subprocess.DEVNULL) as service,
+        serving.relaying(url, folder / "candidates.db"),
+    ):
         while not serving.is_ready(port):
             assert service.poll() is None, "the service has ended"
             time.sleep(0.02)
@@ -182,19 +185,12 @@ def services(url: str, folder: str) -> Any:
 
 
 def serve(url: str, folder: str, port: str) -> None:
-    """The real service, and what carries its outbox."""
+    """The real service."""
     from functools import partial
 
-    from engage_assets.clocks import RealClock
-    from engage_assets.dispatch.relay import Relay
-    from engage_assets.ledger.database import Database
-    from engage_assets.ledger.outbox import RELAYED, SqlOutbox
     from engage_assets.serving.run import serve as run
-    from engage_assets.stores.sqlite import SqliteCandidateStore
 
-    outbox = SqlOutbox(Database(url, **RELAYED))
-    with Relay(outbox, SqliteCandidateStore(Path(folder) / "candidates.db"), RealClock()):
-        run(partial(services, url, folder), "127.0.0.1", int(port))
+    run(partial(services, url, folder), "127.0.0.1", int(port))
 
 
 def requests_of(people: int) -> list[bytes]:

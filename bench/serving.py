@@ -168,6 +168,11 @@ def serving(store: Path, ledger: Path, niceness: int = 0) -> Iterator[tuple[int,
         yield port, time.perf_counter() - start
 
 
+def relaying(ledger: str, store: Path) -> contextlib.AbstractContextManager[Any]:
+    """What carries the outbox to the store beside the service, as `engage serve` has it done."""
+    return process("relay", ledger, store)
+
+
 def is_ready(port: int) -> bool:
     """Whether the service on `port` says that it is ready."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -269,6 +274,20 @@ def write(store: str, customers: str) -> None:
         opened.advance([StatusChange(key, "delivered", now) for key in keys[:200]])
 
 
+def relay(ledger: str, store: str) -> None:
+    """Carry the outbox until told to end."""
+    from engage_assets.clocks import RealClock
+    from engage_assets.dispatch.relay import Relay
+    from engage_assets.ledger.database import Database
+    from engage_assets.ledger.outbox import RELAYED, SqlOutbox
+    from engage_assets.stores.sqlite import SqliteCandidateStore
+
+    ends = {signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    with Relay(SqlOutbox(Database(ledger, **RELAYED)), SqliteCandidateStore(Path(store)), RealClock()):
+        signal.sigwait(ends)
+
+
 def generate(port: str, key: str, customers: str, path: str, seconds: str) -> None:
     """Send requests when they are due, and print what they took in milliseconds."""
     connections = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(CONNECTIONS)]
@@ -330,7 +349,7 @@ def read_streams(port: str, key: str, media_type: str) -> None:
         stream(int(port), key, media_type)
 
 
-PARTS = {"serve": serve, "write": write, "load": generate, "stream": read_streams}
+PARTS = {"serve": serve, "write": write, "load": generate, "stream": read_streams, "relay": relay}
 
 if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1] in PARTS:

@@ -4,9 +4,10 @@
 
 Prints one JSON object, milliseconds. Requests are due at times drawn beforehand (open loop, 200 a second): a next
 prompt for a new session of a random customer and, as soon as a prompt waits for it, its answer. Latency is counted from
-when a request was due. Each answer is only given once the ledger has it on disk. The service also carries its outbox to
-the store, as `engage serve` does. `cpu` is what its process used for a request, which other work on the machine hardly
-changes. `disk` and `disk_beside_writer` are what as many bytes take to reach the disk without the service.
+when a request was due. Each answer is only given once the ledger has it on disk. Its outbox is
+carried to the store meanwhile, as `engage serve` has it done. `cpu` and `cpu_of_relay` are what the two processes used
+for a request, which other work on the machine hardly changes. `disk` and `disk_beside_writer` are what as many bytes
+take to reach the disk without the service.
 
 HOME (default .bench) keeps the store and the ledger's history, made once; each run works on copies.
 """
@@ -128,16 +129,21 @@ def measure(store: Path, ledger: Path, customers: int, seconds: float) -> dict[s
     found: dict[str, Any] = {"rate": RATE, "seconds": seconds, "load_average": os.getloadavg()[0]}
     found["disk"] = disk(store.parent)
     port = free_port()
-    with serving.process("serve", store, ledger, port, script=__file__, stderr=subprocess.DEVNULL) as service:
+    with (
+        serving.process("serve", store, ledger, port, script=__file__, stderr=subprocess.DEVNULL) as service,
+        serving.relaying(f"sqlite:///{ledger}", store) as relay,
+    ):
         while not serving.is_ready(port):
             assert service.poll() is None, "the service has ended"
             time.sleep(0.02)
         load(port, text, customers, 3)
         with writing(store, customers):
             found["disk_beside_writer"] = disk(store.parent)
-            before = cpu_seconds(service.pid)
+            processes = {"cpu": service.pid, "cpu_of_relay": relay.pid}
+            before = {name: cpu_seconds(pid) for name, pid in processes.items()}
             found |= load(port, text, customers, seconds)
-            found["cpu"] = round(1e3 * (cpu_seconds(service.pid) - before) / found["all"]["requests"], 2)
+            for name, pid in processes.items():
+                found[name] = round(1e3 * (cpu_seconds(pid) - before[name]) / found["all"]["requests"], 2)
     with closing(sqlite3.connect(ledger)) as connection:
         found["prompts"] = connection.execute("SELECT count(*) FROM prompts").fetchone()[0]
         found["answers"] = connection.execute("SELECT count(*) FROM responses").fetchone()[0]
@@ -197,31 +203,24 @@ def services(store: str, ledger: str) -> Any:
 
     from engage_assets.domain.channel_specs import VoiceChannel
     from engage_assets.ledger.database import Database
-    from engage_assets.ledger.prompts import LATE_CHECKPOINT, SqlPrompts
+    from engage_assets.ledger.prompts import SETTLED, SqlPrompts
 
     plain = serving.services(store, ledger)
     channel = VoiceChannel.model_validate({"channelId": "voice-assistant", "type": "voice", "config": PROMPT})
     program = plain.programs[PROGRAM]
     speaking = program.model_copy(update={"channels": (*program.channels, channel)})
-    prompts = SqlPrompts(Database(f"sqlite:///{ledger}", checkpoint_pages=LATE_CHECKPOINT))
+    prompts = SqlPrompts(Database(f"sqlite:///{ledger}", **SETTLED))
     names = {"subject_name": lambda _program, subject: f"Track {subject}"}
     return replace(plain, programs={PROGRAM: speaking}, prompts=prompts, **names)
 
 
 def serve(store: str, ledger: str, port: str) -> None:
-    """The real service, and what carries its outbox."""
+    """The real service."""
     from functools import partial
 
-    from engage_assets.clocks import RealClock
-    from engage_assets.dispatch.relay import Relay
-    from engage_assets.ledger.database import Database
-    from engage_assets.ledger.outbox import RELAYED, SqlOutbox
     from engage_assets.serving.run import serve as run
-    from engage_assets.stores.sqlite import SqliteCandidateStore
 
-    outbox = SqlOutbox(Database(f"sqlite:///{ledger}", **RELAYED))
-    with Relay(outbox, SqliteCandidateStore(Path(store)), RealClock()):
-        run(partial(services, store, ledger), "127.0.0.1", int(port))
+    run(partial(services, store, ledger), "127.0.0.1", int(port))
 
 
 class Load:

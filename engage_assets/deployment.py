@@ -25,7 +25,7 @@ from engage_assets.ledger.ledger import SqlLedger
 from engage_assets.ledger.notices import SqlNotices
 from engage_assets.ledger.operations import SqlOperations
 from engage_assets.ledger.outbox import RELAYED, SqlOutbox
-from engage_assets.ledger.prompts import LATE_CHECKPOINT, SqlPrompts
+from engage_assets.ledger.prompts import LATE_CHECKPOINT, SETTLED, SqlPrompts
 from engage_assets.ledger.push_addresses import SqlPushSubscriptions
 from engage_assets.ledger.registrations import SqlRegistrations
 from engage_assets.ledger.surveys import SqlSurveyAnswers
@@ -55,7 +55,7 @@ def _local(home: Home, environment: Mapping[str, str]) -> dict[str, Any]:
         "contacts": SqlContacts(database),
         "operations": SqlOperations(database),
         "outbox": SqlOutbox(Database(database.url, Random(), **RELAYED)),  # noqa: S311 – as above
-        "prompts": SqlPrompts(prompt),
+        "prompts": SqlPrompts(Database(database.url, Random(), **SETTLED)),  # noqa: S311 – as above
         "registrations": SqlRegistrations(prompt),
         "dietary": SqlDietaryPreferences(prompt),
         "banners": SqlBanners(database),

@@ -25,6 +25,7 @@ from engage_assets.cli.operate import (
 )
 from engage_assets.cli.playlists import playlists
 from engage_assets.cli.program_files import programs
+from engage_assets.cli.relay_process import relay
 from engage_assets.cli.service import doctor, keys, serve
 from engage_assets.cli.simulate import simulate_responses
 from engage_assets.cli.sql import sql
@@ -39,7 +40,7 @@ def main() -> None:
 
 for command in (
     programs, sample, train, models, run, backfill, deliver, show, why, explain, preview, approve, stop, resume, sends,
-    opt_out, suppress, ledger, audit, serve, keys, doctor, demo, simulate_responses,
+    opt_out, suppress, ledger, audit, serve, relay, keys, doctor, demo, simulate_responses,
     archive, erase, sql, summaries, playlists, events,
 ):  # fmt: skip
     main.add_command(command)

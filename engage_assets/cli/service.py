@@ -11,6 +11,7 @@ import click
 
 from engage_assets.cli.desk import launcher, operator, plain_errors
 from engage_assets.cli.explain import explanations_of
+from engage_assets.cli.relay_process import RelayProcess
 
 if TYPE_CHECKING:
     from engage_assets.domain.program import Program
@@ -91,14 +92,12 @@ def _alexa_skill(environment: Mapping[str, str], signer: "Signer") -> "AlexaSkil
 def serve(host: str, port: int, workers: int) -> None:
     """Run the serving service: query API, tracking, pages, voice, provider events. Ends with Ctrl-C."""
     with plain_errors():
-        from engage_assets.dispatch.relay import Relay  # noqa: PLC0415 - as in launcher
         from engage_assets.serving.run import serve as run  # noqa: PLC0415 - as in launcher
 
         desk = launcher()
-        parts = desk.parts
         declared = f"; declared clock: {desk.clock.now():%Y-%m-%d %H:%M} UTC" if desk.clock.is_declared else ""
         click.echo(f"http://{host}:{port}/openapi.json  (health: /healthz, /readyz){declared}", err=True)
-        with Relay(parts["outbox"], parts["store"], parts["clock"]):
+        with RelayProcess(os.environ):
             run(partial(build_services, dict(os.environ)), host, port, workers)
 
 

@@ -394,7 +394,7 @@ class Contacts(Protocol):
 
 
 class Prompts(Protocol):
-    """Questions asked on demand: asked, and answered, in one durable transaction each round."""
+    """Questions asked on demand: asked, and answered, in one transaction each round; `settle` makes it durable."""
 
     def take(self, acts: Sequence[Wish | Reply], now: datetime) -> list[Issued | Recorded]:
         """What became of each, in order; all of them in one transaction.
@@ -403,6 +403,14 @@ class Prompts(Protocol):
         where the session was not asked before; the send is then `sent`, its candidate becomes `delivered`. A session
         that was asked gets the same prompt again until it is answered or expired. A reply is an answer like any other
         (`Contacts.respond`): the same again changes nothing, another one edits it until the prompt expires.
+
+        Nobody may be told before `settle`: a power cut could take the round with it, as a whole.
+        """
+
+    def settle(self) -> None:
+        """Wait until what was taken, or can be read, is durable. Raises EngageError where the disk does not take it.
+
+        Calls of other threads may take the next round meanwhile.
         """
 
     def of_session(self, session: str) -> Prompt | None:

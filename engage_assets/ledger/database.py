@@ -21,6 +21,7 @@ from engage_assets.domain.tables import Table, empty_frame
 from engage_assets.ledger import tables
 from engage_assets.ledger.engines import CHECKPOINT_PAGES, WRITES, carry_over, insert_new, open_engine
 from engage_assets.ledger.prepared import at_once
+from engage_assets.ledger.synced_log import SyncedLog
 
 _PAST_THE_GATE: Final = f"LOCK TABLE {tables.gate.name} IN ROW SHARE MODE"
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -56,6 +57,7 @@ class Database:
         self._prompt: Engine | None = None
         self._own = local()
         self._kept: WeakSet[Connection] = WeakSet()
+        self._log = SyncedLog()
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -63,6 +65,7 @@ class Database:
             kept = list(self._kept)
         for connection in kept:
             connection.close()
+        self._log.close()
         if self._engine:
             self._engine.dispose()
 
@@ -83,6 +86,14 @@ class Database:
             engine.dispose()
             raise
         return engine
+
+    def settle(self) -> None:
+        """Wait until all that was committed before is durable, though the database is not opened `durably`.
+
+        Raises EngageError where the disk does not take it, and then each time: what was committed since is in doubt.
+        """
+        if self.engine.dialect.name == "sqlite" and self.engine.url.database:
+            self._log.sync(Path(f"{self.engine.url.database}-wal"))
 
     def carry_over(self) -> None:
         """Empty SQLite's log while nobody waits for it; see engines."""

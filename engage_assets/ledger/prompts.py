@@ -34,6 +34,8 @@ from engage_assets.ledger.states import ASKING, CLAIMED, HANDED_OVER, PLANNED
 SENT: Final = "sent"
 LATE_CHECKPOINT: Final = 40_000
 """Pages of a log that a listener who waits for his question does not carry over: the outbox's relay does before."""
+SETTLED: Final[dict[str, Any]] = {"checkpoint_pages": LATE_CHECKPOINT, "durably": False}
+"""How a database is opened whose prompts are settled before anybody is told of them."""
 _LIFE: Final = (PLANNED, CLAIMED, HANDED_OVER, SENT)
 _OF_SEND: Final = [name for name in Prompt.__dataclass_fields__ if name not in tables.prompts.c]
 _NEW_SENDS: Final = Prepared(lambda _: insert(tables.sends))
@@ -73,6 +75,10 @@ class SqlPrompts:
             if replies:
                 done |= _record(connection, replies, now, at)
         return [done[place] for place in range(len(acts))]
+
+    def settle(self) -> None:
+        """See Prompts."""
+        self._database.settle()
 
     def of_session(self, session: str) -> Prompt | None:
         """See Prompts."""

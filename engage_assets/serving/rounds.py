@@ -13,38 +13,85 @@ _IDLE_SECONDS: Final = 5.0
 
 Act = TypeVar("Act")
 Outcome = TypeVar("Outcome")
+Item = TypeVar("Item")
 _Waiting = tuple[Act, asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+_Told = tuple[Sequence[_Waiting[Act]], Sequence[Any]]
+"""A round, and what became of its acts."""
 
 
 class Rounds(Generic[Act, Outcome]):
     """Has acts taken, in the order in which they came.
 
-    `take` gives an outcome for each act, in one durable transaction. A round whose transaction fails is taken again one
-    by one, so that one fault stays alone. `most`: acts of one transaction. `gather`: seconds in which others may join a
+    `take` gives an outcome for each act, in one transaction. A round whose transaction fails is taken again one by one,
+    so that one fault stays alone. `settle`: waits until all that was taken so far is durable, where `take` does not;
+    the next round is taken meanwhile. `most`: acts of one transaction. `gather`: seconds in which others may join a
     round before it begins; few of them cost each a little time, and spare the ledger many transactions.
     """
 
     def __init__(
-        self, take: Callable[[Sequence[Act]], Sequence[Outcome]], name: str, most: int = 64, gather: float = 0
+        self,
+        take: Callable[[Sequence[Act]], Sequence[Outcome]],
+        name: str,
+        most: int = 64,
+        gather: float = 0,
+        settle: Callable[[], None] | None = None,
     ) -> None:
         self._take = take
+        self._settle = settle
+        self._taking: _Hand[_Waiting[Act]] = _Hand(self._serve, name, most, gather)
+        self._settling: _Hand[_Told[Act]] = _Hand(self._tell_settled, f"{name}-disk", most)
+
+    async def take(self, act: Act) -> Outcome:
+        """What became of an act, once it is durable. Raises what the transaction, or making it durable, raised."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        self._taking.give((act, loop, future))
+        return await future
+
+    def _serve(self, waiting: Sequence[_Waiting[Act]]) -> None:
+        try:
+            taken = self._take([act for act, _, _ in waiting])
+        except Exception as error:  # noqa: BLE001 – told to whoever waits
+            if len(waiting) > 1:
+                for one in waiting:
+                    self._serve([one])
+            else:
+                _tell(waiting, [error])
+            return
+        if self._settle:
+            self._settling.give((waiting, taken))
+        else:
+            _tell(waiting, taken)
+
+    def _tell_settled(self, rounds: Sequence[_Told[Act]]) -> None:
+        assert self._settle
+        try:
+            self._settle()
+        except Exception as error:  # noqa: BLE001 – told to whoever waits
+            rounds = [(waiting, [error] * len(waiting)) for waiting, _ in rounds]
+        for waiting, taken in rounds:
+            _tell(waiting, taken)
+
+
+class _Hand(Generic[Item]):
+    """A thread that handles what it is given, all at once that waits; without work it ends, and begins anew."""
+
+    def __init__(self, handle: Callable[[Sequence[Item]], None], name: str, most: int, gather: float = 0) -> None:
+        self._handle = handle
         self._name = name
         self._most = most
         self._gather = gather
-        self._inbox: SimpleQueue[_Waiting[Act]] = SimpleQueue()
+        self._inbox: SimpleQueue[Item] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
 
-    async def take(self, act: Act) -> Outcome:
-        """What became of an act, once it is durable. Raises what the transaction raised."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
+    def give(self, item: Item) -> None:
+        """Have it handled."""
         with self._starting:
-            self._inbox.put((act, loop, future))
+            self._inbox.put(item)
             if self._thread is None:
                 self._thread = Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
-        return await future
 
     def _run(self) -> None:
         while True:
@@ -59,19 +106,7 @@ class Rounds(Generic[Act, Outcome]):
             if self._gather:
                 time.sleep(self._gather)
             waiting += [self._inbox.get() for _ in range(min(self._inbox.qsize(), self._most - 1))]
-            self._serve(waiting)
-
-    def _serve(self, waiting: Sequence[_Waiting[Act]]) -> None:
-        try:
-            taken = self._take([act for act, _, _ in waiting])
-        except Exception as error:  # noqa: BLE001 – told to whoever waits
-            if len(waiting) > 1:
-                for one in waiting:
-                    self._serve([one])
-            else:
-                _tell(waiting, [error])
-            return
-        _tell(waiting, taken)
+            self._handle(waiting)
 
 
 def _tell(waiting: Sequence[_Waiting[Any]], outcomes: Sequence[Any]) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +24,7 @@ SHUTDOWN_SECONDS: Final = 20
 
 
 def serve(services: Callable[[], Services], host: str, port: int, workers: int = 1) -> None:
-    """Serve until told to end (SIGTERM, SIGINT); requests under way are answered first.
+    """Serve until told to end (SIGTERM, SIGINT); requests under way are answered first. For a main thread.
 
     `services` is called once in each process; with several `workers` it must be a function of a module, or a partial
     of one. Log lines go to standard error, one JSON object each; no addresses of requests.
@@ -47,6 +48,9 @@ def serve(services: Callable[[], Services], host: str, port: int, workers: int =
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     if workers == 1:
+        # Once requests are answered uvicorn raises the signal again: so this function returns instead.
+        for told_to_end in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(told_to_end, lambda *_: None)
         uvicorn.Server(config).run()
     else:
         Multiprocess(config, sockets=[config.bind_socket()]).run()

@@ -172,6 +172,7 @@ class VoiceDesk:
         prompt: Prompt | None = await ask(self._prompts.of_session, session)
         if prompt is None:
             return Issued(None, reason)
+        await ask(self._prompts.settle)
         is_open = prompt.answer is None and now < prompt.expires_at and asked.subject in (None, prompt.subject_id)
         return Issued(prompt) if is_open else Issued(None, "SESSION_ASKED")
 

@@ -14,7 +14,7 @@ class Rounds:
 
     def __init__(self, prompts: Prompts, clock: Clock) -> None:
         self._rounds: rounds.Rounds[Act, Any] = rounds.Rounds(
-            lambda acts: prompts.take(acts, clock.now()), "voice-ledger"
+            lambda acts: prompts.take(acts, clock.now()), "voice-ledger", settle=prompts.settle
         )
 
     async def issue(self, wish: Wish) -> Issued:

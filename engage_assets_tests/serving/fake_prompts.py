@@ -14,6 +14,7 @@ class FakePrompts:
     def __init__(self) -> None:
         self.by_session: dict[str, Prompt] = {}
         self.rounds: list[int] = []
+        self.settled = 0
         self.is_down = False
 
     def take(self, acts: Sequence[Wish | Reply], now: datetime) -> list[Issued | Recorded]:
@@ -21,6 +22,9 @@ class FakePrompts:
             raise EngageError("the ledger does not answer")
         self.rounds.append(len(acts))
         return [self._issue(act, now) if isinstance(act, Wish) else self._record(act, now) for act in acts]
+
+    def settle(self) -> None:
+        self.settled += 1
 
     def of_session(self, session: str) -> Prompt | None:
         return self.by_session.get(session)

@@ -169,8 +169,10 @@ def test_a_session_gets_its_prompt_again_after_its_candidate_was_delivered(serve
     client, services = serve()
     prompt = asked(client)["prompt"]
     services.store.rows.clear()
+    settled = services.prompts.settled
 
     assert asked(client)["prompt"] == prompt
+    assert services.prompts.settled == settled + 1 == 2
     assert asked(client, subject="p-2")["reason"] == "SESSION_ASKED"
     services.clock.time = NOW + 30 * MINUTE
     assert asked(client)["reason"] == "SESSION_ASKED"
