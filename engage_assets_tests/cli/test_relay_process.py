@@ -1,4 +1,4 @@
-"""The relay beside the service: it carries what waits, is started again where it ends early, and ends with its owner."""
+"""The relay beside the service: it carries what waits, is begun anew where it ends early, and ends with its owner."""
 
 import os
 import signal
