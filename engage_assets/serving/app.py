@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engage_assets.domain.ports import Contacts
 from engage_assets.serving import problems
@@ -49,6 +51,16 @@ _NO_TELEMETRY: Final = TelemetryConfig(
 )
 
 
+class Service(FastAPI):
+    """The application behind `front`, which serves routes that somebody waits for past all of the framework."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self.front(scope, receive, send)
+
+
 def create_app(services: Services, seconds: Callable[[], float] = time.monotonic) -> FastAPI:
     """The application. `seconds` is a clock that never goes back: for limits and remembered keys, never for dates."""
     measures = Measures(services.clock, services.instance)
@@ -57,7 +69,7 @@ def create_app(services: Services, seconds: Callable[[], float] = time.monotonic
     answers = answers_of(services)
     desk = VoiceDesk(services)
     voice = Voice(services, desk)
-    app = FastAPI(
+    app = Service(
         title=TITLE,
         version=VERSION,
         description=DESCRIPTION,
@@ -69,8 +81,12 @@ def create_app(services: Services, seconds: Callable[[], float] = time.monotonic
         middleware=[
             Middleware(Observe, measures=measures),
             Middleware(Guard, limits=services.limits),
-            Middleware(Directly, routes=direct_routes(voice, gate) | direct_registration(answers)),
         ],
+    )
+    app.front = Directly(
+        partial(FastAPI.__call__, app),
+        direct_routes(voice, gate) | direct_registration(answers),
+        around=lambda served: Observe(Guard(served, services.limits), measures),
     )
     problems.register(app)
     app.include_router(query_router(services, gate))

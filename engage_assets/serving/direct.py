@@ -23,28 +23,39 @@ class Direct(NamedTuple):
 
 
 class Directly:
-    """ASGI middleware: serves some routes at once, and hands on what is for others.
+    """ASGI application: serves some routes at once, and hands on what is for others.
 
-    `routes` by path; by a path with `/` at its end, one that ends in a single name more.
+    `routes` by path; by a path with `/` at its end, one that ends in a single name more. `around` puts the middleware
+    about them that the others have.
     """
 
-    def __init__(self, app: ASGIApp, routes: Mapping[str, Direct]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        routes: Mapping[str, Direct],
+        around: Callable[[ASGIApp], ASGIApp] = lambda served: served,
+    ) -> None:
         self.app = app
         self._routes = routes
+        self._served = around(_serve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         route = self._route(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if route is None:
             await self.app(scope, receive, send)
-            return
-        scope["route"] = route
-        try:
-            answer = await route.handler(Request(scope, receive))
-        except HTTPException as problem:
-            answer = write(problem)
-        await answer(scope, receive, send)
+        else:
+            scope["route"] = route
+            await self._served(scope, receive, send)
 
     def _route(self, path: str) -> Direct | None:
         head, slash, name = path.rpartition("/")
         return (self._routes.get(path) or self._routes.get(head + slash)) if name else None
+
+
+async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        answer = await scope["route"].handler(Request(scope, receive))
+    except HTTPException as problem:
+        answer = write(problem)
+    await answer(scope, receive, send)
