@@ -30,7 +30,17 @@ from engage_assets.programs import ProgramFolder
 
 
 def build_definitions(folder: ProgramFolder, resources: Mapping[str, Any]) -> dg.Definitions:
-    """All programs of `folder` with what they share."""
+    """All programs of `folder` with what they share, and what stands behind their ports."""
+    return with_resources(definitions_of(folder), resources)
+
+
+def with_resources(definitions: dg.Definitions, resources: Mapping[str, Any]) -> dg.Definitions:
+    """The same definitions on these resources."""
+    return dg.Definitions.merge(definitions, dg.Definitions(resources=resources))
+
+
+def definitions_of(folder: ProgramFolder) -> dg.Definitions:
+    """All programs of `folder` with what they share, for whatever resources."""
     clean_up_job, clean_up_schedule = clean_up()
     sweep_job, sweep_schedule = opt_out_sweep(folder.programs)
     shared = dg.Definitions(
@@ -38,7 +48,6 @@ def build_definitions(folder: ProgramFolder, resources: Mapping[str, Any]) -> dg
         jobs=[clean_up_job, sweep_job],
         schedules=[clean_up_schedule, sweep_schedule],
         sensors=alert_sensors(folder.programs),
-        resources=resources,
         executor=dg.in_process_executor,
     )
     own = [program_definitions(program, folder.marketplaces) for program in folder.programs.values()]

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from engage_assets.defs.abilities import load_programs
+from engage_assets.defs.build import definitions_of, with_resources
 from engage_assets.defs.launch import Launcher
 from engage_assets.defs.model_assets import training_config
 from engage_assets.programs import ProgramFolder, load_folder
@@ -56,7 +57,7 @@ def copy_home(home: Path, root: Path) -> Path:
 
 
 class Light(Launcher):
-    """A launcher whose Dagster keeps its events in memory, which halves the time of a run."""
+    """A launcher whose Dagster keeps its events in memory, which halves the time of a run; assets are built once."""
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
@@ -66,8 +67,13 @@ class Light(Launcher):
     def folder(self) -> ProgramFolder:
         return _folder(self.folder_path)
 
+    @cached_property
+    def _definitions(self) -> dg.Definitions:
+        return with_resources(_definitions(self.folder_path), self.parts)
+
 
 _folder = cache(load_programs)
+_definitions = cache(lambda path: definitions_of(_folder(path)))
 
 
 def at(home: Path, now: date | datetime | None = None, *, light: bool = True, **environment: str) -> Launcher:
