@@ -91,3 +91,79 @@ def test_hands_that_were_idle_begin_anew(monkeypatch, settled):
         return told
 
     assert asyncio.run(visit()) == [0, 1, 2]
+
+
+# --- at once --------------------------------------------------------------------------------------
+
+
+class Desk:
+    """Takes acts at once, unless others are `busy`; notes which thread took what."""
+
+    def __init__(self) -> None:
+        self.is_busy = False
+        self.at_once: list[list[int]] = []
+        self.by_thread: list[list[int]] = []
+        self.is_free = Event()
+
+    def take_at_once(self, acts):
+        if self.is_busy:
+            return None
+        if 7 in acts:
+            raise ValueError("seven")
+        self.at_once.append(list(acts))
+        return acts
+
+    def take(self, acts):
+        assert self.is_free.wait(10)
+        if 7 in acts:
+            raise ValueError("seven")
+        self.by_thread.append(list(acts))
+        return acts
+
+    def rounds(self) -> Rounds[int, int]:
+        return Rounds(self.take, "test", at_once=self.take_at_once, settle=lambda: None)
+
+
+def test_what_comes_in_one_turn_of_the_loop_is_taken_at_once_together():
+    desk = Desk()
+    rounds = desk.rounds()
+
+    async def visit():
+        return await asyncio.gather(*(rounds.take(act) for act in range(20, 60)))
+
+    assert asyncio.run(visit()) == list(range(20, 60)) == asyncio.run(visit())
+    assert [len(acts) for acts in desk.at_once] == [16, 16, 8] * 2
+    assert not desk.by_thread
+
+
+def test_who_follows_one_that_waits_for_others_waits_for_him():
+    desk = Desk()
+    rounds = desk.rounds()
+
+    async def visit():
+        desk.is_busy = True
+        first = asyncio.create_task(rounds.take(1))
+        await asyncio.sleep(0.01)
+        desk.is_busy = False
+        second = asyncio.create_task(rounds.take(2))
+        await asyncio.sleep(0.01)
+        assert not desk.at_once
+        desk.is_free.set()
+        assert [await first, await second] == [1, 2]
+        await asyncio.sleep(0.01)
+        return await rounds.take(3)
+
+    assert asyncio.run(visit()) == 3
+    assert [act for acts in desk.by_thread for act in acts] == [1, 2]
+    assert desk.at_once == [[3]]
+
+
+def test_a_fault_at_once_stays_alone():
+    desk = Desk()
+    desk.is_free.set()
+    rounds = desk.rounds()
+
+    async def visit():
+        return await asyncio.gather(*(rounds.take(act) for act in (6, 7, 8)), return_exceptions=True)
+
+    assert [str(one) for one in asyncio.run(visit())] == ["6", "seven", "8"]
