@@ -407,9 +407,6 @@ class Prompts(Protocol):
         Nobody may be told before `settle`: a power cut could take the round with it, as a whole.
         """
 
-    def take_at_once(self, acts: Sequence[Wish | Reply], now: datetime) -> list[Issued | Recorded] | None:
-        """As `take`, within a millisecond or so; None, and nothing was taken: one would have to wait for others."""
-
     def settle(self) -> None:
         """Wait until what was taken, or can be read, is durable. Raises EngageError where the disk does not take it.
 

@@ -19,15 +19,7 @@ from sqlalchemy.schema import SetColumnComment, SetTableComment
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.tables import Table, empty_frame
 from engage_assets.ledger import tables
-from engage_assets.ledger.engines import (
-    CHECKPOINT_PAGES,
-    UNLESS_BUSY,
-    WRITES,
-    Busy,
-    carry_over,
-    insert_new,
-    open_engine,
-)
+from engage_assets.ledger.engines import CHECKPOINT_PAGES, WRITES, carry_over, insert_new, open_engine
 from engage_assets.ledger.prepared import at_once
 from engage_assets.ledger.synced_log import SyncedLog
 
@@ -63,7 +55,6 @@ class Database:
         self._engine: Engine | None = None
         self._writer: Engine | None = None
         self._prompt: Engine | None = None
-        self._hasty: Engine | None = None
         self._own = local()
         self._kept: WeakSet[Connection] = WeakSet()
         self._log = SyncedLog()
@@ -145,26 +136,6 @@ class Database:
             return
         kept = self._kept_for("writer", self._writing)
         with kept.begin():
-            yield kept
-
-    @contextmanager
-    def writing_unless_busy(self) -> Iterator[Connection | None]:
-        """As `writing_often` where nobody else is writing, else nothing; nothing of PostgreSQL, over a wire.
-
-        What it does waits for nobody, so that a loop on which others wait may call it.
-        """
-        if self._hasty is None:
-            self._hasty = self.engine.execution_options(**UNLESS_BUSY)
-        if self._hasty.dialect.name != "sqlite":
-            yield None
-            return
-        kept = self._kept_for("hasty writer", self._hasty)
-        try:
-            begun = kept.begin()
-        except Busy:
-            yield None
-            return
-        with begun:
             yield kept
 
     @contextmanager

@@ -41,9 +41,6 @@ from engage_assets.domain.errors import EngageError
 WRITES: Final = {"engage_writes": True}
 """Execution options of a connection whose transactions write."""
 
-UNLESS_BUSY: Final = {**WRITES, "engage_gives_up": True}
-"""Also, whose transactions begin only where no other writes: else they raise Busy."""
-
 _INSERTS: Final[dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
@@ -63,10 +60,6 @@ _PAGE_BYTES: Final = 4_096
 
 CHECKPOINT_PAGES: Final = 1_000
 """SQLite: who commits when its log holds so many pages carries them over to the file first."""
-
-
-class Busy(Exception):
-    """Another transaction is writing."""
 
 
 def open_engine(url: str, random: Random, checkpoint_pages: int = CHECKPOINT_PAGES, *, durably: bool = True) -> Engine:
@@ -173,13 +166,34 @@ def later(dialect: str, one: ColumnElement[Any], other: ColumnElement[Any]) -> C
 
 
 def _prepare_sqlite(engine: Engine, random: Random, checkpoint_pages: int, *, durably: bool) -> None:
-    """Durable commits, transactions that we begin ourselves, and a fair wait for the write lock."""
+    """Durable commits, transactions that we begin ourselves, and a fair wait for the write lock.
+
+    SQLite's own back-off starves one of two busy processes (up to 1.6 s, some never won); short random
+    retries do not.
+    """
+
+    def patiently(connection: sqlite3.Connection, statement: str) -> None:
+        give_up = monotonic() + _GIVE_UP_SECONDS
+        while True:
+            try:
+                connection.execute(statement)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                if monotonic() > give_up:
+                    raise EngageError(
+                        f"{engine.url.database}: another process has held the ledger for {_GIVE_UP_SECONDS:.0f} s;"
+                        " find it (a stopped debugger, an open database browser) and end its transaction"
+                    ) from error
+                sleep(random.uniform(*_PAUSE_SECONDS))
+            else:
+                return
 
     @event.listens_for(engine, "connect")
     def _connected(connection: DBAPIConnection, _record: object) -> None:
         raw = _sqlite(connection)
         raw.isolation_level = None
-        _patiently(raw, "PRAGMA journal_mode = WAL", random)
+        patiently(raw, "PRAGMA journal_mode = WAL")
         # A claim must outlive a power cut before anything is handed over.
         raw.execute(f"PRAGMA synchronous = {'FULL' if durably else 'NORMAL'}")
         raw.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
@@ -188,48 +202,11 @@ def _prepare_sqlite(engine: Engine, random: Random, checkpoint_pages: int, *, du
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        # Whoever has the write lock meets no other: nothing that follows waits.
-        raw = _wait_for_locks(connection.connection, 0 if options.get("engage_writes") else _READ_TIMEOUT_MS)
-        if options.get("engage_gives_up"):
-            _unless_busy(raw)
-        elif options.get("engage_writes"):
-            _patiently(raw, "BEGIN IMMEDIATE", random)
+        if connection.get_execution_options().get("engage_writes"):
+            # Whoever has the write lock meets no other: nothing that follows waits.
+            patiently(_wait_for_locks(connection.connection, 0), "BEGIN IMMEDIATE")
         else:
-            raw.execute("BEGIN")
-
-
-def _patiently(connection: sqlite3.Connection, statement: str, random: Random) -> None:
-    """Run what needs a lock, again and again.
-
-    SQLite's own back-off starves one of two busy processes (up to 1.6 s, some never won); short random retries do not.
-    """
-    give_up = monotonic() + _GIVE_UP_SECONDS
-    while True:
-        try:
-            connection.execute(statement)
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error):
-                raise
-            if monotonic() > give_up:
-                (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
-                raise EngageError(
-                    f"{path}: another process has held the ledger for {_GIVE_UP_SECONDS:.0f} s;"
-                    " find it (a stopped debugger, an open database browser) and end its transaction"
-                ) from error
-            sleep(random.uniform(*_PAUSE_SECONDS))
-        else:
-            return
-
-
-def _unless_busy(connection: sqlite3.Connection) -> None:
-    """Begin to write. Raises Busy."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if _is_busy(error):
-            raise Busy from None
-        raise
+            _wait_for_locks(connection.connection, _READ_TIMEOUT_MS).execute("BEGIN")
 
 
 def _wait_for_locks(lent: PoolProxiedConnection, milliseconds: int) -> sqlite3.Connection:
@@ -239,10 +216,6 @@ def _wait_for_locks(lent: PoolProxiedConnection, milliseconds: int) -> sqlite3.C
         raw.execute(f"PRAGMA busy_timeout = {milliseconds}")
         lent.info[_WAITS] = milliseconds
     return raw
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _sqlite(connection: object) -> sqlite3.Connection:

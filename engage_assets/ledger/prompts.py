@@ -64,13 +64,17 @@ class SqlPrompts:
         """See Prompts. Of one customer's wishes in a round the first is looked at first."""
         if not acts:
             return []
+        done: dict[int, Issued | Recorded] = {}
         with self._database.writing_often() as connection:
-            return _take(connection, acts, now)
-
-    def take_at_once(self, acts: Sequence[Wish | Reply], now: datetime) -> list[Issued | Recorded] | None:
-        """See Prompts."""
-        with self._database.writing_unless_busy() as connection:
-            return _take(connection, acts, now) if connection else None
+            at = stamp(connection, now)
+            wishes = {place: act for place, act in enumerate(acts) if isinstance(act, Wish)}
+            _lock(connection, {wish.customer_id for wish in wishes.values()})
+            for turn in _turns(wishes):
+                done |= _issue(connection, turn, now, at)
+            replies = {place: act for place, act in enumerate(acts) if isinstance(act, Reply)}
+            if replies:
+                done |= _record(connection, replies, now, at)
+        return [done[place] for place in range(len(acts))]
 
     def settle(self) -> None:
         """See Prompts."""
@@ -88,19 +92,6 @@ class SqlPrompts:
         with self._database.reading() as connection:
             found = connection.execute(_joined().where(condition)).first()
         return Prompt(*found[1:]) if found else None
-
-
-def _take(connection: Connection, acts: Sequence[Wish | Reply], now: datetime) -> list[Issued | Recorded]:
-    done: dict[int, Issued | Recorded] = {}
-    at = stamp(connection, now)
-    wishes = {place: act for place, act in enumerate(acts) if isinstance(act, Wish)}
-    _lock(connection, {wish.customer_id for wish in wishes.values()})
-    for turn in _turns(wishes):
-        done |= _issue(connection, turn, now, at)
-    replies = {place: act for place, act in enumerate(acts) if isinstance(act, Reply)}
-    if replies:
-        done |= _record(connection, replies, now, at)
-    return [done[place] for place in range(len(acts))]
 
 
 def _lock(connection: Connection, customers: set[str]) -> None:

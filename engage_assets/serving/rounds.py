@@ -10,8 +10,6 @@ from typing import Any, Final, Generic, TypeVar
 
 _IDLE_SECONDS: Final = 5.0
 """The thread ends after so long without work; the next request starts another."""
-_TURN: Final = 16
-"""Acts that a loop takes in one turn; then it looks after others, too."""
 
 Act = TypeVar("Act")
 Outcome = TypeVar("Outcome")
@@ -26,9 +24,8 @@ class Rounds(Generic[Act, Outcome]):
 
     `take` gives an outcome for each act, in one transaction. A round whose transaction fails is taken again one by one,
     so that one fault stays alone. `settle`: waits until all that was taken so far is durable, where `take` does not;
-    the next round is taken meanwhile. `at_once`: as `take`, by the loop's own thread, which spares the hand-over to
-    another; None where it would have to wait. `most`: acts of one transaction. `gather`: seconds in which others may
-    join a round before it begins; few of them cost each a little time, and spare the ledger many transactions.
+    the next round is taken meanwhile. `most`: acts of one transaction. `gather`: seconds in which others may join a
+    round before it begins; few of them cost each a little time, and spare the ledger many transactions.
     """
 
     def __init__(
@@ -38,59 +35,18 @@ class Rounds(Generic[Act, Outcome]):
         most: int = 64,
         gather: float = 0,
         settle: Callable[[], None] | None = None,
-        at_once: Callable[[Sequence[Act]], Sequence[Outcome] | None] | None = None,
     ) -> None:
         self._take = take
         self._settle = settle
-        self._at_once = at_once
-        self._coming: dict[asyncio.AbstractEventLoop, list[_Waiting[Act]]] = {}
-        """Those of a loop's next turn."""
-        self._handed = 0
-        """Acts that were given to the thread, as loops count them."""
-        self._served = 0
-        """Of them those that it is done with, as it counts them."""
-        self._taking: _Hand[_Waiting[Act]] = _Hand(self._serve_handed, name, most, gather)
+        self._taking: _Hand[_Waiting[Act]] = _Hand(self._serve, name, most, gather)
         self._settling: _Hand[_Told[Act]] = _Hand(self._tell_settled, f"{name}-disk", most)
 
     async def take(self, act: Act) -> Outcome:
         """What became of an act, once it is durable. Raises what the transaction, or making it durable, raised."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
-        if self._at_once is None:
-            self._taking.give((act, loop, future))
-        else:
-            self._coming_of(loop).append((act, loop, future))
+        self._taking.give((act, loop, future))
         return await future
-
-    def _coming_of(self, loop: asyncio.AbstractEventLoop) -> list[_Waiting[Act]]:
-        """Those of the loop's next turn, which it takes once it has read what lies there already."""
-        coming = self._coming.get(loop)
-        if coming is None:
-            coming = self._coming[loop] = []
-            loop.call_soon(self._turn, loop)
-        return coming
-
-    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take what came since the loop's last turn; who follows acts that wait for the thread waits for it, too."""
-        assert self._at_once
-        coming = self._coming.pop(loop)
-        waiting, later = coming[:_TURN], coming[_TURN:]
-        taken = None
-        if self._handed == self._served:
-            with suppress(Exception):  # the thread finds out whose fault it is
-                taken = self._at_once([act for act, _, _ in waiting])
-        if taken is None:
-            self._handed += len(waiting)
-            for one in waiting:
-                self._taking.give(one)
-        else:
-            self._tell_later(waiting, taken)
-        if later:
-            self._coming_of(loop).extend(later)
-
-    def _serve_handed(self, waiting: Sequence[_Waiting[Act]]) -> None:
-        self._serve(waiting)
-        self._served += len(waiting)
 
     def _serve(self, waiting: Sequence[_Waiting[Act]]) -> None:
         try:
@@ -102,9 +58,6 @@ class Rounds(Generic[Act, Outcome]):
             else:
                 _tell(waiting, [error])
             return
-        self._tell_later(waiting, taken)
-
-    def _tell_later(self, waiting: Sequence[_Waiting[Act]], taken: Sequence[Outcome]) -> None:
         if self._settle:
             self._settling.give((waiting, taken))
         else:

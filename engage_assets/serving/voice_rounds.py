@@ -14,10 +14,7 @@ class Rounds:
 
     def __init__(self, prompts: Prompts, clock: Clock) -> None:
         self._rounds: rounds.Rounds[Act, Any] = rounds.Rounds(
-            lambda acts: prompts.take(acts, clock.now()),
-            "voice-ledger",
-            settle=prompts.settle,
-            at_once=lambda acts: prompts.take_at_once(acts, clock.now()),
+            lambda acts: prompts.take(acts, clock.now()), "voice-ledger", settle=prompts.settle
         )
 
     async def issue(self, wish: Wish) -> Issued:

@@ -50,20 +50,14 @@ def a_wish(*sends: Send, session: str = "s-1", cap: Cap | None = None, minutes: 
     return replace(Wish(sends=sends, rules=rules, **good), **changes)
 
 
-def take(prompts: SqlPrompts, acts: list[Wish | Reply], now: datetime) -> list[Issued | Recorded]:
-    """As the service has it: at once where that is possible."""
-    done = prompts.take_at_once(acts, now)
-    return prompts.take(acts, now) if done is None else done
-
-
 def ask(prompts: SqlPrompts, *sends: Send, now: datetime = SLOT, **changes) -> Issued:
     """What became of one wish."""
-    (issued,) = take(prompts, [a_wish(*sends, **changes)], now)
+    (issued,) = prompts.take([a_wish(*sends, **changes)], now)
     return issued
 
 
 def reply(prompts: SqlPrompts, send_id: str, now: datetime, customer: str = "c-1", *, yes: bool = True) -> str:
-    (recorded,) = take(prompts, [Reply(send_id, customer, yes)], now)
+    (recorded,) = prompts.take([Reply(send_id, customer, yes)], now)
     return recorded.result
 
 
@@ -166,7 +160,7 @@ def test_each_of_the_ledgers_reasons_speaks_against_a_prompt(ledger, prompts):
     said = {"marketplace": "DE", "subject_type": "product", "subject_id": "p-1", "rating": 5, "at": NOW}
     contacts.respond(Response("product-reviews", "c-5", **said), NOW)
 
-    found = take(prompts, [a_wish(a_question(f"c-{number}")) for number in range(1, 6)], SLOT)
+    found = prompts.take([a_wish(a_question(f"c-{number}")) for number in range(1, 6)], SLOT)
     assert [one.reason for one in found] == ["SUPPRESSED", "OPTED_OUT", None, "OPTED_OUT", "ALREADY_ANSWERED"]
 
     operations.stop("product-reviews", "a test", "ada", NOW)
@@ -199,10 +193,10 @@ def test_wishes_of_one_round_see_each_other(prompts):
     """Two sessions of one customer at once, with room for one question."""
     wishes = [a_wish(a_question(subject_id=f"p-{n}"), session=f"s-{n}", cap=Cap(1, WEEK)) for n in (1, 2)]
 
-    first, second = take(prompts, wishes, SLOT)
+    first, second = prompts.take(wishes, SLOT)
     assert (first.prompt.subject_id, second.reason) == ("p-1", "FREQUENCY_CAP")
-    assert take(prompts, [wishes[0], wishes[0]], SLOT) == [first, first]
-    assert take(prompts, [], SLOT) == []
+    assert prompts.take([wishes[0], wishes[0]], SLOT) == [first, first]
+    assert prompts.take([], SLOT) == []
 
 
 # --- answering ------------------------------------------------------------------------------------
@@ -240,7 +234,7 @@ def test_replies_of_one_round_are_taken_in_order(prompts):
     key = ask(prompts).prompt.send_id
     replies = [Reply(key, "c-1", yes) for yes in (True, False)]
 
-    assert take(prompts, [*replies, replies[1]], SLOT + MINUTE) == [Recorded("recorded")] * 3
+    assert prompts.take([*replies, replies[1]], SLOT + MINUTE) == [Recorded("recorded")] * 3
     assert prompts.find(key).answer is False
 
 
@@ -303,9 +297,9 @@ class History:
         for customer in self.random.choices(self.customers, k=CUSTOMERS):
             sends = [self.question(customer, "speaker", self.now) for _ in range(2)]
             wishes.append(a_wish(*sends, session=f"s-{self.sessions}-{len(wishes)}", cap=self.cap))
-        issued = take(self.prompts, wishes, self.now)
+        issued = self.prompts.take(wishes, self.now)
         told = [one.prompt for one in issued if one.prompt]
-        take(self.prompts, [Reply(one.send_id, one.customer_id, True) for one in told[::3]], self.now)
+        self.prompts.take([Reply(one.send_id, one.customer_id, True) for one in told[::3]], self.now)
 
     def wait(self) -> None:
         self.now += self.random.choice([HOUR, STEP, 3 * STEP])
@@ -358,19 +352,6 @@ def test_no_history_on_postgresql_breaks_the_shared_cap(postgres_ledger, seed):
 # --- at once --------------------------------------------------------------------------------------
 
 
-def test_where_one_would_have_to_wait_nothing_is_taken(ledger, prompts):
-    wish = a_wish()
-    is_local = ledger.database.engine.dialect.name == "sqlite"
-
-    with ledger.database.writing():
-        assert prompts.take_at_once([wish], SLOT) is None
-    assert prompts.of_session(wish.session) is None
-
-    taken = prompts.take_at_once([wish], SLOT)
-    assert (taken is not None) == is_local
-    assert take(prompts, [wish], SLOT) == (taken or prompts.take([wish], SLOT))
-
-
 def test_prompts_and_claims_at_once_ask_nobody_too_often(ledger, new_pair):
     """Four that write: two ask by voice in sessions of their own, two claim mails for the same customers and plan."""
     others = [SqlLedger(ledger.url) for _ in range(4)]
@@ -385,9 +366,7 @@ def test_prompts_and_claims_at_once_ask_nobody_too_often(ledger, new_pair):
         found = []
         for customer in order:
             question = a_question(customer, subject_id=f"p-{1 + name}")
-            found += [
-                one.prompt for one in take(prompts, [a_wish(question, session=str(name), cap=Cap(1, WEEK))], SLOT)
-            ]
+            found += [one.prompt for one in prompts.take([a_wish(question, session=str(name), cap=Cap(1, WEEK))], SLOT)]
         return [one.send_id for one in found if one]
 
     def claim(own: SqlLedger, name: int) -> list[str]:
@@ -425,7 +404,7 @@ def test_two_requests_of_one_session_at_once_get_one_prompt(ledger):
         start.wait()
         tick = timedelta(microseconds=1 + others.index(own))
         wishes = [a_wish(a_question(f"c-{n}", at=SLOT + tick)) for n in range(30)]
-        return [take(prompts, [wish], SLOT + tick)[0].prompt.send_id for wish in wishes]
+        return [prompts.take([wish], SLOT + tick)[0].prompt.send_id for wish in wishes]
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(prompt, others)

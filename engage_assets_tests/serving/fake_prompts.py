@@ -9,13 +9,12 @@ from engage_assets.domain.prompts import Issued, Prompt, Recorded, Reply, Wish
 
 
 class FakePrompts:
-    """See Prompts. `is_down`: the ledger does not answer; `is_busy`: others write."""
+    """See Prompts. `is_down`: the ledger does not answer."""
 
     def __init__(self) -> None:
         self.by_session: dict[str, Prompt] = {}
         self.rounds: list[int] = []
         self.settled = 0
-        self.is_busy = False
         self.is_down = False
 
     def take(self, acts: Sequence[Wish | Reply], now: datetime) -> list[Issued | Recorded]:
@@ -23,9 +22,6 @@ class FakePrompts:
             raise EngageError("the ledger does not answer")
         self.rounds.append(len(acts))
         return [self._issue(act, now) if isinstance(act, Wish) else self._record(act, now) for act in acts]
-
-    def take_at_once(self, acts: Sequence[Wish | Reply], now: datetime) -> list[Issued | Recorded] | None:
-        return None if self.is_busy else self.take(acts, now)
 
     def settle(self) -> None:
         self.settled += 1
