@@ -103,7 +103,7 @@ bench: .venv/.installed ## figures against rivals, as ratios of one run (some 25
 	@$(BIN)/python bench/run.py
 
 .PHONY: soak
-soak: .venv/.installed soak-parts ## the long tests: crashes of deliveries and of the archive, the gate, random histories (some 40 minutes on two cores)
+soak: .venv/.installed soak-parts ## the long tests: crashes of deliveries and of the archive, the gate, random histories (some 30 minutes on two cores)
 	@$(BIN)/pytest -m soak -n 2 --dist worksteal -rP --show-capture=stdout
 
 .PHONY: serve
