@@ -65,7 +65,7 @@ class RelayProcess:
                 self._process = self._started()
 
 
-@click.command(hidden=True)
+@click.command()
 def relay() -> None:
     """Carry what the ledger's outbox holds to the candidate store until the standard input ends; see `engage serve`."""
     with plain_errors():
