@@ -68,13 +68,13 @@ class RelayProcess:
 @click.command()
 def relay() -> None:
     """Carry what the ledger's outbox holds to the candidate store until the standard input ends; see `engage serve`."""
+    # Who ends the service by Ctrl-C, or as a group, has its last requests' entries carried still.
+    for told_to_end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told_to_end, signal.SIG_IGN)
     with plain_errors():
         from engage_assets.deployment import resources  # noqa: PLC0415 - as in launcher
         from engage_assets.dispatch.relay import Relay  # noqa: PLC0415 - as in launcher
 
-        # Who ends the service by Ctrl-C, or as a group, has its last requests' entries carried still.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         parts = resources(os.environ)
         with Relay(parts["outbox"], parts["store"], parts["clock"]):
             sys.stdin.buffer.read()
