@@ -5,6 +5,8 @@ import resource
 import time
 from typing import Any
 
+import engage_assets  # noqa: F401 – before Polars, as in every process of ours
+
 _START = time.perf_counter()
 
 
