@@ -244,7 +244,8 @@ def serve(store: str, ledger: str, port: str) -> None:
 
 def write(store: str, customers: str) -> None:
     """Without pause: 1,000 upserts as a batch makes them, then 200 statuses as the relay sets them."""
-    import polars as pl
+    import engage_assets  # noqa: F401 – before Polars, as in every process of ours
+    import polars as pl  # isort: skip
 
     from engage_assets.domain.ports import CandidateKey, StatusChange
     from engage_assets.stores.sqlite import SqliteCandidateStore

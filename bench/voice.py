@@ -1,13 +1,14 @@
 """Asking by voice under load: real processes on loopback, the real SQLite store and ledger, a writer on the candidates.
 
-    python bench/voice.py [HOME] [--rows 200000] [--sends 1000000] [--seconds 60]
+    python bench/voice.py [HOME] [--rows 200000] [--sends 1000000] [--seconds 60] [--real-time]
 
 Prints one JSON object, milliseconds. Requests are due at times drawn beforehand (open loop, 200 a second): a next
 prompt for a new session of a random customer and, as soon as a prompt waits for it, its answer. Latency is counted from
 when a request was due. Each answer is only given once the ledger has it on disk. Its outbox is
 carried to the store meanwhile, as `engage serve` has it done. `cpu` and `cpu_of_relay` are what the two processes used
 for a request, which other work on the machine hardly changes. `disk` and `disk_beside_writer` are what as many bytes
-take to reach the disk without the service.
+take to reach the disk without the service. `real_time`: whether the service runs before all else, as asked by
+--real-time where the system grants it.
 
 HOME (default .bench) keeps the store and the ledger's history, made once; each run works on copies.
 """
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--sends", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--real-time", action="store_true")
     asked = parser.parse_args()
     asked.home.mkdir(exist_ok=True)
     from engage_assets.ledger.tables import SCHEMA_VERSION
@@ -57,7 +59,7 @@ def main() -> None:
         asked.home / f"voice-ledger-{SCHEMA_VERSION}-{asked.sends}-{customers}.db",
         lambda path: build_ledger(path, asked.sends, customers),
     )
-    print(json.dumps(measure(store, ledger, customers, asked.seconds)))
+    print(json.dumps(measure(store, ledger, customers, asked.seconds, real_time=asked.real_time)))
 
 
 def copied(path: Path, build: Any) -> Path:
@@ -116,7 +118,7 @@ def build_ledger(path: Path, sends: int, customers: int) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def measure(store: Path, ledger: Path, customers: int, seconds: float) -> dict[str, Any]:
+def measure(store: Path, ledger: Path, customers: int, seconds: float, *, real_time: bool) -> dict[str, Any]:
     """All figures."""
     from engage_assets.ledger.database import Database
     from engage_assets.ledger.operations import SqlOperations
@@ -130,12 +132,15 @@ def measure(store: Path, ledger: Path, customers: int, seconds: float) -> dict[s
     found["disk"] = disk(store.parent)
     port = free_port()
     with (
-        serving.process("serve", store, ledger, port, script=__file__, stderr=subprocess.DEVNULL) as service,
+        serving.process(
+            "serve", store, ledger, port, int(real_time), script=__file__, stderr=subprocess.DEVNULL
+        ) as service,
         serving.relaying(f"sqlite:///{ledger}", store) as relay,
     ):
         while not serving.is_ready(port):
             assert service.poll() is None, "the service has ended"
             time.sleep(0.02)
+        found["real_time"] = is_real_time(service.pid)
         load(port, text, customers, 3)
         with writing(store, customers):
             found["disk_beside_writer"] = disk(store.parent)
@@ -162,6 +167,11 @@ def cpu_seconds(pid: int) -> float:
     """What a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def is_real_time(pid: int) -> bool:
+    """Whether a process runs before all that share the machine."""
+    return sys.platform == "linux" and os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
 
 
 def disk(folder: Path, seconds: float = 4) -> dict[str, float]:
@@ -214,13 +224,13 @@ def services(store: str, ledger: str) -> Any:
     return replace(plain, programs={PROGRAM: speaking}, prompts=prompts, **names)
 
 
-def serve(store: str, ledger: str, port: str) -> None:
+def serve(store: str, ledger: str, port: str, real_time: str) -> None:
     """The real service."""
     from functools import partial
 
     from engage_assets.serving.run import serve as run
 
-    run(partial(services, store, ledger), "127.0.0.1", int(port))
+    run(partial(services, store, ledger), "127.0.0.1", int(port), real_time=bool(int(real_time)))
 
 
 class Load:

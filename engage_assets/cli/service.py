@@ -89,7 +89,8 @@ def _alexa_skill(environment: Mapping[str, str], signer: "Signer") -> "AlexaSkil
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on.")
 @click.option("--workers", default=1, show_default=True, help="Processes on this machine.")
-def serve(host: str, port: int, workers: int) -> None:
+@click.option("--real-time", is_flag=True, help="Run before all else on this machine, where the system grants it.")
+def serve(host: str, port: int, workers: int, *, real_time: bool) -> None:
     """Run the serving service: query API, tracking, pages, voice, provider events. Ends with Ctrl-C."""
     with plain_errors():
         from engage_assets.serving.run import serve as run  # noqa: PLC0415 - as in launcher
@@ -98,7 +99,7 @@ def serve(host: str, port: int, workers: int) -> None:
         declared = f"; declared clock: {desk.clock.now():%Y-%m-%d %H:%M} UTC" if desk.clock.is_declared else ""
         click.echo(f"http://{host}:{port}/openapi.json  (health: /healthz, /readyz){declared}", err=True)
         with RelayProcess(os.environ):
-            run(partial(build_services, dict(os.environ)), host, port, workers)
+            run(partial(build_services, dict(os.environ)), host, port, workers, real_time=real_time)
 
 
 @click.command()

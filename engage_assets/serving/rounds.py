@@ -8,6 +8,8 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final, Generic, TypeVar
 
+from engage_assets.serving.scheduling import as_here
+
 _IDLE_SECONDS: Final = 5.0
 """The thread ends after so long without work; the next request starts another."""
 
@@ -74,7 +76,10 @@ class Rounds(Generic[Act, Outcome]):
 
 
 class _Hand(Generic[Item]):
-    """A thread that handles what it is given, all at once that waits; without work it ends, and begins anew."""
+    """A thread that handles what it is given, all at once that waits; without work it ends, and begins anew.
+
+    It is scheduled as the thread that first gives it something.
+    """
 
     def __init__(self, handle: Callable[[Sequence[Item]], None], name: str, most: int, gather: float = 0) -> None:
         self._handle = handle
@@ -90,10 +95,11 @@ class _Hand(Generic[Item]):
         with self._starting:
             self._inbox.put(item)
             if self._thread is None:
-                self._thread = Thread(target=self._run, name=self._name, daemon=True)
+                self._thread = Thread(target=self._run, args=[as_here()], name=self._name, daemon=True)
                 self._thread.start()
 
-    def _run(self) -> None:
+    def _run(self, be_scheduled: Callable[[], None]) -> None:
+        be_scheduled()
         while True:
             try:
                 waiting = [self._inbox.get(timeout=_IDLE_SECONDS)]

@@ -1,8 +1,11 @@
 """Asks the system to let the service run as soon as it has work: what it does is short, and somebody waits for it."""
 
 import ctypes
+import os
 import platform
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 SLICE_NANOSECONDS: Final = 100_000
@@ -48,3 +51,29 @@ def be_prompt() -> bool:
     system.syscall(give, 0, ctypes.byref(found), 0)
     system.syscall(read, 0, ctypes.byref(found), ctypes.sizeof(found), 0)
     return bool(found.runtime == SLICE_NANOSECONDS)
+
+
+def be_first() -> bool:
+    """Let this thread run before all that only share the machine: real-time scheduling, in turns among its like.
+
+    Threads and processes that it starts do not, unless they take it over: see `as_here`. Returns whether the system
+    grants it (Linux, with the capability SYS_NICE or a limit of RTPRIO).
+    """
+    if sys.platform != "linux":
+        return False
+    policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, policy, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+        return True
+    return False
+
+
+def as_here() -> Callable[[], None]:
+    """What a thread calls first that is to be scheduled as the present one, where that has gone first."""
+    if sys.platform != "linux" or os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_RR:
+        return lambda: None
+
+    def take_over() -> None:
+        be_first()
+
+    return take_over
