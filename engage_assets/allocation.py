@@ -1,7 +1,7 @@
 """How Polars' allocator keeps memory: what a frame leaves behind is reused by the next, where it would be fetched anew.
 
 By itself jemalloc has four arenas a core, each with its own spare memory, gives it back after half a second, and large
-columns at once; each page that comes again costs the system microseconds, a sixth of a batch's CPU time.
+columns at once; each page that comes again costs the system microseconds, a seventh of a batch's CPU time.
 """
 
 import os

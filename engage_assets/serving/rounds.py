@@ -98,7 +98,7 @@ class _Hand(Generic[Item]):
                 self._thread = Thread(target=self._run, args=[as_here()], name=self._name, daemon=True)
                 self._thread.start()
 
-    def _run(self, be_scheduled: Callable[[], None]) -> None:
+    def _run(self, be_scheduled: Callable[[], object]) -> None:
         be_scheduled()
         while True:
             try:

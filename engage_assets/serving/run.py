@@ -68,11 +68,11 @@ def _application(services: Callable[[], Services], real_time: bool) -> FastAPI: 
     # No line names a thread or a process, so none need be looked up for each.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    if real_time and not be_first():
-        _log.warning(orjson.dumps({"event": "no real-time scheduling", "do": _GRANT}).decode())
     app = create_app(services())
     app.openapi()
     # What is there now stays: the collector need not walk through it again and again.
     gc.collect()
     gc.freeze()
+    if real_time and not be_first():
+        _log.warning(orjson.dumps({"event": "no real-time scheduling", "do": _GRANT}).decode())
     return app

@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 SLICE_NANOSECONDS: Final = 100_000
@@ -68,12 +69,8 @@ def be_first() -> bool:
     return False
 
 
-def as_here() -> Callable[[], None]:
-    """What a thread calls first that is to be scheduled as the present one, where that has gone first."""
-    if sys.platform != "linux" or os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK != os.SCHED_RR:
-        return lambda: None
-
-    def take_over() -> None:
-        be_first()
-
-    return take_over
+def as_here() -> Callable[[], object]:
+    """What a thread calls first that is to be scheduled as the present one, where that does not come by itself."""
+    if sys.platform == "linux" and (policy := os.sched_getscheduler(0)) & os.SCHED_RESET_ON_FORK:
+        return partial(os.sched_setscheduler, 0, policy, os.sched_getparam(0))
+    return lambda: None
