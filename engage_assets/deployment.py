@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engage_assets.alerts.opening import destinations
 from engage_assets.channels.dry_run import DryRunSender
 from engage_assets.channels.links import Links
 from engage_assets.channels.smtp import smtp_sender
-from engage_assets.channels.web_push import Vapid, WebPushSender
 from engage_assets.clocks import read_clock
 from engage_assets.connectors.duckdb import DuckDBConnector
 from engage_assets.connectors.warehouse import Warehouse
@@ -33,6 +32,9 @@ from engage_assets.signing_keys import read_signer
 from engage_assets.stores.opening import open_store
 from engage_assets.stores.score_cache import SqliteScoreCache
 from engage_assets.watermark import Watermark
+
+if TYPE_CHECKING:
+    from engage_assets.channels.web_push import Vapid
 
 
 def _local(home: Home, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -130,7 +132,11 @@ def _sender(home: Home, environment: Mapping[str, str]) -> Sender:
 def _push_sender(home: Home, environment: Mapping[str, str]) -> Sender:
     """Web Push where a key to sign with is given, else files in the outbox."""
     vapid = _vapid(environment)
-    return WebPushSender(vapid) if vapid else DryRunSender(home.outbox, suffix=".json")
+    if vapid is None:
+        return DryRunSender(home.outbox, suffix=".json")
+    from engage_assets.channels.web_push import WebPushSender  # noqa: PLC0415  see _vapid
+
+    return WebPushSender(vapid)
 
 
 def _push_key(environment: Mapping[str, str]) -> str | None:
@@ -139,9 +145,13 @@ def _push_key(environment: Mapping[str, str]) -> str | None:
     return vapid.public_key if vapid else None
 
 
-def _vapid(environment: Mapping[str, str]) -> Vapid | None:
+def _vapid(environment: Mapping[str, str]) -> "Vapid | None":
     key = environment.get("ENGAGE_VAPID_KEY")
-    return Vapid.read(key, environment.get("ENGAGE_VAPID_CONTACT") or "") if key else None
+    if not key:
+        return None
+    from engage_assets.channels.web_push import Vapid  # noqa: PLC0415  its cryptography is for whom it is needed
+
+    return Vapid.read(key, environment.get("ENGAGE_VAPID_CONTACT") or "")
 
 
 def _links(home: Home, environment: Mapping[str, str]) -> Links | None:

@@ -35,7 +35,7 @@ DOORS = {
         "serving/words.py",
         "summaries/dashboard.py",
     },
-    "sklearn": {"scoring/pipelines.py", "scoring/quick_trees.py"},
+    "sklearn": {"scoring/pipelines.py", "scoring/plain_trees.py"},
     "skops": {"scoring/trained_model.py", "scoring/model_files.py"},
     "fcntl": {
         "archive/mirror.py",

@@ -27,6 +27,7 @@ from engage_assets.domain.source import Asked, Source
 from engage_assets.domain.sources import INPUT_TABLES, SOURCES
 from engage_assets.domain.tables import Column, Kind, Table
 from engage_assets.domain.topics import plain
+from engage_assets.lake import empty_batch
 
 _TYPES: dict[Kind, str] = {
     "key": "VARCHAR",
@@ -327,7 +328,7 @@ class DuckDBConnector:
             f' ORDER BY "{source.customer}" NULLS FIRST, "{source.subject}" NULLS FIRST, record_id',
         )
         reader = result.to_arrow_reader(self.batch_rows)
-        yield pa.RecordBatch.from_pylist([], schema=reader.schema)  # so that an empty day has its columns
+        yield empty_batch(reader.schema)  # so that an empty day has its columns
         yield from cast("Iterator[pa.RecordBatch]", reader)
 
 
@@ -374,7 +375,7 @@ def _each_met(rows: str, source: Source, met: Sequence[Asked]) -> str:
 def _batches(frame: pl.DataFrame) -> list[pa.RecordBatch]:
     """A frame as Arrow; one batch, though without rows."""
     table = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
-    return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    return table.to_batches() or [empty_batch(table.schema)]
 
 
 def _must_be_numbered(key: str) -> str:
@@ -455,7 +456,7 @@ def _streamed(connection: duckdb.DuckDBPyConnection, query: str, rows: int) -> I
     """The query's rows as they come, after an empty batch: an empty day has its columns. Fails as `_run` does."""
     try:
         reader = connection.sql(query).to_arrow_reader(rows)
-        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        yield empty_batch(reader.schema)
         yield from cast("Iterator[pa.RecordBatch]", reader)
     except (duckdb.Error, pa.ArrowException, OSError) as error:  # Arrow hands the engine's faults on as its own
         raise _without_data(error) from None

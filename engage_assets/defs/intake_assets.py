@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -61,8 +62,11 @@ def intake_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -> 
                 raise EngageError(f"{program.program_id} is disabled (enabled: false), so it makes no candidates")
             batch = desk.batch(warehouse, marketplaces)
             batch.check()
-            model_files.current_version(models / program.program_id, program.scoring_models[0].model_id)
-            threading.Thread(target=model_files.import_libraries, name="import-libraries").start()
+            folder, model_ids = models / program.program_id, [model.model_id for model in program.scoring_models]
+            for model_id in model_ids:
+                model_files.current_version(folder, model_id)
+            libraries = partial(model_files.import_libraries, folder, model_ids)
+            threading.Thread(target=libraries, name="import-libraries").start()
             desk.write(raw_name, connector.read(program, desk.partition, batch.asked))
             unread = connector.unread(program, desk.partition)
         late = desk.read(raw_name).filter(pl.col("is_late")).select(pl.len()).collect().item()

@@ -1,6 +1,6 @@
 """What model.json holds: everything of a trained model but its pipeline."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from engage_assets.domain.errors import ModelError
+from engage_assets.scoring.quick_trees import QuickTrees
 from engage_assets.scoring.trained_model import TrainedModel
 
 _COPIED: Final = (
@@ -46,8 +47,8 @@ def require_complete(described: Mapping[str, Any], file: Path, program_id: str) 
         )
 
 
-def described_model(described: Mapping[str, Any], pipeline: Any) -> TrainedModel:
-    """The model that `describe` described, with its pipeline."""
+def described_model(described: Mapping[str, Any], trees: QuickTrees | None, opened: Callable[[], Any]) -> TrainedModel:
+    """The model that `describe` described, with its trees and what gives its pipeline."""
     return TrainedModel(
         **{name: described[name] for name in _COPIED},
         as_of=date.fromisoformat(described["as_of"]),
@@ -56,7 +57,8 @@ def described_model(described: Mapping[str, Any], pipeline: Any) -> TrainedModel
         features=tuple(described["features"]),
         texts=tuple(described["texts"]),
         reference=np.array(described["reference"], dtype=np.float64),
-        pipeline=pipeline,
+        trees=trees,
+        opened=opened,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -65,7 +65,7 @@ def judge(
     verdict = evaluate(
         _predicted(challenger, rows),
         None if champion is None else _predicted(champion, rows),
-        _predicted(replace(challenger, pipeline=challenger.baseline), rows),
+        _predicted(challenger, rows, challenger.baseline),
         rows["label"].to_numpy().astype(np.bool_),
         rows["customer_id"],
         metric=metric,
@@ -89,8 +89,11 @@ def _drawn_at_random(rows: pl.DataFrame) -> pl.DataFrame:
     return explored if enough else rows
 
 
-def _predicted(model: TrainedModel, rows: pl.DataFrame) -> Floats:
+def _predicted(model: TrainedModel, rows: pl.DataFrame, pipeline: Any = None) -> Floats:
+    """What a model, or another pipeline on its features, says of the rows."""
     if rows.is_empty():
         return np.empty(0)
     with threadpool_limits(1):
-        return probabilities(model.pipeline, inputs(rows, model.features, model.texts))
+        return probabilities(
+            model.pipeline if pipeline is None else pipeline, inputs(rows, model.features, model.texts)
+        )

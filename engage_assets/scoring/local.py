@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +9,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from engage_assets.domain.errors import ModelError
-from engage_assets.scoring.trained_model import Floats, TrainedModel, inputs, probabilities, ranks
+from engage_assets.scoring.trained_model import Floats, TrainedModel, inputs, probabilities, ranks, rounded
 
 SLICE_ROWS: Final = 25_000
 """Rows that a thread predicts at once: few enough for a processor's cache. It bounds memory, and changes no result."""
@@ -61,14 +60,10 @@ class LocalScorer:
 
     def _predict(self, part: pl.DataFrame) -> Floats:
         rows = inputs(part, self.model.features, self.model.texts)
+        if self.model.trees:
+            return rounded(self.model.trees.probabilities(rows))
         with threadpool_limits({"openmp": 1}):  # in each thread: starting more costs more than predicting
-            return probabilities(self._pipeline, rows)
-
-    @cached_property
-    def _pipeline(self) -> Any:
-        from engage_assets.scoring.quick_trees import quick  # noqa: PLC0415  over one CPU second
-
-        return quick(self.model.pipeline)
+            return probabilities(self.model.pipeline, rows)
 
 
 def taken(model: TrainedModel, rows: pl.DataFrame) -> pl.DataFrame:
@@ -90,6 +85,8 @@ def fitted_pipeline(model: TrainedModel) -> Any:
 
 def known_categories(model: TrainedModel) -> dict[str, list[str]]:
     """By text feature the categories that the model met in training, sorted."""
+    if model.trees:
+        return model.trees.categories
     if not model.texts:
         return {}
     pipeline, _ = fitted_pipeline(model)

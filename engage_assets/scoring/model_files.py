@@ -1,12 +1,14 @@
 """Trained models in a folder: `<model_id>/<version>/model.skops` and `model.json`, and `<model_id>/champions.json`.
 
-Loading runs no code from a file: skops builds objects of its known types and of TRUSTED_TYPES only.
-Which version is in use is the registry's to say.
+Of trees there is `trees.json` beside, by which they score without scikit-learn: `model.skops` is then opened only by
+who asks for the pipeline. Loading runs no code from a file: skops builds objects of its known types and of
+TRUSTED_TYPES only. Which version is in use is the registry's to say.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +16,13 @@ import numpy as np
 
 from engage_assets.domain.errors import ModelError
 from engage_assets.scoring.descriptions import describe, described_model, require_complete
-from engage_assets.scoring.trained_model import TrainedModel, archive_of, library_versions, version_of
+from engage_assets.scoring.quick_trees import QuickTrees
+from engage_assets.scoring.trained_model import TrainedModel, archive_of, library_versions, trees_file, version_of
 
 CHAMPIONS: Final = "champions.json"
 """Which versions were put into use, oldest first; the last one is in use."""
+TREES: Final = "trees.json"
+"""What `trees_file` writes."""
 TRUSTED_TYPES: Final = (
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
@@ -31,12 +36,14 @@ TRUSTED_TYPES: Final = (
 def save(model: TrainedModel, folder: Path) -> Path:
     """Write `model` below `folder` and return its own folder. The same model gives the same bytes.
 
-    Every file appears whole or not at all, `model.json` after the file it describes. The model does not come into
+    Every file appears whole or not at all, `model.json` after those it describes. The model does not come into
     use by that: `registry.promote` puts it there.
     """
     own = folder / model.model_id / model.version
     own.mkdir(parents=True, exist_ok=True)
     _write(own / "model.skops", archive_of(model.pipeline))
+    if (trees := trees_file(model.trees)) is not None:
+        _write(own / TREES, trees)
     write_json(own / "model.json", describe(model))
     return own
 
@@ -45,36 +52,55 @@ def load(folder: Path, model_id: str, version: str | None = None) -> TrainedMode
     """The model `version`, or the champion, out of the folder of a program's models (named after it).
 
     Raises ModelError when there is none, when an earlier release described it, when its files do not belong
-    together, when they hold a type that is not trusted, or when another release of scikit-learn made them.
+    together, when they hold a type that is not trusted (of a model with trees once its pipeline is asked for), or
+    when another release of scikit-learn made them.
     """
-    import skops.io  # noqa: PLC0415  over one CPU second, which loading the definitions should not pay
-
     own = folder / model_id / (version or current_version(folder, model_id))
     if not (own / "model.json").exists():
         raise _missing(folder, model_id, version)
     described = read_json(own / "model.json")
     require_complete(described, own / "model.json", folder.name)
     archive = (own / "model.skops").read_bytes() if (own / "model.skops").exists() else b""
+    trees = (own / TREES).read_bytes() if (own / TREES).exists() else None
     reference = np.array(described["reference"], dtype=np.float64)
-    made = version_of(archive, described["features"], described["texts"], reference)
+    made = version_of(archive, trees, described["features"], described["texts"], reference)
     if not made == described["version"] == own.name:
         raise ModelError(
-            f"model {model_id}: model.skops and model.json in {own} do not belong together (changed, or copied in"
+            f"model {model_id}: the files in {own} do not belong together (changed, or copied in"
             f" part); delete the folder and run `engage train {folder.name}`"
         )
     _require_same_release(folder.name, model_id, described["libraries"])
+    found = described_model(
+        described, QuickTrees(json.loads(trees)) if trees else None, partial(_pipeline, archive, own, folder.name)
+    )
+    if not found.trees:
+        _ = found.pipeline  # what cannot be opened is refused here
+    return found
+
+
+def _pipeline(archive: bytes, own: Path, program_id: str) -> Any:
+    """The pipeline in a file's bytes. Raises ModelError where it holds a type that is not trusted."""
+    import skops.io  # noqa: PLC0415  some CPU seconds, which neither definitions nor a batch by trees should pay
+
     untrusted = sorted(set(skops.io.get_untrusted_types(data=archive)) - set(TRUSTED_TYPES))
     if untrusted:
         raise ModelError(
-            f"model {model_id}: {own / 'model.skops'} holds {', '.join(untrusted)}, which no model of ours holds and"
-            f" which is not loaded; find out who wrote the file, delete it and run `engage train {folder.name}`"
+            f"model {own.parent.name}: {own / 'model.skops'} holds {', '.join(untrusted)}, which no model of ours holds"
+            f" and which is not loaded; find out who wrote the file, delete it and run `engage train {program_id}`"
         )
-    return described_model(described, skops.io.loads(archive, trusted=TRUSTED_TYPES))
+    return skops.io.loads(archive, trusted=TRUSTED_TYPES)
 
 
-def import_libraries() -> None:
-    """Import what `load` takes: two CPU seconds, which a batch spends beside its first stage."""
-    import skops.io  # noqa: F401, PLC0415  see load
+def import_libraries(folder: Path, model_ids: Sequence[str]) -> None:
+    """Import what scoring by the models in use takes; a batch does so beside its first stage.
+
+    SciPy's functions, a third of a CPU second; where a model has no trees, scikit-learn and skops, some seconds.
+    """
+    import scipy.special  # noqa: F401, PLC0415  see QuickTrees
+
+    if all((folder / one / current_version(folder, one) / TREES).exists() for one in model_ids):
+        return
+    import skops.io  # noqa: F401, PLC0415  see _pipeline
 
 
 def current_version(folder: Path, model_id: str) -> str:

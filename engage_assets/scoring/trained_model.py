@@ -3,10 +3,10 @@
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +17,22 @@ import numpy.typing as npt
 import polars as pl
 
 from engage_assets.domain.errors import ModelError
+from engage_assets.scoring.quick_trees import QuickTrees
 
 DECIMALS: Final = 6
 """Probabilities and scores are rounded half-even to this many decimals where they are made."""
 FEWEST_EXPLORED: Final = 200
 """Rows drawn at random from which on they are measured, and models judged, apart from those that a model chose."""
-_CODE: Final = ("calibration.py", "examples.py", "pipelines.py", "sent_examples.py", "trained_model.py", "training.py")
+_CODE: Final = (
+    "calibration.py",
+    "examples.py",
+    "pipelines.py",
+    "plain_trees.py",
+    "quick_trees.py",
+    "sent_examples.py",
+    "trained_model.py",
+    "training.py",
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,10 +72,18 @@ class TrainedModel:
     (`baseline_…`); of both on its explored rows where there are at least 200 (`exploration_…`)."""
     reference: Floats
     """Probabilities of the reference population, rounded, ascending."""
-    pipeline: Any
+    trees: QuickTrees | None
+    """The same classifier without scikit-learn; None: it is no such trees, and `pipeline` predicts."""
+    opened: Callable[[], Any]
+    """Gives the pipeline."""
     libraries: Mapping[str, str]
     baseline: Any = None
     """The baseline's pipeline on the same examples; only of a model that was just trained."""
+
+    @cached_property
+    def pipeline(self) -> Any:
+        """The calibrated classifier of scikit-learn. Raises ModelError as `model_files.load` does."""
+        return self.opened()
 
 
 def library_versions() -> dict[str, str]:
@@ -116,8 +134,13 @@ def _require_kinds(frame: pl.DataFrame, features: Sequence[str], texts: Sequence
 
 def probabilities(pipeline: Any, rows: pl.DataFrame) -> Floats:
     """The calibrated probability of an answer for each row of `inputs`, rounded."""
-    predicted: Floats = np.round(pipeline.predict_proba(rows)[:, 1], DECIMALS)
-    return predicted
+    return rounded(pipeline.predict_proba(rows)[:, 1])
+
+
+def rounded(probabilities: Floats) -> Floats:
+    """Probabilities to DECIMALS, half-even."""
+    found: Floats = np.round(probabilities, DECIMALS)
+    return found
 
 
 def ranks(reference: Floats, predicted: Floats) -> Floats:
@@ -126,10 +149,21 @@ def ranks(reference: Floats, predicted: Floats) -> Floats:
     return shares
 
 
-def version_of(archive: bytes, features: Sequence[str], texts: Sequence[str], reference: Floats) -> str:
-    """12 hex digits of SHA-256 over the model's file, the features that it takes, and its reference population."""
+def version_of(
+    archive: bytes, trees: bytes | None, features: Sequence[str], texts: Sequence[str], reference: Floats
+) -> str:
+    """12 hex digits of SHA-256 over the model's files, the features that it takes, and its reference population.
+
+    `trees`: the file of its plain trees, where it has one.
+    """
     rest = json.dumps([list(features), list(texts), reference.tolist()])
-    return hashlib.sha256(hashlib.sha256(archive).digest() + rest.encode()).hexdigest()[:12]
+    digests = b"".join(hashlib.sha256(file).digest() for file in (archive, trees) if file is not None)
+    return hashlib.sha256(digests + rest.encode()).hexdigest()[:12]
+
+
+def trees_file(trees: QuickTrees | None) -> bytes | None:
+    """`trees` as JSON, without white space; equal trees give equal bytes."""
+    return None if trees is None else (json.dumps(trees.content, separators=(",", ":")) + "\n").encode()
 
 
 def archive_of(pipeline: Any) -> bytes:

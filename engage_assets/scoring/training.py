@@ -13,6 +13,7 @@ from engage_assets.domain.errors import ModelError
 from engage_assets.domain.feature_views import missing_flag
 from engage_assets.domain.program import ScoringModel
 from engage_assets.scoring.limits import UNASKED
+from engage_assets.scoring.quick_trees import QuickTrees
 from engage_assets.scoring.trained_model import (
     FEWEST_EXPLORED,
     Floats,
@@ -22,6 +23,8 @@ from engage_assets.scoring.trained_model import (
     inputs,
     library_versions,
     probabilities,
+    rounded,
+    trees_file,
     version_of,
 )
 
@@ -60,9 +63,10 @@ def train(model: ScoringModel, examples_with_features: pl.DataFrame, *, as_of: d
         baseline = _fitted(BASELINE, {}, given, texts, fitting["label"])
         predicted, rival = probabilities(pipeline, later), probabilities(baseline, later)
     reference = np.sort(predicted)
+    trees = _trees(pipeline, later, predicted)
     return TrainedModel(
         model_id=model.model_id,
-        version=version_of(archive_of(pipeline), model.features, texts, reference),
+        version=version_of(archive_of(pipeline), trees_file(trees), model.features, texts, reference),
         kind=model.kind,
         label=model.label,
         as_of=as_of,
@@ -78,7 +82,8 @@ def train(model: ScoringModel, examples_with_features: pl.DataFrame, *, as_of: d
         missing_shares={name: _missing_share(fitting, name) for name in model.features},
         metrics=_metrics(validation, predicted, rival),
         reference=reference,
-        pipeline=pipeline,
+        trees=trees,
+        opened=lambda: pipeline,
         libraries=library_versions(),
         baseline=baseline,
     )
@@ -100,6 +105,15 @@ def _fitted(
 
     numbers = [name for name in given.columns if name not in texts]
     return calibrated(kind, texts, numbers, settings).fit(given, label.to_numpy())
+
+
+def _trees(pipeline: Any, later: pl.DataFrame, predicted: Floats) -> QuickTrees | None:
+    """The pipeline's trees without scikit-learn; none where they would say anything else of the later rows."""
+    from engage_assets.scoring.plain_trees import plain  # noqa: PLC0415  as in train
+
+    content = plain(pipeline)
+    trees = QuickTrees(content) if content else None
+    return trees if trees and np.array_equal(rounded(trees.probabilities(later)), predicted) else None
 
 
 def _metrics(validation: pl.DataFrame, predicted: Floats, rival: Floats) -> dict[str, float]:

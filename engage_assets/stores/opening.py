@@ -5,7 +5,6 @@ from typing import Protocol
 
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.ports import CandidateReader, CandidateStore, CandidateWriter
-from engage_assets.stores.postgres import PostgresCandidateStore
 from engage_assets.stores.sqlite import SqliteCandidateStore
 
 _SQLITE = "sqlite:///"
@@ -23,6 +22,8 @@ def open_store(url_or_path: str | Path) -> Store:
     """
     text = str(url_or_path)
     if text.startswith(_POSTGRES):
+        from engage_assets.stores.postgres import PostgresCandidateStore  # noqa: PLC0415  its driver, where it is used
+
         return PostgresCandidateStore("postgresql://" + text.split("://", maxsplit=1)[1])
     if text.startswith(_SQLITE):
         return SqliteCandidateStore(Path(text.removeprefix(_SQLITE)))

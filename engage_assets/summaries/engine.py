@@ -15,7 +15,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from engage_assets.domain.errors import QueryError
-from engage_assets.lake import replacing, write_parquet
+from engage_assets.lake import empty_batch, replacing, write_parquet
 from engage_assets.summaries.dialect import Value, write
 from engage_assets.summaries.queries import Span, plan
 from engage_assets.summaries.relations import RELATIONS
@@ -144,4 +144,4 @@ def _scan(relation: str, paths: Iterable[Path]) -> str:
 
 
 def _batches(table: pa.Table) -> list[pa.RecordBatch]:
-    return table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    return table.combine_chunks().to_batches() or [empty_batch(table.schema)]

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from engage_assets.domain.errors import QueryError
-from engage_assets.lake import ROW_GROUP
+from engage_assets.lake import ROW_GROUP, empty_batch
 
 _SQL: Final = Path(__file__).with_name("sql")
 MEMORY_LIMIT: Final = "700MB"
@@ -51,7 +51,7 @@ def batches(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[s
     """The rows of a query in pieces; at least one, though without rows. Raises QueryError."""
     try:
         reader = connection.sql(query, params=dict(values)).to_arrow_reader(ROW_GROUP)
-        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        yield empty_batch(reader.schema)
         yield from reader
     except (duckdb.Error, pa.ArrowException) as error:
         raise QueryError(_complaint(error)) from None

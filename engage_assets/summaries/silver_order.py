@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engage_assets.lake import ROW_GROUP
+from engage_assets.lake import ROW_GROUP, empty_batch
 from engage_assets.summaries.silver_engine import batches, identifier, run
 
 ORDER: Final = ("kind", "event_time", "event_id")
@@ -83,7 +83,7 @@ def _sorted(found: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Batches as one run of rows in order."""
     table = pa.Table.from_batches(found)
     if not table.num_rows:
-        yield pa.RecordBatch.from_pylist([], schema=table.schema)
+        yield empty_batch(table.schema)
         return
     keys = [(name, "ascending", "at_start") for name in ORDER]
     places = pc.sort_indices(table.select(ORDER).combine_chunks(), sort_keys=keys)

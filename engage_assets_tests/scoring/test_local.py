@@ -17,7 +17,9 @@ class Echo:
 
 
 def scores_of(*values, reference=(0.1, 0.2, 0.2)):
-    model = replace(trained(), pipeline=Echo(), features=("engagement_score",), texts=(), reference=np.array(reference))
+    model = replace(
+        trained(), trees=None, opened=Echo, features=("engagement_score",), texts=(), reference=np.array(reference)
+    )
     return LocalScorer(model, 2).score(
         pl.DataFrame({"engagement_score": values}, schema={"engagement_score": pl.Float64})
     )

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,7 @@ from engage_assets.domain.errors import ModelError
 from engage_assets.scoring.descriptions import KEYS
 from engage_assets.scoring.local import LocalScorer
 from engage_assets.scoring.model_files import load, save
-from engage_assets.scoring.trained_model import archive_of, version_of
+from engage_assets.scoring.trained_model import archive_of, trees_file, version_of
 from engage_assets_tests.scoring.synthetic import KINDS, learnable_examples, trained
 
 MODEL_ID = "review-propensity-v2"
@@ -38,7 +40,9 @@ def test_the_same_model_gives_the_same_bytes(kind, tmp_path):
     first, again, reloaded = (tmp_path / name for name in ("first", "again", "reloaded"))
     save(trained(kind), again)
     save(reload(trained(kind), first), reloaded)
-    assert len(files(first)) == 2  # model.skops and model.json; nothing temporary, and nothing that puts it into use
+    # Nothing temporary, and nothing that puts it into use.
+    trees = {"trees.json"} if kind == "gradient-boosted-trees" else set()
+    assert {path.name for path in files(first)} == {"model.skops", "model.json"} | trees
     assert files(first) == files(again) == files(reloaded)
 
 
@@ -52,10 +56,10 @@ def test_a_missing_model_says_how_to_get_one(tmp_path):
         load(tmp_path, MODEL_ID, "0123456789ab")
 
 
-def _with_pipeline(pipeline):
+def _with_pipeline(pipeline, trees=None):
     model = trained()
-    version = version_of(archive_of(pipeline), model.features, model.texts, model.reference)
-    return replace(model, pipeline=pipeline, version=version)
+    version = version_of(archive_of(pipeline), trees_file(trees), model.features, model.texts, model.reference)
+    return replace(model, trees=trees, opened=lambda: pipeline, version=version)
 
 
 def test_a_type_that_is_not_ours_is_refused(tmp_path):
@@ -68,7 +72,35 @@ def test_a_type_that_is_not_ours_is_refused(tmp_path):
     assert str(tmp_path / MODEL_ID / foreign.version / "model.skops") in str(refused.value)
 
 
-@pytest.mark.parametrize("damage", ["changed", "missing", "reference", "version"])
+def test_trees_score_without_scikit_learn(tmp_path):
+    model = save(trained(), tmp_path)
+    rows = learnable_examples(rows=20, seed=11)
+    rows.write_parquet(tmp_path / "rows.parquet")
+    told = f"""
+import sys
+from pathlib import Path
+import polars as pl
+from engage_assets.scoring.local import LocalScorer
+from engage_assets.scoring.model_files import load
+scorer = LocalScorer(load(Path({str(tmp_path)!r}), {MODEL_ID!r}, {model.name!r}))
+rows = pl.read_parquet({str(tmp_path / "rows.parquet")!r})
+print(scorer.score(rows)["probability"].to_list(), scorer.unseen_categories(rows))
+assert not {{"sklearn", "skops", "pandas"}} & sys.modules.keys()
+"""
+    done = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith(str(LocalScorer(trained()).score(rows)["probability"].to_list()))
+
+
+def test_the_pipeline_beside_trees_is_checked_once_it_is_asked_for(tmp_path):
+    from functools import partial
+    from os import system
+
+    loaded = reload(_with_pipeline([partial(system, "true")], trained().trees), tmp_path)
+    with pytest.raises(ModelError, match=r"holds .*functools\.partial"):
+        _ = loaded.pipeline
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "trees", "no trees", "reference", "version"])
 def test_files_that_do_not_belong_together_are_refused(damage, tmp_path):
     own = save(trained(), tmp_path)
     described = json.loads((own / "model.json").read_text())
@@ -77,6 +109,10 @@ def test_files_that_do_not_belong_together_are_refused(damage, tmp_path):
             (own / "model.skops").write_bytes(archive_of(trained("logistic-regression").pipeline))
         case "missing":
             (own / "model.skops").unlink()
+        case "trees":
+            (own / "trees.json").write_text((own / "trees.json").read_text().replace("0.", "1.", 1))
+        case "no trees":
+            (own / "trees.json").unlink()
         case "reference":
             (own / "model.json").write_text(json.dumps(described | {"reference": np.linspace(0, 1, 9).tolist()}))
         case "version":
