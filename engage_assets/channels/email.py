@@ -145,9 +145,8 @@ class _Letterhead:
             "postal_address": one_line(", ".join(marketplace.postal_address.strip().splitlines())),
         }
         text_words, html_words = edition.text_words | same, edition.html_words | same
-        return cls(
-            edition, _written_in(edition.text, text_words), _written_in(edition.html, html_words), text_words, html_words
-        )
+        text, html = _written_in(edition.text, text_words), _written_in(edition.html, html_words)
+        return cls(edition, text, html, text_words, html_words)
 
     def render(self, about: Mapping[str, str]) -> tuple[str, str, str]:
         """The subject line, the text part and the HTML part; `about`: name, maker and segments, empty: not known."""
