@@ -10,7 +10,6 @@ import polars as pl
 
 from engage_assets.connectors.warehouse import Warehouse
 from engage_assets.defs.own import OWN
-from engage_assets.defs.ranges import AT_ONCE
 from engage_assets.domain.channel_specs import EmailChannel, InAppChannel
 from engage_assets.domain.errors import ModelError
 from engage_assets.domain.facts import Frame
@@ -26,9 +25,12 @@ from engage_assets.filters import not_evaluated as clauses_not_evaluated
 RANGE_ROWS = 600_000
 """Records that are worked on at a time; more cost more memory."""
 HISTORY_RANGES = 3
-"""How many of these are worked on together where a stage holds their keys alone; fewer read the history more often."""
-SMALL_RANGES = 6
-"""Into how many a stage may part a range that reads no history again: its memory falls, and it costs nothing."""
+"""How many of these are worked on together where a stage holds their keys alone; fewer read the history more often.
+
+One such range at a time: two of half the size would take as much memory, and read the history twice.
+"""
+SMALL_RANGES = 3
+"""Into how many a stage may part a range that reads no history again, two of which are worked on at a time."""
 MANY_PER_SUBJECT = 100
 """Candidates per subject from which on a range is about few subjects (see filters.asking.Asking)."""
 ORDER = ["customer_id", "subject_id", "record_id"]
@@ -48,7 +50,7 @@ class Batch:
     @property
     def history_range_rows(self) -> int:
         """Rows of a range of keys for which the history is read."""
-        return self.range_rows * HISTORY_RANGES // AT_ONCE
+        return self.range_rows * HISTORY_RANGES
 
     @property
     def small_range_rows(self) -> int:

@@ -80,7 +80,7 @@ def judge_candidates(
 
     def slices() -> Iterator[tuple[int, pl.DataFrame]]:
         first = 0
-        for facts in in_turn(facts_of, customer_ranges(candidates, "customer_id", batch.history_range_rows)):
+        for facts in map(facts_of, customer_ranges(candidates, "customer_id", batch.history_range_rows)):
             for some in facts.iter_slices(batch.small_range_rows) if facts.height else [facts]:
                 yield first, some
                 first += some.height
