@@ -29,6 +29,13 @@ def test_own_settings_are_left_alone() -> None:
     assert environ == {VARIABLE: "narenas:7"}
 
 
+def test_cycles_are_looked_for_seldom_unless_somebody_says_how_often() -> None:
+    code = "import gc; gc.set_threshold({}, 7, 7); import engage_assets; print(*gc.get_threshold())"
+    for before, after in ((700, "50000 7 7"), (90_000, "90000 7 7"), (0, "0 7 7")):
+        said = subprocess.run([sys.executable, "-c", code.format(before)], capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == after
+
+
 def test_arenas_grow_with_cores() -> None:
     found = []
     for cores in (1, 2, 32):

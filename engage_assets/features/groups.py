@@ -215,7 +215,8 @@ def _likeness(
 ) -> pl.LazyFrame:
     """`asked` with the features: of each taste the share, or the cosine, of the subject's groups."""
     whose, names = ["_customer", "_place"], [feature.name for feature in features]
-    mine = _scaled(tastes, names, whose).collect(engine="streaming").lazy()  # two use it, and a plan would make it twice
+    # Two use it, and one plan would make it twice.
+    mine = _scaled(tastes, names, whose).collect(engine="streaming").lazy()
     theirs = _scaled(
         of_groups.join(asked.select("_subject").unique(), on="_subject", how="semi"), ["_weight"], ["_subject"]
     )

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from engage_assets.allocation import PYTHONS_OWN
 from engage_assets.serving.app import create_app
 from engage_assets.serving.gathered import GatheredHttp
 from engage_assets.serving.scheduling import be_first, be_prompt
@@ -73,6 +74,7 @@ def _application(services: Callable[[], Services], real_time: bool) -> FastAPI: 
     # What is there now stays: the collector need not walk through it again and again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*PYTHONS_OWN)
     if real_time and not be_first():
         _log.warning(orjson.dumps({"event": "no real-time scheduling", "do": _GRANT}).decode())
     return app
