@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx
-
 from engage_assets.alerts.telling import NotTaken
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.operations import Alert
@@ -40,6 +38,8 @@ class Webhook:
 
     def give(self, alerts: Sequence[Alert], now: datetime) -> None:
         """See Way."""
+        import httpx  # noqa: PLC0415  it brings a command line of its own, which loading the definitions should not pay
+
         body = json.dumps(_payload(alerts)).encode()
         answer = httpx.post(self._url, content=body, headers=self._headers(body, now), timeout=SECONDS)
         if not answer.is_success:

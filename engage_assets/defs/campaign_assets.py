@@ -1,6 +1,7 @@
 """Campaigns: the listed candidates' messages, rendered."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -34,10 +35,14 @@ def campaign_assets(program: Program, marketplaces: Mapping[str, Marketplace]) -
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[Result]:
         desk = Desk(context, lake, program)
-        with mistakes_as_failures():
-            _require_closed(desk, program)
+        with mistakes_as_failures(), ThreadPoolExecutor(1, thread_name_prefix="closing") as beside:
+            # Rendering keeps one core busy; what it makes appears once the decisions are known to close.
+            closing = beside.submit(_closing, desk, program)
             batch = desk.batch(warehouse, marketplaces)
-            desk.write(EMAIL_CAMPAIGNS.name, list_stages.render_campaigns(batch, desk.read(EMAIL_LIST.name)))
+            with desk.open(EMAIL_CAMPAIGNS.name) as file:
+                for part in list_stages.render_campaigns(batch, desk.read(EMAIL_LIST.name)):
+                    file.add(part)
+                _require_closed(closing.result(), program, desk)
         # Counts, and a page beside: Dagster's records are no place for the text of messages.
         rendered = desk.read(EMAIL_CAMPAIGNS.name).group_by("campaign_id", "template_id", "locale")
         counts = rendered.agg(messages=pl.len()).sort("campaign_id", "locale").collect()
@@ -64,12 +69,15 @@ def _write_preview(desk: Desk, lake: Lake, program: Program, marketplaces: Mappi
     return path
 
 
-def _require_closed(desk: Desk, program: Program) -> None:
+def _closing(desk: Desk, program: Program) -> dict[str, int]:
+    return stages.closing_counts(desk.read(SOURCES[program.source_table].raw_asset), desk.read(DECISIONS.name))
+
+
+def _require_closed(closing: Mapping[str, int], program: Program, desk: Desk) -> None:
     """Raise where the partition's decisions do not account for its records.
 
     A blocking check stops a run; but a person may ask for the campaigns alone.
     """
-    closing = stages.closing_counts(desk.read(SOURCES[program.source_table].raw_asset), desk.read(DECISIONS.name))
     if not stages.closes(closing):
         raise DecisionsDoNotClose(
             f"the decisions of {program.program_id} {desk.partition} do not close: {closing}; materialize the whole"
