@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -222,22 +224,70 @@ def test_an_opt_out_given_on_the_command_line_holds_at_the_next_batch(decided, f
     assert set(decisions(fresh).filter(customer_id=customer)["reason"]) == {"OPTED_OUT"}
 
 
-def test_decisions_that_do_not_close_stop_the_campaigns(own):
-    path = own / "lake" / "product_reviews" / "decisions" / f"{DAY}.parquet"
-    pl.read_parquet(path).head(-1).write_parquet(path)
-    launcher = at(own, batch_instant())
+def alone(home: Path, asset: str) -> dg.ExecuteInProcessResult:
+    """One asset of the day, as somebody asks for it in the UI."""
+    launcher = at(home, batch_instant())
     job = launcher._definitions.resolve_implicit_global_asset_job_def()
-
-    result = job.execute_in_process(
-        asset_selection=[dg.AssetKey(["product_reviews", "email_campaigns"])],
+    return job.execute_in_process(
+        asset_selection=[dg.AssetKey(["product_reviews", asset])],
         partition_key=str(DAY),
         instance=launcher.instance,
         raise_on_error=False,
     )
 
-    assert not result.success
+
+def said(result: dg.ExecuteInProcessResult) -> str:
+    """What the step that failed said."""
     failure = next(event for event in result.all_node_events if event.is_step_failure)
-    assert "do not close" in failure.step_failure_data.user_failure_data.description
+    return failure.step_failure_data.user_failure_data.description
+
+
+def made(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
+
+
+def test_decisions_that_do_not_close_stop_the_campaigns(own):
+    lake = own / "lake" / "product_reviews"
+    path = lake / "decisions" / f"{DAY}.parquet"
+    pl.read_parquet(path).head(-1).write_parquet(path)
+    before = digests(lake / "email_campaigns")
+
+    result = alone(own, "email_campaigns")
+
+    assert not result.success
+    assert "do not close" in said(result)
+    assert digests(lake / "email_campaigns") == before
+
+
+@pytest.mark.parametrize("asset", ["stored_candidates", "list_verdicts", "email_list", "decisions"])
+def test_each_of_what_is_decided_together_can_be_made_alone(own, asset):
+    lake = own / "lake" / "product_reviews"
+    before = digests(lake)
+    (lake / asset / f"{DAY}.parquet").unlink(missing_ok=True)
+    times = {path: path.stat().st_mtime_ns for path in lake.rglob("*.parquet")}
+
+    result = alone(own, asset)
+
+    assert result.success
+    assert made(result) == {asset}
+    assert digests(lake) == before
+    assert times == {path: path.stat().st_mtime_ns for path in times}  # the others were not written
+
+
+def test_a_store_that_refuses_fails_the_run_and_leaves_lists_and_decisions(own):
+    lake = own / "lake" / "product_reviews"
+    path = lake / "decisions" / f"{DAY}.parquet"
+    before = digests(lake)
+    path.unlink()
+    with closing(sqlite3.connect(own / "candidates.db")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    launcher = at(own, batch_instant())
+
+    with pytest.raises(EngageError, match="candidate store of schema 99"):
+        launcher.run("product_reviews_batch", DAY)
+
+    assert digests(lake) == before
+    assert path.is_file()
 
 
 def test_what_was_sent_counts_in_the_next_days_cap(own):
