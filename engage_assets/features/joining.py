@@ -17,7 +17,6 @@ from engage_assets.features.queries import require
 TYPES: Final[dict[str, pl.DataType]] = {"number": pl.Float64(), "text": pl.String()}
 _MILLIONTHS: Final = 1_000_000
 _DAY: Final = 86_400_000_000
-_OF_THE_LATEST: Final = ("last", "age")
 _PAIR: Final = ("_key", "_as_of")
 _NEXT: Final = pl.lit(2**64, pl.Int128)
 
@@ -53,10 +52,10 @@ def known_values(rows: pl.LazyFrame, pairs: pl.DataFrame, features: Sequence[Fea
 
     `rows` as `view_rows` gives them, `pairs` the distinct `_key` and `_as_of` that are asked for.
     """
-    latest = [feature for feature in features if feature.aggregate in _OF_THE_LATEST]
+    latest = [feature for feature in features if feature.aggregate == "last"]
+    if len(latest) < 2:  # several would each carry their row's times, which costs more than to read the rows again
+        return _reduced(rows, pairs, [_AGGREGATES[one.aggregate](one).alias(one.name) for one in features])
     reduced = [_AGGREGATES[one.aggregate](one).alias(one.name) for one in features if one not in latest]
-    if not latest:
-        return _reduced(rows, pairs, reduced)
     newest = [_order().max().alias("_order"), pl.col("_event").max()]
     found = _reduced(rows, pairs, [*reduced, *newest]).collect(engine="streaming")
     known = pl.col("_order") - pl.col("_event").cast(pl.Int64).cast(pl.Int128) * _NEXT
@@ -105,18 +104,15 @@ def _reduced(rows: pl.LazyFrame, pairs: pl.DataFrame, aggregates: Sequence[pl.Ex
 
 
 def _latest(rows: pl.LazyFrame, found: pl.DataFrame, features: Sequence[Feature]) -> pl.LazyFrame:
-    """Values of the row with the greatest event time, then the greatest time of knowledge, then the greatest value.
+    """Values of several features as `_last` says. `found`: pairs with both times of their latest row.
 
-    `found`: pairs with both times. The rows are read a second time, so that memory holds none but those. The latest
-    row within a window is the latest of all, or there is none.
+    The rows are read a second time, so that memory holds none but those.
     """
-    names = [feature.name for feature in features if feature.aggregate == "last"]
+    names = [feature.name for feature in features]
     versions = found.select("_key", "_event", "_known").unique().with_row_index("_version")
     newest = rows.join(versions.lazy(), on=["_key", "_event", "_known"]).group_by("_version").agg(pl.col(names).max())
     stated = found.lazy().join(versions.lazy().join(newest, on="_version"), on=["_key", "_event", "_known"])
-    age = ((pl.col("_as_of") - pl.col("_event")).dt.total_microseconds() / _DAY).round(6)
-    aged = stated.with_columns(age.alias(feature.name) for feature in features if feature.aggregate == "age")
-    return aged.with_columns(
+    return stated.with_columns(
         pl.when(pl.col("_event") > pl.col("_as_of") - feature.window).then(pl.col(feature.name)).alias(feature.name)
         for feature in features
         if feature.window
@@ -140,6 +136,18 @@ def _value(feature: Feature) -> pl.Expr:
     """The feature's value in a row; null outside the window."""
     column = pl.col(feature.name)
     return column if feature.window is None else pl.when(_inside(feature)).then(column)
+
+
+def _last(feature: Feature) -> pl.Expr:
+    """Of the row with the greatest event time, then the greatest time of knowledge, then the greatest value."""
+    # The latest row within a window is the latest of all, or there is none.
+    return _value(feature).max_by(pl.struct("_event", "_known", feature.name))
+
+
+def _age(feature: Feature) -> pl.Expr:
+    """Days since the latest row."""
+    since = (pl.col("_as_of") - pl.col("_event")).dt.total_microseconds()
+    return (pl.when(_inside(feature)).then(since).min() / _DAY).round(6)
 
 
 def _count(feature: Feature) -> pl.Expr:
@@ -167,6 +175,8 @@ def _distinct(feature: Feature) -> pl.Expr:
 
 
 _AGGREGATES: Final[dict[str, Callable[[Feature], pl.Expr]]] = {
+    "last": _last,
+    "age": _age,
     "count": _count,
     "sum": _sum,
     "min": lambda feature: _value(feature).min(),
@@ -189,9 +199,9 @@ def _instant(view: FeatureView, column: str, schema: pl.Schema) -> pl.Expr:
 
 
 def _column(feature: Feature, schema: pl.Schema) -> pl.Expr:
-    """The feature's column; NaN is null, where it is not for the aggregate to pass over."""
+    """The feature's column; NaN is null, where the aggregate would not pass over it."""
     value = pl.col(str(feature.source_column)).alias(feature.name)
-    is_counted = feature.aggregate in ("only", "distinct") and schema[str(feature.source_column)].is_float()
+    is_counted = feature.aggregate in ("only", "distinct", "last") and schema[str(feature.source_column)].is_float()
     return value.fill_nan(None) if is_counted else value
 
 
