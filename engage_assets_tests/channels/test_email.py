@@ -13,6 +13,7 @@ from engage_assets.channels.email import SUBJECT_NAME_LENGTH, languages, render,
 from engage_assets.channels.merge import GREETING, NAME
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.sends import Send
+from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
 from engage_assets_tests.channels.letters import (
     CHANNEL,
@@ -257,6 +258,17 @@ def test_unknown_template_names_key_value_and_what_there_is(given_id):
 def test_unknown_marketplace_is_named():
     with pytest.raises(EngageError, match=r"marketplaces.yaml has no ZZ"):
         render(listed(marketplace="ZZ"), program=PROGRAM, channel=CHANNEL, marketplaces={"DE": MARKETPLACE})
+
+
+def test_no_word_of_a_template_has_the_name_of_what_a_message_tells():
+    from engage_assets.channels.email import _edition
+
+    told = {"name", "maker", "subject", "date", "time", "zone"}
+    told |= {segment for source in SOURCES.values() for segment in source.segments}
+    for template in template_ids():
+        for language in languages(template):
+            edition = _edition(template, language)
+            assert not told & (edition.text_words.keys() | edition.html_words.keys())  # they are written in beforehand
 
 
 def test_templates_refuse_what_the_program_did_not_give():
