@@ -18,11 +18,11 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from jinja2 import FileSystemLoader, StrictUndefined, Template, nodes
+from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
-from markupsafe import escape
 
 from engage_assets.channels.merge import one_line
+from engage_assets.channels.written_in import written_in
 from engage_assets.domain.channel_specs import EmailChannel
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.keys import send_id
@@ -104,7 +104,7 @@ def _edition(template_id: str, language: str) -> _Edition:
         for autoescape in (False, True)
     )
     # Names in the context, not attributes of a module: the sandbox would check each access, at half the whole cost.
-    text_words, html_words = (vars(env.get_template(f"{language}.j2").module) for env in (plain, marked))
+    text_words, html_words = (vars(env.get_template(_words_of(language)).module) for env in (plain, marked))
     return _Edition(
         language=language,
         question=text_words["question"],
@@ -115,6 +115,11 @@ def _edition(template_id: str, language: str) -> _Edition:
         html=marked.get_template("message.html.j2"),
         html_words=html_words,
     )
+
+
+def _words_of(language: str) -> str:
+    """The file of a template's words."""
+    return f"{language}.j2"
 
 
 _Letter = tuple[str | None, ...]
@@ -145,7 +150,8 @@ class _Letterhead:
             "postal_address": one_line(", ".join(marketplace.postal_address.strip().splitlines())),
         }
         text_words, html_words = edition.text_words | same, edition.html_words | same
-        text, html = _written_in(edition.text, text_words), _written_in(edition.html, html_words)
+        macros = _words_of(edition.language)
+        text, html = written_in(edition.text, text_words, macros), written_in(edition.html, html_words, macros)
         return cls(edition, text, html, text_words, html_words)
 
     def render(self, about: Mapping[str, str]) -> tuple[str, str, str]:
@@ -172,24 +178,6 @@ def shortened(name: str) -> str:
 @cache
 def _letterhead(template_id: str, language: str, marketplace: Marketplace) -> _Letterhead:
     return _Letterhead.of(_edition(template_id, language), marketplace)
-
-
-def _written_in(template: Template, words: Mapping[str, Any]) -> Template:
-    """The template with the texts among `words` in the place of their names: half of what each message would cost."""
-    environment, name = template.environment, str(template.name)
-    assert environment.loader is not None
-    tree = environment.parse(environment.loader.get_source(environment, name)[0], name, template.filename)
-    set_here = {found.name for found in tree.find_all(nodes.Name) if found.ctx != "load"}
-    texts = {word: text for word, text in words.items() if isinstance(text, str) and word not in set_here}
-    for output in tree.find_all(nodes.Output):
-        output.nodes = [
-            nodes.TemplateData(str(escape(texts[part.name]) if environment.autoescape else texts[part.name]))
-            if isinstance(part, nodes.Name) and part.name in texts
-            else part
-            for part in output.nodes
-        ]
-    code = environment.compile(tree, name, template.filename)
-    return environment.template_class.from_code(environment, code, environment.globals)
 
 
 def render(

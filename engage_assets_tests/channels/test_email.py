@@ -7,10 +7,12 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2 import UndefinedError
+from jinja2 import DictLoader, StrictUndefined, UndefinedError
+from jinja2.sandbox import SandboxedEnvironment
 
 from engage_assets.channels.email import SUBJECT_NAME_LENGTH, languages, render, template_ids
 from engage_assets.channels.merge import GREETING, NAME
+from engage_assets.channels.written_in import written_in
 from engage_assets.domain.errors import EngageError
 from engage_assets.domain.sends import Send
 from engage_assets.domain.sources import SOURCES
@@ -269,6 +271,58 @@ def test_no_word_of_a_template_has_the_name_of_what_a_message_tells():
         for language in languages(template):
             edition = _edition(template, language)
             assert not told & (edition.text_words.keys() | edition.html_words.keys())  # they are written in beforehand
+
+
+SAID = st.sampled_from(["", "Kettle", "<b>Tom & Ann's</b>", "{{ name }}", "%%name%%", "müde Katze\u202e", "2026-12-01"])
+
+
+@pytest.mark.parametrize("template", template_ids())
+@given(data=st.data())
+def test_what_is_written_into_a_template_beforehand_changes_no_letter(template, data):
+    """The template as it lies there, given the same words and values, says the same."""
+    from engage_assets.channels.email import _edition, _letterhead
+
+    language = data.draw(st.sampled_from(sorted(languages(template))))
+    edition, head = _edition(template, language), _letterhead(template, language, MARKETPLACE)
+    segments = sorted({segment for source in SOURCES.values() for segment in source.segments})
+    dated = ("date", "time", "zone") if "date" in edition.question.arguments else ()
+    about = {name: data.draw(SAID) for name in ("name", "maker", *segments, *dated)}
+
+    subject, text, html = head.render(about)
+
+    values = {
+        **about,
+        "subject": subject,
+        "language": language,
+        "sender_name": MARKETPLACE.sender_name,
+        "postal_address": ", ".join(MARKETPLACE.postal_address.splitlines()),
+    }
+    assert text == edition.text.render(edition.text_words | values)
+    assert html == edition.html.render(edition.html_words | values)
+
+
+@pytest.mark.parametrize(
+    "macro",
+    [
+        "{% macro said(name) %}{{ name }}, {{ name }}{% endmacro %}",
+        "{% macro said(other) %}{{ other }}{% endmacro %}",
+        "{% macro said(name='you') %}{{ name }}{% endmacro %}",
+        "{% macro said(name) %}{% set word = 'here' %}{{ word }} {{ name }}{% endmacro %}",
+        "{% macro said(name) %}{% for one in name %}{{ one }}.{% endfor %}{% endmacro %}",
+        "{% macro said(name) %}{% if name %}{{ said('') }}{{ name }}{% else %}<none>{% endif %}{% endmacro %}",
+    ],
+)
+@pytest.mark.parametrize("escaped", [True, False])
+def test_a_macro_says_the_same_in_the_place_of_its_call(macro, escaped):
+    layout = "<p>{{ said(name) }}{{ name }}{{ said('<') }}{{ said(name)|upper }}{{ word }}</p>"
+    loader = DictLoader({"words": macro + "{% set word = '<i>' %}", "layout": layout})
+    environment = SandboxedEnvironment(loader=loader, autoescape=escaped, undefined=StrictUndefined)
+    words, template = vars(environment.get_template("words").module), environment.get_template("layout")
+
+    written = written_in(template, words, "words")
+
+    for name in ("", "Ann & Tom", "<b>"):
+        assert written.render(words | {"name": name}) == template.render(words | {"name": name})
 
 
 def test_templates_refuse_what_the_program_did_not_give():
