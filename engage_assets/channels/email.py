@@ -9,7 +9,7 @@ where the recipient lives; empty where they are not known. Merge fields (`%%gree
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -22,10 +22,10 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
 
 from engage_assets.channels.merge import one_line
+from engage_assets.channels.send_ids import send_ids
 from engage_assets.channels.written_in import written_in
 from engage_assets.domain.channel_specs import EmailChannel
 from engage_assets.domain.errors import EngageError
-from engage_assets.domain.keys import send_id
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
 from engage_assets.domain.source import UNKNOWN
@@ -203,34 +203,30 @@ def render(
             f"{program.program_id}: marketplaces.yaml has no {', '.join(map(str, unknown))}; add it there"
         )
     rendered = {} if rendered is None else rendered
-    letters: list[_Letter] = []
-    places: dict[tuple[Any, ...], int] = {}
-    sends, chosen = [], []
-    keys = ("marketplace", "locale", "campaign_id", "customer_id", "subject_id", "slot_at")
-    told = zip(listed.select(keys).iter_rows(), _told(listed, program), strict=True)
-    for (code, locale, campaign, customer, subject_id, slot_at), values in told:
-        sends.append(send_id(program.program_id, campaign, customer, subject_id, channel.channel_id, slot_at))
-        known = (code, locale, *values)
-        if known not in places:
-            if known not in rendered:
-                head = _letterhead(
-                    template_id, language_of(template_id, locale, marketplaces[code]), marketplaces[code]
-                )
-                if len(rendered) >= REMEMBERED:
-                    del rendered[next(iter(rendered))]
-                rendered[known] = head.letter(_about(values, program))
-            places[known] = len(letters)
-            letters.append(rendered[known])
-        chosen.append(places[known])
+    told = _told(listed, program)
     # A letter stands once, however many people get it.
+    different = told.unique(maintain_order=True)
+    letters = []
+    for known in different.iter_rows():
+        if known not in rendered:
+            code, locale, *values = known
+            head = _letterhead(template_id, language_of(template_id, locale, marketplaces[code]), marketplaces[code])
+            if len(rendered) >= REMEMBERED:
+                del rendered[next(iter(rendered))]
+            rendered[known] = head.letter(_about(values, program))
+        letters.append(rendered[known])
     texts = pl.DataFrame([pl.Series(name, [one[at] for one in letters], pl.String) for at, name in enumerate(_TEXTS)])
-    messages = texts[pl.Series(chosen, dtype=pl.UInt32)]
-    sent = pl.Series("send_id", sends, pl.String)
-    return listed.with_columns(sent, *messages, template_id=pl.lit(template_id)).select(EMAIL_CAMPAIGNS.names)
+    numbered = different.with_row_index("letter")
+    chosen = told.join(numbered, on=told.columns, how="left", nulls_equal=True, maintain_order="left")["letter"]
+    sent = send_ids(listed, program.program_id, channel.channel_id)
+    return listed.with_columns(sent, *texts[chosen], template_id=pl.lit(template_id)).select(EMAIL_CAMPAIGNS.names)
 
 
-def _told(listed: pl.DataFrame, program: Program) -> Iterator[tuple[Any, ...]]:
-    """Of each row what a template may tell: name, maker and the source's segments; of what begins, when and where."""
+def _told(listed: pl.DataFrame, program: Program) -> pl.DataFrame:
+    """Of each row `marketplace`, `locale`, and what a template may tell.
+
+    That is name, maker and the source's segments; of what begins, when and where.
+    """
     source = SOURCES[program.source_table]
     # Lists that were made before there were segments have none.
     lists = pl.col("segments") if "segments" in listed.columns else pl.lit(None, dtype=pl.List(pl.String))
@@ -240,6 +236,8 @@ def _told(listed: pl.DataFrame, program: Program) -> Iterator[tuple[Any, ...]]:
     }
     when = {"start": there["subject_starts_at"], "zone": pl.col("time_zone")} if source.subjects.starts else {}
     return listed.select(
+        "marketplace",
+        "locale",
         name=pl.col("subject_name"),
         maker=there["subject_maker"],
         **{
@@ -247,11 +245,11 @@ def _told(listed: pl.DataFrame, program: Program) -> Iterator[tuple[Any, ...]]:
             for place, name in enumerate(source.segments)
         },
         **when,
-    ).iter_rows()
+    )
 
 
 def _about(values: Sequence[Any], program: Program) -> dict[str, str]:
-    """What a template is given of the values that `_told` gives."""
+    """What a template is given of the values that `_told` gives, but for the first two."""
     source = SOURCES[program.source_table]
     names = ("name", "maker", *source.segments)
     about = {name: one_line(value) for name, value in zip(names, values, strict=False)}

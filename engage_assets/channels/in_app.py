@@ -9,8 +9,8 @@ import polars as pl
 from engage_assets.channels.banner_words import KINDS, language_of
 from engage_assets.channels.lists import in_campaigns, listed_rows
 from engage_assets.channels.merge import one_line
+from engage_assets.channels.send_ids import send_ids
 from engage_assets.domain.channel_specs import EmailChannel, InAppChannel, InAppConfig
-from engage_assets.domain.keys import send_id
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.program import Program
 from engage_assets.domain.slots import next_slot
@@ -90,13 +90,4 @@ def banners(
         title=pl.Series([one.title for one in words], dtype=pl.String),
         call=pl.Series([one.call for one in words], dtype=pl.String),
     )
-    return made.with_columns(send_id=_send_ids(made, program, channel)).select(IN_APP_BANNERS.names)
-
-
-def _send_ids(rows: pl.DataFrame, program: Program, channel: InAppChannel) -> pl.Series:
-    keys = rows.select("campaign_id", "customer_id", "subject_id", "slot_at").iter_rows()
-    made = [
-        send_id(program.program_id, campaign, customer, subject, channel.channel_id, slot_at)
-        for campaign, customer, subject, slot_at in keys
-    ]
-    return pl.Series(made, dtype=pl.String)
+    return made.with_columns(send_ids(made, program.program_id, channel.channel_id)).select(IN_APP_BANNERS.names)

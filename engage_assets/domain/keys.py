@@ -48,7 +48,14 @@ def partition_of(campaign: str) -> date:
         raise EngageError(f"{campaign!r} is no campaign's id; one reads programId:email:2026-11-20:US") from None
 
 
+BETWEEN_PARTS: Final = "\x1f"
+
+
 def send_id(program: str, campaign: str, customer_id: str, subject_id: str, channel: str, slot_at: datetime) -> str:
     """32 hex digits of SHA-256 over the parts of a send's unique key."""
-    parts = f"{program}\x1f{campaign}\x1f{customer_id}\x1f{subject_id}\x1f{channel}\x1f{slot_at.isoformat()}"
+    return id_of_parts(BETWEEN_PARTS.join((program, campaign, customer_id, subject_id, channel, slot_at.isoformat())))
+
+
+def id_of_parts(parts: str) -> str:
+    """The id of a send whose key's parts, in the order of `send_id`, stand with BETWEEN_PARTS between them."""
     return hashlib.sha256(parts.encode()).hexdigest()[:32]

@@ -1,6 +1,7 @@
 """What a list becomes: subjects, texts and pages in the person's language, closed to injected data."""
 
 import re
+from datetime import datetime
 from html.parser import HTMLParser
 
 import polars as pl
@@ -12,8 +13,10 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from engage_assets.channels.email import SUBJECT_NAME_LENGTH, languages, render, template_ids
 from engage_assets.channels.merge import GREETING, NAME
+from engage_assets.channels.send_ids import send_ids
 from engage_assets.channels.written_in import written_in
 from engage_assets.domain.errors import EngageError
+from engage_assets.domain.keys import send_id
 from engage_assets.domain.sends import Send
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
@@ -224,6 +227,20 @@ def test_result_has_the_tables_schema_the_lists_order_and_the_ledgers_keys():
     assert first["send_id"] == send.send_id
     assert (first["subject_type"], first["subject_name"], first["time_zone"]) == ("product", "Kettle", "Europe/Berlin")
     assert made["send_id"].n_unique() == 4
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(), st.text(), st.text(), st.datetimes(datetime(1900, 1, 1), datetime(2199, 1, 1))), max_size=5
+    )
+)
+def test_ids_of_a_list_are_those_of_its_sends(keys):
+    kinds = {"campaign_id": pl.String, "customer_id": pl.String, "subject_id": pl.String, "slot_at": pl.Datetime("us")}
+    made = send_ids(pl.DataFrame(keys, kinds, orient="row"), "music-feedback", "email")
+    expected = [
+        send_id("music-feedback", campaign, customer, subject, "email", at) for campaign, customer, subject, at in keys
+    ]
+    assert made.to_list() == expected
 
 
 @pytest.mark.parametrize(
