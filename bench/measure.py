@@ -3,9 +3,11 @@
 import json
 import resource
 import time
+from contextlib import suppress
 from typing import Any
 
-import engage_assets  # noqa: F401 – before Polars, as in every process of ours
+with suppress(ModuleNotFoundError):  # a rival has an environment of its own
+    import engage_assets  # noqa: F401 – before Polars, as in every process of ours
 
 _START = time.perf_counter()
 

@@ -2,6 +2,7 @@
 
 import io
 import runpy
+import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -47,3 +48,9 @@ def test_ours_and_the_rivals_give_equal_rows(tmp_path):
     assert ours["reason"].n_unique() > 12
     assert ours.equals(result("polars"))
     assert ours.equals(result("pandas"))
+
+
+def test_a_rival_in_an_environment_of_its_own_does_without_ours():
+    """Feast is measured by an interpreter that has neither this package nor what it needs."""
+    alone = "import sys; sys.path.insert(0, 'bench'); sys.modules['engage_assets'] = None; import feast_point_in_time"
+    subprocess.run([sys.executable, "-I", "-S", "-c", alone], check=True, cwd=BENCH.parent)
