@@ -99,49 +99,12 @@ vendor: ## bundle ECharts for the commerce dashboard anew out of its npm package
 	@bash engage_assets/summaries/vendor/build.sh .parts/vendor $(ECHARTS_VERSION) $(ESBUILD_VERSION)
 
 .PHONY: bench
-bench: .venv/.installed ## figures against rivals, as ratios of one run (some 25 minutes, the first time more for its data in .bench/; bench/run.py PART runs a part)
+bench: .venv/.installed ## figures against rivals, as ratios of one run (the first time makes its data in .bench/; bench/run.py PART runs a part)
 	@$(BIN)/python bench/run.py
 
 .PHONY: bench-scale
-bench-scale: .venv/.installed ## the same of ten times the deliveries and fifty times the candidates (some 12 minutes)
+bench-scale: .venv/.installed ## the same of ten times the deliveries and fifty times the candidates
 	@$(BIN)/python bench/run.py scale
-
-.PHONY: soak-parts
-soak-parts: parts ## also Ceph from Debian packages, unpacked into .parts, for the long crash test of the archive
-	@if [ ! -x .parts/ceph/usr/bin/radosgw ] && command -v apt-get >/dev/null && command -v dpkg >/dev/null; then \
-	  echo "unpacking Ceph into .parts/ceph (240 MB)"; \
-	  bash engage_assets_tests/archive/unpack_ceph.sh .parts/ceph || echo "Ceph was not unpacked; its test is skipped"; \
-	fi
-
-.PHONY: spark
-spark: .venv/.installed parts ## add PySpark (about 450 MB) for the tests of that engine; Java comes from apt where it can
-	@$(BIN)/python -c 'import pyspark' 2>/dev/null || { echo "installing PySpark"; VIRTUAL_ENV=.venv $(BIN)/uv pip install -q --require-hashes -r requirements-spark.lock; }
-
-.PHONY: test
-test: .venv/.installed parts $(if $(CI),spark) ## pass the tests; in CI with PySpark, elsewhere its tests are skipped without `make spark`
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --maxprocesses 4
-
-.PHONY: check
-check: .venv/.installed ## formatting, lint, types, program files
-	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
-	@$(BIN)/mypy
-	@$(BIN)/engage programs validate
-
-.PHONY: format
-format: .venv/.installed ## format and mend what the linter can
-	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix .
-
-.PHONY: dashboards
-dashboards: .venv/.installed ## write the Grafana dashboards of programs/commerce-analytics.yaml into dashboards/
-	@$(BIN)/python -m dashboards.build
-
-.PHONY: vendor
-vendor: ## bundle ECharts for the commerce dashboard anew out of its npm package (the result is committed)
-	@bash engage_assets/summaries/vendor/build.sh .parts/vendor $(ECHARTS_VERSION) $(ESBUILD_VERSION)
-
-.PHONY: bench
-bench: .venv/.installed ## figures against rivals, as ratios of one run (the first time some 36 minutes, for its data in .bench/; bench/run.py PART runs a part)
-	@$(BIN)/python bench/run.py
 
 .PHONY: soak
 soak: .venv/.installed soak-parts ## the long tests: crashes of deliveries and of the archive, the gate, random histories (some 30 minutes on two cores)

@@ -1,4 +1,4 @@
-"""The ids of a list's sends: `domain.keys.send_id` for all rows, in a third of its time."""
+"""The ids of a list's sends: `domain.keys.send_id` for all rows at once."""
 
 import polars as pl
 

@@ -16,7 +16,7 @@ def written_in(template: Template, words: Mapping[str, Any], macros: str) -> Tem
 
     `macros` names the template that declares them. A call stays where its arguments have other names than the
     macro's, or the macro more than texts and conditions. The result says what `template` says of the same values,
-    `words` among them, in a third of the time.
+    `words` among them.
     """
     environment, name = template.environment, str(template.name)
     tree = _parsed(environment, name)
