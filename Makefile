@@ -99,7 +99,7 @@ vendor: ## bundle ECharts for the commerce dashboard anew out of its npm package
 	@bash engage_assets/summaries/vendor/build.sh .parts/vendor $(ECHARTS_VERSION) $(ESBUILD_VERSION)
 
 .PHONY: bench
-bench: .venv/.installed ## figures against rivals, as ratios of one run (the first time makes its data in .bench/; bench/run.py PART runs a part)
+bench: .venv/.installed parts ## figures against rivals, as ratios of one run (the first time makes its data in .bench/; bench/run.py PART runs a part)
 	@$(BIN)/python bench/run.py
 
 .PHONY: bench-scale

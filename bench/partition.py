@@ -3,7 +3,7 @@
 usage: python bench/partition.py direct|dagster|model HOME PARTITION [PROGRAM]
 HOME is a folder of bench/generate.py, of bench/generate_music.py with PROGRAM music-feedback, or of
 bench/generate_events.py with PROGRAM event-invitations (not `direct`). `model` trains the
-models that the other two score with.
+models that the other two score with, and makes Dagster's database.
 """
 
 import os
@@ -99,13 +99,18 @@ def direct(home: Path, partition: date, program_id: str) -> None:
     measure.report(stages=seconds, peaks_mib=peaks, messages=campaigns.select(pl.len()).collect().item())
 
 
+def launched(home: Path, partition: date):
+    """What `engage run` works with, on the day of the partition."""
+    from engage_assets.defs.launch import Launcher
+
+    return Launcher({**os.environ, "ENGAGE_HOME": str(home), "ENGAGE_NOW": f"{partition}T23:59:00", "DAGSTER_HOME": ""})
+
+
 def dagster(home: Path, partition: date, program_id: str) -> None:
     """The batch job of the partition, in one run."""
     from engage_assets.defs.launch import Launcher
 
-    launcher = Launcher(
-        {**os.environ, "ENGAGE_HOME": str(home), "ENGAGE_NOW": f"{partition}T23:59:00", "DAGSTER_HOME": ""}
-    )
+    launcher = launched(home, partition)
     program = launcher.program(program_id)
     instant = program.cadence.batch_instant(partition)
     launcher = Launcher({**launcher.environment, "ENGAGE_NOW": instant.isoformat()})
@@ -134,7 +139,9 @@ def model(home: Path, partition: date, program_id: str) -> None:
     versions, given = [], []
     for number, spec in enumerate(program.scoring_models):
         rows = batch.features.join_in_turn(entities, list(spec.features)).sort("n")
-        rows = rows.with_columns(as_of=batch.instant - pl.duration(minutes=pl.col("n")))
+        # Where subjects are given features are made instant by instant: so there are few.
+        minutes = pl.col("n") // 1_000 * 1_000 if batch.asked is not None else pl.col("n")
+        rows = rows.with_columns(as_of=batch.instant - pl.duration(minutes=minutes))
         given.append(labelled(rows, spec.features, number))
         trained = training.train(spec, given[-1], as_of=partition)
         verdict = Verdict(deploy=True, metric=spec.metric, reasons=("the benchmark's own label",), figures={})
@@ -143,6 +150,7 @@ def model(home: Path, partition: date, program_id: str) -> None:
     if len(versions) > 1:
         members = scoring_stages.members_of(place.models, program)
         save_combination(training_stages.combine(batch, members, given), place.models / program.program_id)
+    launched(home, partition).instance.get_asset_keys()  # an instance is set up once, not once a day
     measure.report(version=", ".join(versions))
 
 
@@ -175,7 +183,7 @@ def labelled(rows: pl.DataFrame, features, seed: int) -> pl.DataFrame:
 def clean(home: Path, program_id: str) -> None:
     """Remove what an earlier run of the partition wrote, so that each run does the same work.
 
-    Dagster's own records stay: an instance is set up once, not once a day.
+    Dagster's own records stay.
     """
     for name in (
         "candidates.db",

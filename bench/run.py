@@ -116,8 +116,6 @@ def prepare(home: Path, partition: str = PARTITION, *program: str) -> None:
     """Models, and Dagster's database, where a home has none yet: neither is what is measured."""
     if not (home / "models").exists():
         run("partition.py", "model", str(home), partition, *program, repeats=1)
-    if not (home / "dagster").exists():
-        run("partition.py", "dagster", str(home), partition, *program, repeats=1)
 
 
 def large(home: Path, small: Path) -> list[str]:
