@@ -30,6 +30,7 @@ DOORS = {
     "jinja2": {
         "channels/email.py",
         "channels/notices.py",
+        "channels/written_in.py",
         "outcomes/report.py",
         "scoring/card.py",
         "serving/words.py",
