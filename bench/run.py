@@ -3,8 +3,8 @@
 usage: python bench/run.py [batch|music|events|learning|archive|summaries|delivery|scale …], default: all but scale,
 which makes and works through ten times the data and more, to see what it leaves as it was (`make bench-scale`).
 
-Figures of short processes are the median of three fresh ones; what runs for half a minute and more, or for a stated
-time, runs once. CPU is user plus system time of the process, imports included. Data and models lie in .bench/ and are
+Figures of short processes are the median of three fresh ones; longer ones, and what lasts for a stated time, run
+once. CPU is user plus system time of the process, imports included. Data and models lie in .bench/ and are
 made once (bench/generate.py). Standard error says what took how long.
 """
 
