@@ -22,6 +22,10 @@ ROW_GROUP = 131_072
 """Rows per row group: small enough to skip by customer, large enough to compress."""
 LARGE = 64 * 2**20
 """Bytes at which a row group ends before it has so many rows."""
+SAMPLE = 16_384
+"""Rows that tell how a file's columns are written."""
+LONG = 32
+"""Bytes of a value: nobody skips row groups by the least and the greatest of longer ones."""
 
 Frames = pl.LazyFrame | pl.DataFrame | Iterable[pl.DataFrame] | Iterable[pa.RecordBatch]
 
@@ -138,8 +142,6 @@ class ParquetFile:
 
     def _append(self, frame: pl.DataFrame | pa.RecordBatch) -> None:
         for table in _tables(frame):
-            if self._writer is None:
-                self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd", compression_level=1)
             self._waiting.append(table)
             while sum(part.num_rows for part in self._waiting) >= ROW_GROUP:
                 joined = pa.concat_tables(self._waiting)
@@ -150,19 +152,55 @@ class ParquetFile:
                 self._write_group(large)  # the pieces are gone by now: large rows are in memory once
 
     def _finish(self) -> None:
-        if self._writer is None:
+        if self._writer is None and not self._waiting:
             raise EngageError(
                 f"nothing to write to {self._path.name}: an empty partition is a frame without rows, not no frame"
             )
-        if rest := [part for part in self._waiting if part.num_rows]:
-            self._write_group(pa.concat_tables(rest))
+        if self._writer is None or any(part.num_rows for part in self._waiting):
+            self._write_group(pa.concat_tables(self._waiting))
+        assert self._writer is not None
         self._writer.close()
         pa.default_memory_pool().release_unused()  # Arrow would keep the largest row group's memory for the next file
 
     def _write_group(self, rows: pa.Table) -> None:
         """Write one row group. In one piece: pages would otherwise end where the pieces do, which is up to chance."""
-        assert self._writer is not None
-        self._writer.write_table(rows.combine_chunks(), row_group_size=ROW_GROUP)
+        whole = rows.combine_chunks()
+        if self._writer is None:
+            self._writer = _writer(self._path, whole)
+        if whole.num_rows:
+            self._writer.write_table(whole, row_group_size=ROW_GROUP)
+
+
+def _writer(path: Path, rows: pa.Table) -> pq.ParquetWriter:
+    """A writer of a file that begins with `rows`, which tell what is worth its while for each column.
+
+    A dictionary is made where values repeat: to look for them among keys costs more than to write those. Statistics
+    are, of all but long texts.
+    """
+    sample = rows.slice(0, SAMPLE)
+    different = pl.DataFrame(sample).select(pl.all().n_unique()).row(0)
+    repeating = [field for field, n in zip(rows.schema, different, strict=True) if 2 * n <= sample.num_rows]
+    short = [field for field, part in zip(rows.schema, sample.columns, strict=True) if part.nbytes <= LONG * len(part)]
+    return pq.ParquetWriter(
+        path,
+        rows.schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[path for field in repeating for path in _leaves(field)],
+        write_statistics=[path for field in short for path in _leaves(field)],
+    )
+
+
+def _leaves(field: pa.Field, above: str = "") -> Iterator[str]:
+    """The paths of a field's columns, as Parquet names them."""
+    path = f"{above}{field.name}"
+    if pa.types.is_struct(field.type):
+        for inner in field.type:
+            yield from _leaves(inner, f"{path}.")
+    elif pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
+        yield from _leaves(field.type.value_field.with_name("element"), f"{path}.list.")
+    else:
+        yield path
 
 
 def write_parquet(path: Path, frames: Frames) -> int:

@@ -115,3 +115,25 @@ def test_history_is_every_day_up_to_a_day_and_never_later(lake):
     assert lake.history(KEY, date(2026, 11, 19)).collect()["day"].to_list() == ["2026-11-17", "2026-11-19"]
     assert lake.history(KEY, date(2026, 11, 16)) is None
     assert lake.history(("product_reviews", "nothing"), date(2026, 11, 19)) is None
+
+
+def test_dictionaries_are_made_of_values_that_repeat_and_statistics_of_short_ones(tmp_path):
+    path = tmp_path / "rows.parquet"
+    n = 20_000
+    rows = pl.DataFrame(
+        {
+            "record_id": [f"{number:064x}" for number in range(n)],
+            "customer_id": [f"c{number:06d}" for number in range(n)],
+            "reason": ["LOW_SCORE", None] * (n // 2),
+            "tags": [["jazz", "folk"]] * n,
+            "place": [{"city": "Köln", "zones": ["CET"]}] * n,
+            "unknown": [None] * n,
+        }
+    )
+    write_parquet(path, rows)
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
+    dictionaries = [name for name, column in columns.items() if "RLE_DICTIONARY" in column.encodings]
+    assert dictionaries == ["reason", "tags.list.element", "place.city", "place.zones.list.element", "unknown"]
+    assert [name for name, column in columns.items() if not column.is_stats_set] == ["record_id", "unknown"]
+    assert_frame_equal(pl.read_parquet(path), rows)
