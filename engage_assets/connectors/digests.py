@@ -23,32 +23,47 @@ def canonical(columns: Sequence[Column], hole: str | None = None) -> str:
     1000 or after 9999, infinite ones among them. `hole`: a column whose value is put in later, which is written `HOLE`.
     """
     given = [column for column in columns if column.name != hole]
-    ordered = sorted(columns, key=lambda column: column.name)
-    # In one piece: each `||` would copy what is there so far.
-    members = [
-        f"'{',' if place else '{'}\"{column.name}\":', {'chr(31)' if column.name == hole else _written(column)}"
-        for place, column in enumerate(ordered)
-    ]
     texts = [_name(column) for column in given if column.kind in ("key", "text")]
     odd = [_is_odd(column) for column in given if column.kind not in ("key", "text", "flag")]
     if texts:
         odd.append(f"regexp_matches(concat({', '.join(texts)}), '{_ODD_TEXT}')")
-    return f"CASE WHEN NOT ({' OR '.join(odd) or 'false'}) THEN concat({', '.join(members)}, '}}') END"
+    is_whole = " AND ".join(f"{_name(column)} IS NOT NULL" for column in given)
+    ordered = sorted(columns, key=lambda column: column.name)
+    # Most rows lack nothing, and then fewer pieces are put together.
+    written = [_object(ordered, hole, may_lack=may_lack) for may_lack in (False, True)]
+    return (
+        f"CASE WHEN NOT ({' OR '.join(odd) or 'false'}) THEN"
+        f" CASE WHEN {is_whole or 'true'} THEN {written[0]} ELSE {written[1]} END END"
+    )
 
 
 def _name(column: Column) -> str:
     return f'"{column.name}"'
 
 
+def _object(columns: Sequence[Column], hole: str | None, *, may_lack: bool) -> str:
+    """SQL for the JSON of a row in one piece: each `||` would copy what is there so far."""
+    pieces, open_text = [], "{"
+    for place, column in enumerate(columns):
+        open_text += f'{"," if place else ""}"{column.name}":'
+        mark = '"' if column.kind in ("key", "text", "date", "instant") and column.name != hole else ""
+        value = "chr(31)" if column.name == hole else _written(column)
+        if may_lack and column.name != hole:
+            quoted = f"'{mark}' || {value} || '{mark}'" if mark else value
+            value, mark = f"coalesce({quoted}, 'null')", ""
+        pieces += [f"'{open_text}{mark}'", value]
+        open_text = mark
+    return f"concat({', '.join(pieces)}, '{open_text}}}')"
+
+
 def _written(column: Column) -> str:
-    """SQL for a column's value as canonical JSON."""
+    """SQL for a column's value in canonical JSON, without quotes; null for null."""
     value = _name(column)
-    text = f"'\"' || {value} || '\"'"
     forms: dict[Kind, str] = {
-        "key": text,
-        "text": text,
-        "date": f"'\"' || CAST({value} AS VARCHAR) || '\"'",
-        "instant": f"'\"' || strftime({value}, '%Y-%m-%dT%H:%M:%S.%fZ') || '\"'",
+        "key": value,
+        "text": value,
+        "date": f"CAST({value} AS VARCHAR)",
+        "instant": f"strftime({value}, '%Y-%m-%dT%H:%M:%S.%fZ')",
         "number": f"CASE WHEN {value} = trunc({value}) THEN CAST(TRY_CAST({value} AS BIGINT) AS VARCHAR)"
         f" ELSE CAST({value} AS VARCHAR) END",
         "integer": f"CAST({value} AS VARCHAR)",
@@ -56,7 +71,7 @@ def _written(column: Column) -> str:
         "texts": "'[' || array_to_string("
         f"list_transform({value}, lambda one: coalesce('\"' || one || '\"', 'null')), ',') || ']'",
     }
-    return f"coalesce({forms[column.kind]}, 'null')"
+    return forms[column.kind]
 
 
 def _is_odd(column: Column) -> str:
