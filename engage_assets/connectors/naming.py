@@ -62,8 +62,8 @@ def _hashed(batch: pl.DataFrame, source: Source) -> pl.DataFrame:
         by_hand = batch.filter(pl.col(CANONICAL).is_null()).select(column.name for column in source.columns)
         written = map(canonical, by_hand.iter_rows(named=True))
         texts = [next(written) if text is None else text for text in texts]
-    ids = pl.Series([sha256(text).hexdigest() for text in texts], dtype=pl.String)
-    return batch.drop(CANONICAL).with_columns(record_id=ids)
+    hashes = pl.Series([sha256(text).digest() for text in texts], dtype=pl.Binary)
+    return batch.drop(CANONICAL).with_columns(record_id=hashes.bin.encode("hex"))
 
 
 def _rows_of(batch: pl.DataFrame, key: Mapping[str, object]) -> int:
