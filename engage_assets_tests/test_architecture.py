@@ -28,8 +28,8 @@ DOORS = {
     "alembic": {"ledger"},
     "yaml": {"programs.py"},
     "jinja2": {
+        "channels/editions.py",
         "channels/email.py",
-        "channels/notices.py",
         "channels/written_in.py",
         "outcomes/report.py",
         "scoring/card.py",

@@ -1,26 +1,23 @@
 """E-mail: a list becomes campaigns, rendered with the person's name, address and links left open.
 
-A template is a folder under `templates/`: `message.html.j2` and `message.txt.j2` lay it out, and one
-file per language (`de.j2`) holds its words. They are given the `name` of what is asked about, its `maker`, and each
+Templates (see `channels.editions`) are given the `name` of what is asked about, its `maker`, and each
 of the source's segments by its column's name; of what begins at an instant the `date` (ISO), `time` (HH:MM) and `zone`
 where the recipient lives; empty where they are not known. Merge fields (`%%greeting%%`,
 `%%answer_url%%`) and what depends on a service (`%%links%%` … `%%no_links%%` … `%%end%%`) are filled at the send, by
 `channels.message`.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from jinja2 import FileSystemLoader, StrictUndefined, Template
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import Template
 
+from engage_assets.channels.editions import Edition, edition, language_of, template_ids
 from engage_assets.channels.merge import one_line
 from engage_assets.channels.send_ids import send_ids
 from engage_assets.channels.written_in import written_in
@@ -32,94 +29,20 @@ from engage_assets.domain.source import UNKNOWN
 from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
 
-FALLBACK_LANGUAGE: Final = "en"
 REMEMBERED: Final = 16_384
 """Messages without a person that are kept, so that the same one is rendered once for many people."""
 SUBJECT_NAME_LENGTH: Final = 60
 """Characters of a subject's name that the subject line shows: mail programs cut longer lines themselves."""
 
-_TEMPLATES = Path(__file__).with_name("templates")
-_LANGUAGE_FILE = re.compile(r"([a-z]{2,3})\.j2")
-_LOCALE = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]+)*")
-
-
-@dataclass(frozen=True)
-class _Edition:
-    """A template in one language, compiled."""
-
-    language: str
-    question: Callable[..., str]
-    greeting_named: str
-    greeting_plain: str
-    text: Template
-    text_words: dict[str, Any]
-    html: Template
-    html_words: dict[str, Any]
-
-
-@cache
-def template_ids() -> tuple[str, ...]:
-    """The ids that a program may name as `templateId`."""
-    return tuple(sorted(layout.parent.name for layout in _TEMPLATES.glob("*/message.html.j2")))
-
-
-@cache
-def languages(template_id: str) -> frozenset[str]:
-    """Languages of a template; every one has English."""
-    names = (_LANGUAGE_FILE.fullmatch(file.name) for file in (_TEMPLATES / template_id).iterdir())
-    return frozenset(name[1] for name in names if name)
-
 
 def check_template(program: Program, channel: EmailChannel) -> None:
     """Raise EngageError unless the channel's template exists."""
-    if channel.config.template_id not in template_ids():
+    known = template_ids("message")
+    if channel.config.template_id not in known:
         raise EngageError(
             f"{program.program_id}: channels.config.templateId: no template is called "
-            f"{channel.config.template_id!r}; there are: {', '.join(template_ids())}"
+            f"{channel.config.template_id!r}; there are: {', '.join(known)}"
         )
-
-
-def language_of(template_id: str, locale: str | None, marketplace: Marketplace) -> str:
-    """The language of a message: the locale's, else the marketplace's, else English.
-
-    The marketplace's is taken where the locale is null or is none; a language that the template
-    lacks is English.
-    """
-    match = _LOCALE.fullmatch((locale or "").strip()) or _LOCALE.fullmatch(marketplace.locale)
-    language = match[1].lower() if match else FALLBACK_LANGUAGE
-    return language if language in languages(template_id) else FALLBACK_LANGUAGE
-
-
-@cache
-def _edition(template_id: str, language: str) -> _Edition:
-    loader = FileSystemLoader(_TEMPLATES / template_id)
-    plain, marked = (
-        SandboxedEnvironment(
-            loader=loader,
-            autoescape=autoescape,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            auto_reload=False,
-        )
-        for autoescape in (False, True)
-    )
-    # Names in the context, not attributes of a module: the sandbox would check each access, at half the whole cost.
-    text_words, html_words = (vars(env.get_template(_words_of(language)).module) for env in (plain, marked))
-    return _Edition(
-        language=language,
-        question=text_words["question"],
-        greeting_named=text_words["greeting_named"],
-        greeting_plain=text_words["greeting_plain"],
-        text=plain.get_template("message.txt.j2"),
-        text_words=text_words,
-        html=marked.get_template("message.html.j2"),
-        html_words=html_words,
-    )
-
-
-def _words_of(language: str) -> str:
-    """The file of a template's words."""
-    return f"{language}.j2"
 
 
 _Letter = tuple[str | None, ...]
@@ -135,14 +58,14 @@ _TEXTS: Final = (
 class _Letterhead:
     """What is the same in all messages of one marketplace and language."""
 
-    edition: _Edition
+    edition: Edition
     text: Template
     html: Template
     text_words: dict[str, Any]
     html_words: dict[str, Any]
 
     @classmethod
-    def of(cls, edition: _Edition, marketplace: Marketplace) -> "_Letterhead":
+    def of(cls, edition: Edition, marketplace: Marketplace) -> "_Letterhead":
         """With the marketplace's sender, and everything that is the same written into the templates."""
         same = {
             "language": edition.language,
@@ -150,21 +73,24 @@ class _Letterhead:
             "postal_address": one_line(", ".join(marketplace.postal_address.strip().splitlines())),
         }
         text_words, html_words = edition.text_words | same, edition.html_words | same
-        macros = _words_of(edition.language)
-        text, html = written_in(edition.text, text_words, macros), written_in(edition.html, html_words, macros)
+        text, html = (
+            written_in(template, words, edition.words)
+            for template, words in ((edition.text, text_words), (edition.html, html_words))
+        )
         return cls(edition, text, html, text_words, html_words)
 
     def render(self, about: Mapping[str, str]) -> tuple[str, str, str]:
         """The subject line, the text part and the HTML part; `about`: name, maker and segments, empty: not known."""
         dated = {"date": about["date"]} if "date" in about else {}
-        subject = self.edition.question(shortened(about["name"]), **dated)
+        subject = self.edition.text_words["question"](shortened(about["name"]), **dated)
         values = {**about, "subject": subject}
         return subject, self.text.render(self.text_words | values), self.html.render(self.html_words | values)
 
     def letter(self, about: Mapping[str, str]) -> _Letter:
         """`_TEXTS` of a message."""
-        edition, named = self.edition, (about["name"] or None, about["maker"] or None)
-        return (*named, edition.language, *self.render(about), edition.greeting_named, edition.greeting_plain)
+        named = (about["name"] or None, about["maker"] or None)
+        greetings = (self.text_words["greeting_named"], self.text_words["greeting_plain"])
+        return (*named, self.edition.language, *self.render(about), *greetings)
 
 
 def shortened(name: str) -> str:
@@ -177,7 +103,7 @@ def shortened(name: str) -> str:
 
 @cache
 def _letterhead(template_id: str, language: str, marketplace: Marketplace) -> _Letterhead:
-    return _Letterhead.of(_edition(template_id, language), marketplace)
+    return _Letterhead.of(edition(template_id, "message", language), marketplace)
 
 
 def render(

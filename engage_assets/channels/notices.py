@@ -1,27 +1,20 @@
 """Mails that tell one person what became of a registration or an event, remind of it, or ask how it was.
 
-A template is a folder under `templates/` with `notice.html.j2`, `notice.txt.j2` and one file of words per language. As
-in `channels.email` the person's name and the links stay open until `channels.message` fills them in.
+As in `channels.email` the person's name and the links stay open until `channels.message` fills them in.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from jinja2 import FileSystemLoader, StrictUndefined, Template
-from jinja2.sandbox import SandboxedEnvironment
-
-from engage_assets.channels.email import language_of, shortened
+from engage_assets.channels.editions import edition, language_of
+from engage_assets.channels.email import shortened
 from engage_assets.channels.merge import one_line
 from engage_assets.domain.marketplaces import Marketplace
 from engage_assets.domain.notices import Kind
 
-_TEMPLATES: Final = Path(__file__).with_name("templates")
-_LAYOUT: Final = "notice.html.j2"
 _NOTES: Final[Mapping[str, str]] = {
     "wait_listed": "leave_note",
     "reminder": "reminder_note",
@@ -73,26 +66,12 @@ class Mail:
         }
 
 
-@dataclass(frozen=True)
-class _Edition:
-    text: Template
-    html: Template
-    text_words: dict[str, Any]
-    html_words: dict[str, Any]
-
-
-@cache
-def notice_template_ids() -> tuple[str, ...]:
-    """The ids that a program may name as `noticeTemplateId`."""
-    return tuple(sorted(path.parent.name for path in _TEMPLATES.glob(f"*/{_LAYOUT}")))
-
-
 def write(template_id: str, told: Told, locale: str | None, marketplace: Marketplace) -> Mail:
     """The mail in the language of the locale, else the marketplace's, else English. Equal input gives equal mails."""
     language = language_of(template_id, locale, marketplace)
-    edition, name = _edition(template_id, language), one_line(told.name)
+    mail, name = edition(template_id, "notice", language), one_line(told.name)
     local = told.starts_at.replace(tzinfo=UTC).astimezone(ZoneInfo(told.zone))
-    word, date, words = _word(told), f"{local:%Y-%m-%d}", edition.text_words
+    word, date, words = _word(told), f"{local:%Y-%m-%d}", mail.text_words
     subject = one_line(words["heading"](word, shortened(name), date))
     values = {
         "told": word,
@@ -111,25 +90,12 @@ def write(template_id: str, told: Told, locale: str | None, marketplace: Marketp
     return Mail(
         language=language,
         subject=subject,
-        text=edition.text.render(words | values),
-        html=edition.html.render(edition.html_words | values),
+        text=mail.text.render(words | values),
+        html=mail.html.render(mail.html_words | values),
         greeting_named=words["greeting_named"],
         greeting_plain=words["greeting_plain"],
         calendar_text=words["calendar_text"],
     )
-
-
-@cache
-def _edition(template_id: str, language: str) -> _Edition:
-    loader = FileSystemLoader(_TEMPLATES / template_id)
-    plain, marked = (
-        SandboxedEnvironment(
-            loader=loader, autoescape=escaped, undefined=StrictUndefined, trim_blocks=True, auto_reload=False
-        )
-        for escaped in (False, True)
-    )
-    text_words, html_words = (vars(env.get_template(f"{language}.j2").module) for env in (plain, marked))
-    return _Edition(plain.get_template("notice.txt.j2"), marked.get_template(_LAYOUT), text_words, html_words)
 
 
 def _word(told: Told) -> str:

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from engage_assets.channels.banner_words import banner_types
-from engage_assets.channels.email import template_ids
-from engage_assets.channels.notices import notice_template_ids
+from engage_assets.channels.editions import template_ids
 from engage_assets.domain.errors import ModelError, ProgramFileError
 from engage_assets.domain.feature_views import FeatureView
 from engage_assets.features.store import needs
@@ -17,9 +16,9 @@ def abilities() -> Abilities:
     return Abilities(
         filters=FILTERS.keys(),
         features=_documented_features(),
-        templates=template_ids(),
+        templates=template_ids("message"),
         banners=banner_types(),
-        notices=notice_template_ids(),
+        notices=template_ids("notice"),
         periods=["daily", "weekly"],
     )
 

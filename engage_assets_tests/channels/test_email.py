@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from jinja2 import DictLoader, StrictUndefined, UndefinedError
 from jinja2.sandbox import SandboxedEnvironment
 
-from engage_assets.channels.email import SUBJECT_NAME_LENGTH, languages, render, template_ids
+from engage_assets.channels.editions import edition, languages, template_ids
+from engage_assets.channels.email import SUBJECT_NAME_LENGTH, render
 from engage_assets.channels.merge import GREETING, NAME
 from engage_assets.channels.send_ids import send_ids
 from engage_assets.channels.written_in import written_in
@@ -265,7 +266,7 @@ def test_unknown_template_names_key_value_and_what_there_is(given_id):
     channel = CHANNEL.model_copy(update={"config": config})
     with pytest.raises(EngageError) as error:
         render(listed(), program=PROGRAM, channel=channel, marketplaces={"DE": MARKETPLACE})
-    for part in ("product-reviews", "channels.config.templateId", repr(given_id), *template_ids()):
+    for part in ("product-reviews", "channels.config.templateId", repr(given_id), *template_ids("message")):
         assert part in str(error.value)
 
 
@@ -275,29 +276,27 @@ def test_unknown_marketplace_is_named():
 
 
 def test_no_word_of_a_template_has_the_name_of_what_a_message_tells():
-    from engage_assets.channels.email import _edition
-
     told = {"name", "maker", "subject", "date", "time", "zone"}
     told |= {segment for source in SOURCES.values() for segment in source.segments}
-    for template in template_ids():
+    for template in template_ids("message"):
         for language in languages(template):
-            edition = _edition(template, language)
-            assert not told & (edition.text_words.keys() | edition.html_words.keys())  # they are written in beforehand
+            opened = edition(template, "message", language)
+            assert not told & (opened.text_words.keys() | opened.html_words.keys())  # they are written in beforehand
 
 
 SAID = st.sampled_from(["", "Kettle", "<b>Tom & Ann's</b>", "{{ name }}", "%%name%%", "müde Katze\u202e", "2026-12-01"])
 
 
-@pytest.mark.parametrize("template", template_ids())
+@pytest.mark.parametrize("template", template_ids("message"))
 @given(data=st.data())
 def test_what_is_written_into_a_template_beforehand_changes_no_letter(template, data):
     """The template as it lies there, given the same words and values, says the same."""
-    from engage_assets.channels.email import _edition, _letterhead
+    from engage_assets.channels.email import _letterhead
 
     language = data.draw(st.sampled_from(sorted(languages(template))))
-    edition, head = _edition(template, language), _letterhead(template, language, MARKETPLACE)
+    opened, head = edition(template, "message", language), _letterhead(template, language, MARKETPLACE)
     segments = sorted({segment for source in SOURCES.values() for segment in source.segments})
-    dated = ("date", "time", "zone") if "date" in edition.question.arguments else ()
+    dated = ("date", "time", "zone") if "date" in opened.text_words["question"].arguments else ()
     about = {name: data.draw(SAID) for name in ("name", "maker", *segments, *dated)}
 
     subject, text, html = head.render(about)
@@ -309,8 +308,8 @@ def test_what_is_written_into_a_template_beforehand_changes_no_letter(template, 
         "sender_name": MARKETPLACE.sender_name,
         "postal_address": ", ".join(MARKETPLACE.postal_address.splitlines()),
     }
-    assert text == edition.text.render(edition.text_words | values)
-    assert html == edition.html.render(edition.html_words | values)
+    assert text == opened.text.render(opened.text_words | values)
+    assert html == opened.html.render(opened.html_words | values)
 
 
 @pytest.mark.parametrize(
@@ -338,8 +337,6 @@ def test_a_macro_says_the_same_in_the_place_of_its_call(macro, escaped):
 
 
 def test_templates_refuse_what_the_program_did_not_give():
-    from engage_assets.channels.email import _edition
-
-    edition = _edition("review-request-v3", "en")
+    opened = edition("review-request-v3", "message", "en")
     with pytest.raises(UndefinedError, match="language"):
-        edition.html.render(edition.html_words)
+        opened.html.render(opened.html_words)

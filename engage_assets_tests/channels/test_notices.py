@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 
-from engage_assets.channels.email import languages, template_ids
+from engage_assets.channels.editions import languages, template_ids
 from engage_assets.channels.links import untracked
 from engage_assets.channels.message import Letterpress
-from engage_assets.channels.notices import Told, notice_template_ids, write
+from engage_assets.channels.notices import Told, write
 from engage_assets.domain.notices import KINDS
 from engage_assets_tests.channels.letters import MARKETPLACE
 from engage_assets_tests.channels.test_email import Page
@@ -86,6 +86,6 @@ def test_a_name_is_one_line_and_no_markup_or_field():
 
 
 def test_templates_of_notices_and_of_campaigns_are_two_kinds():
-    assert notice_template_ids() == (TEMPLATE,)
-    assert TEMPLATE not in template_ids()
+    assert template_ids("notice") == (TEMPLATE,)
+    assert TEMPLATE not in template_ids("message")
     assert languages(TEMPLATE) == set(LANGUAGES)

@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from engage_assets.channels.email import languages, render
+from engage_assets.channels.editions import languages
+from engage_assets.channels.email import render
 from engage_assets.channels.filling import fill
 from engage_assets.channels.links import untracked
 from engage_assets.channels.lists import email_list, judge_for_list
