@@ -36,9 +36,9 @@ def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
             marketplaces=batch.marketplaces,
             partition=batch.partition,
             subjects=as_frame(subjects) if subjects is not None else None,
-            settle=_collected,
+            settle=_held,
         )
-        return _sorted(refuse_duplicates(_collected(judged)))
+        return _sorted(refuse_duplicates(_held(judged)))
 
     yield from in_turn(checked, customer_ranges(raw, customer, batch.small_range_rows))
 
@@ -157,9 +157,20 @@ def _collected(frame: Frame) -> Frame:
     return as_frame(collected.lazy())
 
 
+def _held(frame: Frame) -> Frame:
+    """Compute now what belongs to one range, and so is small; see `_in_memory`."""
+    return as_frame(_in_memory(frame).lazy())
+
+
+def _in_memory(frame: Frame) -> pl.DataFrame:
+    """A range's rows. This engine joins small frames in less time than the streaming one, and keeps their order."""
+    rows: pl.DataFrame = frame.to_native().collect(engine="in-memory")
+    return rows
+
+
 def _sorted(frame: Frame) -> pl.DataFrame:
     """The rows in ORDER. Joins mostly keep that of the source, and to see that costs a tenth of sorting."""
-    rows: pl.DataFrame = frame.to_native().collect()
+    rows = _in_memory(frame)
     return rows if _is_sorted(rows) else rows.sort(ORDER)
 
 
