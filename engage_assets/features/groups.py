@@ -6,9 +6,9 @@ are asked for. Rows are added up by key and instant while they stream by: memory
 work does not grow with the instants.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import reduce
 from typing import Final
 
@@ -33,7 +33,6 @@ class _Running:
     keys: tuple[str, ...]
     sums: pl.LazyFrame
     """The keys, `_place` (of the instant among the sorted ones, from which on a row counts), `_n`, `_sum`: running."""
-    is_of_one_instant: bool
 
     def at(self, asked: pl.LazyFrame) -> pl.LazyFrame:
         """`asked` (the keys and `_place`) with `_n` and `_sum` as of the place; null where no row was seen by then."""
@@ -112,57 +111,44 @@ def _of_pair(
     codes = named.select(pl.col("_group").unique()).with_row_index("_code")
     of_groups = named.join(codes, on="_group").select("_subject", "_weight", _group="_code").lazy()
     mine = rows.join(keys.lazy(), on="_customer").with_columns(_customer="_number").drop("_number")
-    found = _tastes(mine.join(of_groups, on="_subject"), instants, features)
     asked = pairs.join(keys, on="_customer").with_columns(_customer="_number").drop("_number").with_row_index("_pair")
-    tastes = [_taste(sums, asked.lazy(), instants, one) for sums, one in zip(found, features, strict=True)]
-    stated = _likeness(_side_by_side(tastes, features), of_groups, asked.lazy(), features)
+    tastes = _tastes(mine.join(of_groups, on="_subject"), asked.lazy(), instants, features)
+    stated = _likeness(tastes, of_groups, asked.lazy(), features)
     return stated.rename({"_customer": "_number"}).join(keys.lazy(), on="_number").drop("_number", "_place")
 
 
-def _tastes(mine: pl.LazyFrame, instants: pl.Series, features: Sequence[Feature]) -> list[_Running]:
-    """Feature by feature the running weights by customer, group and period. The rows are read once."""
-    keys = ("_customer", "_group", "_period")
-    if len(instants) == 1:
+def _tastes(mine: pl.LazyFrame, asked: pl.LazyFrame, instants: pl.Series, features: Sequence[Feature]) -> pl.LazyFrame:
+    """`_customer`, `_place`, `_group` and each feature's taste by its name, null where it has none.
+
+    The rows are read once.
+    """
+    if len(instants) == 1 and len({one.half_life for one in features if one.half_life}) < 2:
         return _tastes_then(mine, instants.item(), features)
+    keys = ("_customer", "_group", "_period")
     running = [_running(_weighed(mine, feature), keys, instants, feature) for feature in features]
     sums = pl.collect_all([one.sums for one in running], engine="streaming")
-    return [replace(one, sums=added.lazy()) for one, added in zip(running, sums, strict=True)]
-
-
-def _tastes_then(mine: pl.LazyFrame, instant: datetime, features: Sequence[Feature]) -> list[_Running]:
-    """Those as of one instant: all features' weights are added up side by side."""
-    # What does not fade has one period: no key to group by.
-    periods: dict[timedelta | None, str] = {
-        one.half_life: f"_period_{place}" for place, one in enumerate(features) if one.half_life
-    }
-    weighed = mine.filter(pl.max_horizontal("_event", "_known") <= instant).select(
-        "_customer",
-        "_group",
-        *(
-            _period(one).alias(periods[one.half_life])
-            for one in {one.half_life: one for one in features if one.half_life}.values()
-        ),
-        *(_weight_then(one, instant).alias(f"_sum_{place}") for place, one in enumerate(features)),
-    )
-    sums = pl.col("^_sum_.*$")
-    added = weighed.group_by("_customer", "_group", *periods.values()).agg(sums.sum()).collect(engine="streaming")
-    return [
-        _Running(
-            ("_customer", "_group", "_period"),
-            added.lazy()
-            .group_by("_customer", "_group", _named_period(one, periods))
-            .agg(_sum=pl.col(f"_sum_{place}").sum())
-            .with_columns(_place=pl.lit(0, pl.Int64)),
-            is_of_one_instant=True,
-        )
-        for place, one in enumerate(features)
+    tastes = [
+        _taste(replace(one, sums=added.lazy()), asked, instants, feature).rename({"_taste": feature.name})
+        for one, added, feature in zip(running, sums, features, strict=True)
     ]
+    names = [feature.name for feature in features]
+    return pl.concat(tastes, how="diagonal").group_by("_customer", "_place", "_group").agg(pl.col(names).max())
 
 
-def _named_period(feature: Feature, periods: Mapping[timedelta | None, str]) -> pl.Expr:
-    """The column of the feature's periods as `_period`; 0 for all where its weights do not fade."""
-    name = periods.get(feature.half_life)
-    return (pl.col(name) if name else pl.lit(0, pl.Int64)).alias("_period")
+def _tastes_then(mine: pl.LazyFrame, instant: datetime, features: Sequence[Feature]) -> pl.LazyFrame:
+    """Those as of one instant, where all that fades has one half-life: what rows weigh is added up side by side."""
+    names, fading = [one.name for one in features], next((one for one in features if one.half_life), None)
+    # What does not fade is added up by period too, which changes no sum; without periods there is no key to group by.
+    period = {"_period": _period(fading)} if fading else {}
+    weighed = mine.filter(pl.max_horizontal("_event", "_known") <= instant).select(
+        "_customer", "_group", **period, **{one.name: _weight_then(one, instant) for one in features}
+    )
+    added = weighed.group_by("_customer", "_group", *period).agg(pl.col(names).sum()).collect(engine="streaming")
+    dated = added.lazy().with_columns(_as_of=pl.lit(instant, pl.Datetime("us")))
+    tastes = dated.group_by("_customer", "_group").agg(_fine(one.name, one).sum().alias(one.name) for one in features)
+    stated = [pl.when(pl.col(name) > 0).then(pl.col(name)).alias(name) for name in names]
+    has_any = pl.any_horizontal(pl.col(names).is_not_null())
+    return tastes.with_columns(*stated, _place=pl.lit(0, pl.Int64)).filter(has_any)
 
 
 def _weight_then(feature: Feature, instant: datetime) -> pl.Expr:
@@ -199,15 +185,6 @@ def _weighed(mine: pl.LazyFrame, feature: Feature) -> pl.LazyFrame:
         _n=pl.lit(1, pl.Int64),
         _sum=_in_parts(_weight(feature), feature),
     )
-
-
-def _side_by_side(tastes: Sequence[pl.LazyFrame], features: Sequence[Feature]) -> pl.LazyFrame:
-    """`_customer`, `_place`, `_group` and each feature's taste by its name, null where it has none."""
-    named = [one.rename({"_taste": feature.name}) for one, feature in zip(tastes, features, strict=True)]
-    if len(named) == 1:
-        return named[0]
-    keys, names = ("_customer", "_place", "_group"), [feature.name for feature in features]
-    return pl.concat(named, how="diagonal").group_by(keys).agg(pl.col(names).max())
 
 
 def _likeness(
@@ -265,14 +242,18 @@ def _measured(rows: pl.LazyFrame, values: list[str], keys: list[str]) -> pl.Lazy
 
 def _taste(running: _Running, asked: pl.LazyFrame, instants: pl.Series, feature: Feature) -> pl.LazyFrame:
     """`_customer`, `_place`, `_group` and `_taste`: what the group weighs for the customer then, in whole parts."""
-    weighed, places = running.sums, pl.LazyFrame({"_as_of": instants}).with_row_index("_place")
-    if not running.is_of_one_instant:
-        when = asked.select("_customer", "_place").unique()
-        weighed = running.at(when.join(weighed.select("_customer", "_group", "_period").unique(), on="_customer"))
-    faded = weighed.filter(pl.col("_sum") > 0).join(places.cast({"_place": pl.Int64}), on="_place")
-    fine = (pl.col("_sum").cast(pl.Float64) * _faded(feature) * (_FINE / _UNIT)).round()
-    taste = faded.with_columns(_taste=fine).group_by("_customer", "_place", "_group").agg(pl.col("_taste").sum())
+    places = pl.LazyFrame({"_as_of": instants}).with_row_index("_place").cast({"_place": pl.Int64})
+    when, weighed = asked.select("_customer", "_place").unique(), running.sums
+    summed = running.at(when.join(weighed.select("_customer", "_group", "_period").unique(), on="_customer"))
+    fine = summed.join(places, on="_place").with_columns(_taste=_fine("_sum", feature))
+    taste = fine.group_by("_customer", "_place", "_group").agg(pl.col("_taste").sum())
     return taste.filter(pl.col("_taste") > 0)
+
+
+def _fine(name: str, feature: Feature) -> pl.Expr:
+    """The sum of a period's weights as of `_as_of`, in whole parts; null for none."""
+    total = pl.col(name)
+    return pl.when(total > 0).then((total.cast(pl.Float64) * _faded(feature) * (_FINE / _UNIT)).round())
 
 
 def _running(rows: pl.LazyFrame, keys: tuple[str, ...], instants: pl.Series, feature: Feature) -> _Running:
@@ -287,9 +268,8 @@ def _running(rows: pl.LazyFrame, keys: tuple[str, ...], instants: pl.Series, fea
         gone = _added(placed.filter(pl.col("_left") < len(instants)), keys, "_left", -1)
         sums = pl.concat([sums, gone]).group_by(*keys, "_place").agg(pl.col("_n", "_sum").sum())
     if len(instants) == 1:
-        return _Running(keys, sums, is_of_one_instant=True)
-    added_up = sums.sort(*keys, "_place").with_columns(pl.col("_n", "_sum").cum_sum().over(keys))
-    return _Running(keys, added_up, is_of_one_instant=False)
+        return _Running(keys, sums)
+    return _Running(keys, sums.sort(*keys, "_place").with_columns(pl.col("_n", "_sum").cum_sum().over(keys)))
 
 
 def _added(rows: pl.LazyFrame, keys: tuple[str, ...], place: str, sign: int) -> pl.LazyFrame:

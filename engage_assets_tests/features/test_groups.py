@@ -41,7 +41,13 @@ PAIR = FeatureView.model_validate(
         "features": [
             named(aggregate=aggregate, **more)
             for aggregate in ("share", "similarity")
-            for more in ({}, {"window": "3d"}, {"halfLife": "2d"}, {"halfLife": "2d", "window": "3d"})
+            for more in (
+                {},
+                {"window": "3d"},
+                {"halfLife": "2d"},
+                {"halfLife": "5d"},
+                {"halfLife": "2d", "window": "3d"},
+            )
         ]
         + [{"name": "rows_share", "aggregate": "share", "description": "x"}],
     }
@@ -220,6 +226,14 @@ def test_a_half_life_halves_and_a_long_history_keeps_its_weight():
     found = joined(rows, kinds, asked, ["share_2d", "similarity_2d"])
     assert found["share_2d"].to_list() == pytest.approx([2 / 3, 1 / 3], abs=1e-6)  # the ratio stays, long after
     assert found["similarity_2d"][0] == pytest.approx(2 / math.sqrt(5), abs=1e-6)
+
+
+def test_features_of_different_half_lives_fade_each_by_its_own():
+    kinds = [("lamp", "home", 1.0), ("mug", "kitchen", 1.0)]
+    rows = [("ann", "lamp", NOW, NOW, 1.0), ("ann", "mug", NOW - HALF_LIFE, NOW - HALF_LIFE, 1.0)]
+    found = joined(rows, kinds, [("ann", "lamp", NOW)], ["share_5d", "share", "share_2d"])
+    expected = {"share_5d": 1 / (1 + 2 ** (-2 / 5)), "share": 1 / 2, "share_2d": 2 / 3}
+    assert {name: found[name].item() for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
 def test_each_of_many_pairs_has_its_own_value():
