@@ -175,32 +175,33 @@ def _writer(path: Path, rows: pa.Table) -> pq.ParquetWriter:
     """A writer of a file that begins with `rows`, which tell what is worth its while for each column.
 
     A dictionary is made where values repeat: to look for them among keys costs more than to write those. Statistics
-    are, of all but long texts.
+    are, of all but long texts. What is inside of lists and structs has both.
     """
+    inner = _columns(rows.schema) - set(rows.column_names)
     sample = rows.slice(0, SAMPLE)
-    different = pl.DataFrame(sample).select(pl.all().n_unique()).row(0)
-    repeating = [field for field, n in zip(rows.schema, different, strict=True) if 2 * n <= sample.num_rows]
-    short = [field for field, part in zip(rows.schema, sample.columns, strict=True) if part.nbytes <= LONG * len(part)]
+    flat = [
+        (field.name, column)
+        for field, column in zip(rows.schema, sample.columns, strict=True)
+        if not pa.types.is_nested(field.type)
+    ]
+    repeating = {name for name, column in flat if 2 * pl.Series(column).n_unique() <= len(column)}
+    short = {name for name, column in flat if column.nbytes <= LONG * len(column)}
     return pq.ParquetWriter(
         path,
         rows.schema,
         compression="zstd",
         compression_level=1,
-        use_dictionary=[path for field in repeating for path in _leaves(field)],
-        write_statistics=[path for field in short for path in _leaves(field)],
+        use_dictionary=sorted(inner | repeating),
+        write_statistics=sorted(inner | short),
     )
 
 
-def _leaves(field: pa.Field, above: str = "") -> Iterator[str]:
-    """The paths of a field's columns, as Parquet names them."""
-    path = f"{above}{field.name}"
-    if pa.types.is_struct(field.type):
-        for inner in field.type:
-            yield from _leaves(inner, f"{path}.")
-    elif pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
-        yield from _leaves(field.type.value_field.with_name("element"), f"{path}.list.")
-    else:
-        yield path
+def _columns(schema: pa.Schema) -> set[str]:
+    """The paths of Parquet's columns of a schema. Raises ArrowNotImplementedError for a type that Parquet lacks."""
+    sink = pa.BufferOutputStream()
+    pq.ParquetWriter(sink, schema).close()
+    columns = pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema
+    return {columns.column(place).path for place in range(len(columns.names))}
 
 
 def write_parquet(path: Path, frames: Frames) -> int:

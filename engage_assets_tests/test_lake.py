@@ -137,3 +137,14 @@ def test_dictionaries_are_made_of_values_that_repeat_and_statistics_of_short_one
     assert dictionaries == ["reason", "tags.list.element", "place.city", "place.zones.list.element", "unknown"]
     assert [name for name, column in columns.items() if not column.is_stats_set] == ["record_id", "unknown"]
     assert_frame_equal(pl.read_parquet(path), rows)
+
+
+def test_types_that_only_arrow_has_are_written_and_those_that_parquet_lacks_are_refused(tmp_path):
+    path = tmp_path / "rows.parquet"
+    named = pa.table({"marks": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))})
+    write_parquet(path, named.to_batches())
+    column = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    assert (column.path_in_schema, "RLE_DICTIONARY" in column.encodings) == ("marks.key_value.key", True)
+    either = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])
+    with pytest.raises(pa.ArrowNotImplementedError, match="sparse_union"):
+        write_parquet(path, [pa.record_batch({"either": either})])

@@ -216,6 +216,7 @@ def test_output_without_rows_has_its_columns(catalog, tmp_path, suffix):
     [
         ("out.csv", "SELECT CAST(email AS INTEGER) FROM people"),
         ("out.parquet", "SELECT INTERVAL 1 DAY AS a"),
+        ("out.parquet", "SELECT union_value(a := 1) AS a"),
         ("out.parquet", "SELECT error('no')"),
         ("out.txt", "SELECT 1"),
         ("out.csv", "EXPLAIN SELECT 1"),
