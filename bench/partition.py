@@ -108,12 +108,9 @@ def launched(home: Path, partition: date):
 
 def dagster(home: Path, partition: date, program_id: str) -> None:
     """The batch job of the partition, in one run."""
-    from engage_assets.defs.launch import Launcher
-
     launcher = launched(home, partition)
     program = launcher.program(program_id)
-    instant = program.cadence.batch_instant(partition)
-    launcher = Launcher({**launcher.environment, "ENGAGE_NOW": instant.isoformat()})
+    launcher = launcher.changed(ENGAGE_NOW=program.cadence.batch_instant(partition).isoformat())
     launcher.run_partition(program, partition, jobs=["batch"])
     measure.report(messages=launcher.lake.rows((program.key, "email_campaigns"), partition.isoformat()))
 

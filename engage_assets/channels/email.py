@@ -7,7 +7,7 @@ where the recipient lives; empty where they are not known. Merge fields (`%%gree
 `channels.message`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -30,7 +30,7 @@ from engage_assets.domain.sources import SOURCES
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
 
 REMEMBERED: Final = 16_384
-"""Messages without a person that are kept, so that the same one is rendered once for many people."""
+"""Messages without a person that are kept at least for the next rows; more than these, and the older half goes."""
 SUBJECT_NAME_LENGTH: Final = 60
 """Characters of a subject's name that the subject line shows: mail programs cut longer lines themselves."""
 
@@ -47,8 +47,6 @@ def check_template(program: Program, channel: EmailChannel) -> None:
 
 _Letter = tuple[str | None, ...]
 """`_TEXTS` of a message, in their order."""
-Rendered = dict[tuple[Any, ...], _Letter]
-"""Messages without a person by marketplace, locale and what they tell; the longest known first."""
 _TEXTS: Final = (
     "subject_name", "subject_maker", "locale", "subject", "text", "html", "greeting_named", "greeting_plain",
 )  # fmt: skip
@@ -93,6 +91,29 @@ class _Letterhead:
         return (*named, self.edition.language, *self.render(about), *greetings)
 
 
+class Letters:
+    """Messages without a person, by marketplace, locale and what they tell: one that many people get is made once."""
+
+    def __init__(self) -> None:
+        self._told: pl.DataFrame | None = None
+        self._texts = pl.DataFrame(schema=dict.fromkeys(_TEXTS, pl.String()))
+
+    def of(self, told: pl.DataFrame, letter: Callable[[tuple[Any, ...]], _Letter]) -> pl.DataFrame:
+        """`_TEXTS` of each row of `told`; `letter` makes those of a row that is not known."""
+        if self._told is not None and self._told.height > REMEMBERED:
+            self._told, self._texts = (frame.tail(REMEMBERED // 2) for frame in (self._told, self._texts))
+        new = told.unique(maintain_order=True)
+        if self._told is not None:
+            new = new.join(self._told, on=told.columns, how="anti", nulls_equal=True, maintain_order="left")
+        made = [letter(values) for values in new.iter_rows()]
+        texts = [pl.Series(name, [one[at] for one in made], pl.String) for at, name in enumerate(_TEXTS)]
+        self._told = new if self._told is None else pl.concat([self._told, new])
+        self._texts = pl.concat([self._texts, pl.DataFrame(texts)])
+        numbered = self._told.with_row_index("letter")
+        found = told.join(numbered, on=told.columns, how="left", nulls_equal=True, maintain_order="left")
+        return self._texts[found["letter"]]
+
+
 def shortened(name: str) -> str:
     """`name` cut at a blank where it is too long for a subject line."""
     if len(name) <= SUBJECT_NAME_LENGTH:
@@ -112,13 +133,13 @@ def render(
     program: Program,
     channel: EmailChannel,
     marketplaces: Mapping[str, Marketplace],
-    rendered: Rendered | None = None,
+    letters: Letters | None = None,
 ) -> pl.DataFrame:
     """The messages of a list, one per row and in its order.
 
     `listed` has LIST_COLUMNS, `subject_name` (null or blank: the template speaks of it in general) and, where the
     source names makers, `subject_maker`; the result has EMAIL_CAMPAIGNS's schema. The name, address and links of the
-    person stay open. `rendered` passes on what other calls for the same channel made: at most REMEMBERED.
+    person stay open. `letters` passes on what other calls for the same channel made.
     Raises EngageError for an unknown template or a marketplace that marketplaces.yaml lacks.
     """
     check_template(program, channel)
@@ -128,24 +149,15 @@ def render(
         raise EngageError(
             f"{program.program_id}: marketplaces.yaml has no {', '.join(map(str, unknown))}; add it there"
         )
-    rendered = {} if rendered is None else rendered
-    told = _told(listed, program)
-    # A letter stands once, however many people get it.
-    different = told.unique(maintain_order=True)
-    letters = []
-    for known in different.iter_rows():
-        if known not in rendered:
-            code, locale, *values = known
-            head = _letterhead(template_id, language_of(template_id, locale, marketplaces[code]), marketplaces[code])
-            if len(rendered) >= REMEMBERED:
-                del rendered[next(iter(rendered))]
-            rendered[known] = head.letter(_about(values, program))
-        letters.append(rendered[known])
-    texts = pl.DataFrame([pl.Series(name, [one[at] for one in letters], pl.String) for at, name in enumerate(_TEXTS)])
-    numbered = different.with_row_index("letter")
-    chosen = told.join(numbered, on=told.columns, how="left", nulls_equal=True, maintain_order="left")["letter"]
+
+    def letter(values: tuple[Any, ...]) -> _Letter:
+        code, locale, *about = values
+        head = _letterhead(template_id, language_of(template_id, locale, marketplaces[code]), marketplaces[code])
+        return head.letter(_about(about, program))
+
+    texts = (letters or Letters()).of(_told(listed, program), letter)
     sent = send_ids(listed, program.program_id, channel.channel_id)
-    return listed.with_columns(sent, *texts[chosen], template_id=pl.lit(template_id)).select(EMAIL_CAMPAIGNS.names)
+    return listed.with_columns(sent, *texts, template_id=pl.lit(template_id)).select(EMAIL_CAMPAIGNS.names)
 
 
 def _told(listed: pl.DataFrame, program: Program) -> pl.DataFrame:

@@ -49,7 +49,7 @@ def demo(seed: int) -> None:
         daily = [program_id for program_id in PROGRAMS if desk.program(program_id).cadence.period == "daily"]
         instant = max(desk.program(program_id).cadence.batch_instant(partition) for program_id in daily)
         click.echo(f"3. the batches of {partition} on a declared clock: it is {instant:%Y-%m-%d %H:%M} UTC")
-        early = launcher(ENGAGE_NOW=instant.isoformat())
+        early = desk.changed(ENGAGE_NOW=instant.isoformat())
         for program_id in daily:
             run_partition(early, program_id, partition, with_report=False)
         click.echo("4. a person approves the audiences: there are no earlier days to tell whether the volume is usual")
@@ -60,10 +60,10 @@ def demo(seed: int) -> None:
             click.echo(
                 f"   its people act until {max(turns.values()).until:%Y-%m-%d}, at {changes['ENGAGE_PUBLIC_URL']}"
             )
-            live(launcher(**changes), turns, seed)
+            live(desk.changed(**changes), turns, seed)
         until = max(turns.values()).until
         click.echo(f"6. figures, reports and exports, at {until:%H:%M} UTC of {until:%Y-%m-%d} on the declared clock")
-        evening = launcher(ENGAGE_NOW=until.isoformat())
+        evening = desk.changed(ENGAGE_NOW=until.isoformat())
         for program_id, turn in turns.items():
             measure(evening, program_id, turn.partition, turn.until.date())
         say(summaries)

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from engage_assets.cli.desk import launcher
-
 if TYPE_CHECKING:
     from engage_assets.defs.launch import Launcher
 
@@ -30,7 +28,7 @@ def show_summaries(desk: "Launcher", day: date, seed: int) -> None:
     plan = Plan(seed, last - timedelta(days=LOG_DAYS - 1), last, EVENTS, form="ndjson")
     summary = write_logs(desk.home.warehouse, plan)
     click.echo(f"7. log events of two shops: {summary.records:,} in {LOG_DAYS} days, below {desk.home.logs}")
-    morning = launcher(ENGAGE_NOW=f"{day + timedelta(days=1)}T06:00:00")
+    morning = desk.changed(ENGAGE_NOW=f"{day + timedelta(days=1)}T06:00:00")
     for shop in desks(spec, desk.home):
         with progress(f"summaries of {shop.service.service} as of {day}"):
             for family in FAMILIES:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import dagster as dg
 
 from engage_assets.clocks import read_clock
 from engage_assets.defs.abilities import load_programs
-from engage_assets.defs.build import build_definitions
+from engage_assets.defs.build import definitions_of, with_resources
 from engage_assets.defs.partitions import WEEKLY
 from engage_assets.deployment import home_of, resources
 from engage_assets.domain.errors import EngageError
@@ -34,6 +34,12 @@ class Launcher:
     """Programs, deployment and Dagster's instance, as an environment names them."""
 
     environment: Mapping[str, str]
+    like: "Launcher | None" = field(default=None, repr=False)
+    """Another one of the same programs, which are then neither read nor assembled again."""
+
+    def changed(self, **variables: str) -> "Launcher":
+        """The same programs in an environment some of whose variables are changed."""
+        return replace(self, environment={**self.environment, **variables}, like=self)
 
     @property
     def folder_path(self) -> Path:
@@ -43,7 +49,12 @@ class Launcher:
     @cached_property
     def folder(self) -> ProgramFolder:
         """The programs. Raises ProgramFileError."""
-        return load_programs(self.folder_path)
+        return self.like.folder if self.like else load_programs(self.folder_path)
+
+    @cached_property
+    def assembled(self) -> dg.Definitions:
+        """The definitions of the programs, without what stands behind their ports."""
+        return self.like.assembled if self.like else definitions_of(self.folder)
 
     @cached_property
     def home(self) -> Home:
@@ -75,14 +86,21 @@ class Launcher:
 
     @cached_property
     def _definitions(self) -> dg.Definitions:
-        built = build_definitions(self.folder, self.parts)
+        built = with_resources(self.assembled, self.parts)
         gc.freeze()  # what is loaded by now stays: looking through it again and again slows every stage
         return built
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster's instance lies: `DAGSTER_HOME`, default `dagster` in the home."""
+        return Path(self.environment.get("DAGSTER_HOME") or self.home.dagster).absolute()
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
         """Dagster's instance in the home, the one that `make ui` shows."""
-        dagster_home = Path(self.environment.get("DAGSTER_HOME") or self.home.dagster).absolute()
+        dagster_home = self.dagster_home
+        if self.like and self.like.dagster_home == dagster_home:
+            return self.like.instance
         dagster_home.mkdir(parents=True, exist_ok=True)
         settings = dagster_home / "dagster.yaml"
         if not settings.exists() and Path("dagster.yaml").is_file():

@@ -48,10 +48,10 @@ def render_campaigns(batch: Batch, listed: pl.LazyFrame) -> Iterator[pl.DataFram
         return
     rows = listed.sort("rank").collect()
     named = rows.join(told_of_subjects(batch, rows), on="subject_id", how="left", maintain_order="left")
-    rendered: email.Rendered = {}
+    letters = email.Letters()
     for part in named.iter_slices(MESSAGES):
         yield email.render(
-            part, program=batch.program, channel=channel, marketplaces=batch.marketplaces, rendered=rendered
+            part, program=batch.program, channel=channel, marketplaces=batch.marketplaces, letters=letters
         )
 
 

@@ -11,7 +11,7 @@ from jinja2 import DictLoader, StrictUndefined, UndefinedError
 from jinja2.sandbox import SandboxedEnvironment
 
 from engage_assets.channels.editions import edition, languages, template_ids
-from engage_assets.channels.email import SUBJECT_NAME_LENGTH, render
+from engage_assets.channels.email import SUBJECT_NAME_LENGTH, Letters, render
 from engage_assets.channels.merge import GREETING, NAME
 from engage_assets.channels.send_ids import send_ids
 from engage_assets.channels.written_in import written_in
@@ -246,12 +246,26 @@ def test_the_subjects_name_is_kept_on_one_line_or_not_at_all(name, kept):
     assert rendered(subject_name=name)["subject_name"] == kept
 
 
-def test_slices_make_what_the_whole_makes():
-    rows = pl.concat([listed(customer_id=f"c{i}", locale=locale) for i, locale in enumerate(["de", "ja", None, "xx"])])
-    sliced = pl.concat(
-        render(part, program=PROGRAM, channel=CHANNEL, marketplaces={"DE": MARKETPLACE}) for part in rows.iter_slices(1)
-    )
-    assert sliced.equals(render(rows, program=PROGRAM, channel=CHANNEL, marketplaces={"DE": MARKETPLACE}))
+@pytest.mark.parametrize("remembered", [1, 3, 100])
+def test_slices_make_what_the_whole_makes(remembered, monkeypatch):
+    locales = ["de", "ja", None, "xx", "ja", "de", "fr", "de", None]
+    rows = pl.concat([listed(customer_id=f"c{i}", locale=locale) for i, locale in enumerate(locales)])
+    common = {"program": PROGRAM, "channel": CHANNEL, "marketplaces": {"DE": MARKETPLACE}}
+    whole, letters = render(rows, **common), Letters()
+    monkeypatch.setattr("engage_assets.channels.email.REMEMBERED", remembered)
+    assert pl.concat(render(part, letters=letters, **common) for part in rows.iter_slices(2)).equals(whole)
+
+
+def test_letter_that_many_people_get_is_made_once():
+    told = pl.DataFrame({"marketplace": ["DE"] * 3, "locale": ["de", None, "de"]})
+    made, letters = [], Letters()
+
+    def letter(values):
+        made.append(values)
+        return (None,) * 8
+
+    assert letters.of(told, letter).height == letters.of(told.reverse(), letter).height == 3
+    assert made == [("DE", "de"), ("DE", None)]
 
 
 def test_empty_list_makes_an_empty_campaign():
