@@ -7,7 +7,7 @@ open, and so does the file of the run that was used last. A new run's file is a 
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,10 @@ class KeptOpen(SqliteEventLogStorage):
         return self._open[shard]
 
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:  # noqa: FBT001, FBT002 - Dagster's
-        """Make the tables of a file; of a run's that is not there by copying those of another."""
+        """Make the tables of a file that has none yet; those of a run's that is not there by copying another's."""
         path = Path(str(engine.url.database))
+        if _has_tables(path):
+            return
         is_new = not for_index_shard and path.stem != INDEX_SHARD_NAME and not path.exists()
         if is_new and self._empty is not None and _put(self._empty, path):
             return
@@ -94,6 +96,15 @@ class SqliteStorage(DagsterSqliteStorage):
 def _write_through(connection: DBAPIConnection, _: object) -> None:
     """Bring every change into the file itself: the UI watches it for what is new, and not the log beside it."""
     connection.cursor().execute("PRAGMA wal_autocheckpoint = 1")
+
+
+def _has_tables(path: Path) -> bool:
+    """Whether a file was set up to its end: Dagster looks through all its migrations to see that."""
+    if not path.exists():
+        return False
+    with closing(sqlite3.connect(path, timeout=PATIENCE)) as file, suppress(sqlite3.OperationalError):
+        return file.execute("SELECT version_num FROM alembic_version").fetchone() is not None
+    return False
 
 
 def _put(content: bytes, path: Path) -> bool:
