@@ -18,13 +18,14 @@ DOORS = {
     "sqlite3": {
         "archive/mirror_index.py",
         "archive/state_file.py",
+        "defs/instance_storage.py",
         "ledger/engines.py",
         "stores/score_cache.py",
         "stores/sqlite.py",
         "stores/sqlite_file.py",
     },
     "psycopg": {"stores/postgres_session.py", "doctor/machine.py"},
-    "sqlalchemy": {"ledger"},
+    "sqlalchemy": {"ledger", "defs/instance_storage.py"},
     "alembic": {"ledger"},
     "yaml": {"programs.py"},
     "jinja2": {
