@@ -1,7 +1,8 @@
-"""Dagster's storage in SQLite, which dagster.yaml names, with files kept open that Dagster opens for every access.
+"""Dagster's files of SQLite, for runs in this process: kept open, where Dagster opens them for every access.
 
 Dagster's own class opens, describes and closes a file two or three times an event; here the index of all runs stays
-open, and so does the file of the run that was used last. A new run's file is a copy of an empty one.
+open, and so does the file of the run that was used last. A new run's file is a copy of an empty one. What is in the
+files is Dagster's own: the UI on the same home reads them as ever.
 """
 
 import sqlite3
@@ -11,6 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
@@ -89,8 +92,18 @@ class SqliteStorage(DagsterSqliteStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "SqliteStorage":
-        """As dagster.yaml configures it."""
+        """As Dagster makes it."""
         return cls.from_local(inst_data=inst_data, **config_value)
+
+
+def instance_in(home: Path) -> dg.DagsterInstance:
+    """Dagster's instance in the folder `home`, with its files kept open if they are of SQLite."""
+    described = InstanceRef.from_dir(str(home))
+    storage = described.storage_data
+    if storage is not None and storage.class_name == DagsterSqliteStorage.__name__:
+        ours = storage._replace(module_name=SqliteStorage.__module__, class_name=SqliteStorage.__name__)
+        described = described._replace(storage_data=ours)
+    return dg.DagsterInstance.from_ref(described)
 
 
 def _write_through(connection: DBAPIConnection, _: object) -> None:

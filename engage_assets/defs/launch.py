@@ -19,6 +19,7 @@ import dagster as dg
 from engage_assets.clocks import read_clock
 from engage_assets.defs.abilities import load_programs
 from engage_assets.defs.build import definitions_of, with_resources
+from engage_assets.defs.instance_storage import instance_in
 from engage_assets.defs.partitions import WEEKLY
 from engage_assets.deployment import home_of, resources
 from engage_assets.domain.errors import EngageError
@@ -106,7 +107,7 @@ class Launcher:
         if not settings.exists() and Path("dagster.yaml").is_file():
             shutil.copyfile("dagster.yaml", settings)
         os.environ["DAGSTER_HOME"] = str(dagster_home)
-        return dg.DagsterInstance.get()
+        return instance_in(dagster_home)
 
     def run(
         self,

@@ -1,16 +1,14 @@
 """Dagster's files as our storage writes them: Dagster's own class reads the same out of them, and writes into them."""
 
+import json
 import shutil
 import sqlite3
-from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from engage_assets.defs.instance_storage import KeptOpen
-
-REPOSITORY = Path(__file__).parents[2]
+from engage_assets.defs.instance_storage import KeptOpen, instance_in
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("is_one", asset="number")])
@@ -19,15 +17,8 @@ def number():
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def instance(home):
-    shutil.copy(REPOSITORY / "dagster.yaml", home)
-    with dg.DagsterInstance.get() as made:
+def instance(tmp_path):
+    with instance_in(tmp_path) as made:
         yield made
 
 
@@ -35,12 +26,11 @@ def kinds(storage, run_id):
     return [entry.dagster_event.event_type_value for entry in storage.get_logs_for_run(run_id) if entry.dagster_event]
 
 
-def test_dagsters_own_storage_reads_what_ours_wrote_and_goes_on(instance, home):
+def test_dagsters_own_storage_reads_what_ours_wrote_and_goes_on(instance, tmp_path):
     ours = instance.event_log_storage
     assert isinstance(ours, KeptOpen)
     runs = [dg.materialize([number], instance=instance).run_id for _ in range(3)]
-    (home / "dagster.yaml").unlink()
-    with dg.DagsterInstance.local_temp(str(home)) as plain:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as plain:
         own = plain.event_log_storage
         assert type(own) is SqliteEventLogStorage
         for run_id in runs:
@@ -74,19 +64,26 @@ def test_every_event_reaches_the_file_that_the_ui_watches(instance, tmp_path, mo
     assert seen == [*range(1, half + 1)] * 2
 
 
-def test_no_more_than_two_files_stay_open_and_none_after_the_end(home):
-    log = KeptOpen(str(home / "runs"))
+def test_no_more_than_two_files_stay_open_and_none_after_the_end(tmp_path):
+    log = KeptOpen(str(tmp_path / "runs"))
     for name in "abc":
         assert log.get_logs_for_run(name) == []
         assert list(log.all_asset_keys()) == []
         assert log._open.keys() == {"index", name}
     assert sorted(log.get_all_run_ids()) == ["a", "b", "c"]
-    empty = [(home / "runs" / f"{name}.db").read_bytes() for name in "ab"]
+    empty = [(tmp_path / "runs" / f"{name}.db").read_bytes() for name in "ab"]
     assert empty[0] == empty[1]
     log.dispose()
     assert not log._open
-    assert not list((home / "runs").glob("*-wal"))
+    assert not list((tmp_path / "runs").glob("*-wal"))
     assert log.get_logs_for_run("a") == []
     log.wipe()
     assert log.get_all_run_ids() == []
     assert log.get_logs_for_run("a") == []
+
+
+def test_a_storage_that_the_home_names_is_left_as_it_is(tmp_path):
+    named = {"module": "dagster._core.storage.event_log.in_memory", "class": "InMemoryEventLogStorage", "config": {}}
+    (tmp_path / "dagster.yaml").write_text(json.dumps({"event_log_storage": named}))
+    with instance_in(tmp_path) as instance:
+        assert type(instance.event_log_storage).__name__ == "InMemoryEventLogStorage"
