@@ -15,13 +15,11 @@ from typing import Any
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-
-PATIENCE = 60
-"""Seconds that a writer waits for another, as long as Dagster's own."""
 
 
 class KeptOpen(SqliteEventLogStorage):
@@ -47,7 +45,9 @@ class KeptOpen(SqliteEventLogStorage):
         if shard not in self._open:
             for other in self._open.keys() - {INDEX_SHARD_NAME}:
                 self._open.pop(other).dispose()
-            self._open[shard] = create_engine(self.conn_string_for_shard(shard), connect_args={"timeout": PATIENCE})
+            self._open[shard] = create_engine(
+                self.conn_string_for_shard(shard), connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+            )
             if shard != INDEX_SHARD_NAME:
                 event.listen(self._open[shard], "connect", _write_through)
         return self._open[shard]
@@ -115,7 +115,10 @@ def _has_tables(path: Path) -> bool:
     """Whether a file was set up to its end: Dagster looks through all its migrations to see that."""
     if not path.exists():
         return False
-    with closing(sqlite3.connect(path, timeout=PATIENCE)) as file, suppress(sqlite3.OperationalError):
+    with (
+        closing(sqlite3.connect(path, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as file,
+        suppress(sqlite3.OperationalError),
+    ):
         return file.execute("SELECT version_num FROM alembic_version").fetchone() is not None
     return False
 
