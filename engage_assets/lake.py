@@ -197,7 +197,7 @@ def _writer(path: Path, rows: pa.Table) -> pq.ParquetWriter:
 
 
 def _columns(schema: pa.Schema) -> set[str]:
-    """The paths of Parquet's columns of a schema. Raises ArrowNotImplementedError for a type that Parquet lacks."""
+    """The paths of Parquet's columns of a schema. Raises an ArrowException for a type that Parquet lacks."""
     sink = pa.BufferOutputStream()
     pq.ParquetWriter(sink, schema).close()
     columns = pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema

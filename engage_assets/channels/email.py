@@ -100,14 +100,14 @@ class Letters:
 
     def of(self, told: pl.DataFrame, letter: Callable[[tuple[Any, ...]], _Letter]) -> pl.DataFrame:
         """`_TEXTS` of each row of `told`; `letter` makes those of a row that is not known."""
-        if self._told is not None and self._told.height > REMEMBERED:
-            self._told, self._texts = (frame.tail(REMEMBERED // 2) for frame in (self._told, self._texts))
+        known = told.clear() if self._told is None else self._told
+        if known.height > REMEMBERED:
+            known, self._texts = known.tail(REMEMBERED // 2), self._texts.tail(REMEMBERED // 2)
         new = told.unique(maintain_order=True)
-        if self._told is not None:
-            new = new.join(self._told, on=told.columns, how="anti", nulls_equal=True, maintain_order="left")
+        new = new.join(known, on=told.columns, how="anti", nulls_equal=True, maintain_order="left")
         made = [letter(values) for values in new.iter_rows()]
         texts = [pl.Series(name, [one[at] for one in made], pl.String) for at, name in enumerate(_TEXTS)]
-        self._told = new if self._told is None else pl.concat([self._told, new])
+        self._told = pl.concat([known, new])
         self._texts = pl.concat([self._texts, pl.DataFrame(texts)])
         numbered = self._told.with_row_index("letter")
         found = told.join(numbered, on=told.columns, how="left", nulls_equal=True, maintain_order="left")

@@ -47,7 +47,9 @@ def _write_csv(answer: Answer, path: Path) -> int:
 def _write_parquet(answer: Answer, path: Path) -> int:
     try:
         return write_parquet(path, _checked(answer))
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+    except MemoryError:  # Arrow's own are among its exceptions
+        raise
+    except pa.ArrowException as error:
         raise QueryError(f"a column has no form in Parquet ({type(error).__name__}); cast it to VARCHAR") from None
 
 

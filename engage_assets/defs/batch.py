@@ -168,3 +168,20 @@ def not_evaluated(batch: Batch) -> list[tuple[str, str]]:
 def as_frame(frame: pl.LazyFrame) -> Frame:
     """A Polars frame as one of any engine."""
     return nw.from_native(frame)
+
+
+def collected(frame: Frame) -> Frame:
+    """Compute now: Polars would otherwise read a table once per use, and hold all tables of a plan at the same time."""
+    rows: pl.DataFrame = frame.to_native().collect()
+    return as_frame(rows.lazy())
+
+
+def held(frame: Frame) -> Frame:
+    """Compute now what belongs to one part of many, and so is small; see `in_memory`."""
+    return as_frame(in_memory(frame).lazy())
+
+
+def in_memory(frame: Frame) -> pl.DataFrame:
+    """A part's rows. This engine joins small frames in less time than the streaming one, and keeps their order."""
+    rows: pl.DataFrame = frame.to_native().collect(engine="in-memory")
+    return rows

@@ -6,7 +6,6 @@ files is Dagster's own: the UI on the same home reads them as ever.
 """
 
 import sqlite3
-import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +19,8 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from engage_assets.archive.folder import FolderRoot
 
 
 class KeptOpen(SqliteEventLogStorage):
@@ -55,10 +56,10 @@ class KeptOpen(SqliteEventLogStorage):
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:  # noqa: FBT001, FBT002 - Dagster's
         """Make the tables of a file that has none yet; those of a run's that is not there by copying another's."""
         path = Path(str(engine.url.database))
+        is_new = path.stem != INDEX_SHARD_NAME and not path.exists()
+        if is_new and self._empty is not None:
+            FolderRoot(path.parent).put_new(path.name, self._empty)
         if _has_tables(path):
-            return
-        is_new = not for_index_shard and path.stem != INDEX_SHARD_NAME and not path.exists()
-        if is_new and self._empty is not None and _put(self._empty, path):
             return
         super()._initdb(engine, for_index_shard)
         if is_new:
@@ -121,16 +122,3 @@ def _has_tables(path: Path) -> bool:
     ):
         return file.execute("SELECT version_num FROM alembic_version").fetchone() is not None
     return False
-
-
-def _put(content: bytes, path: Path) -> bool:
-    """Make a file in one step; False where somebody else did."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
-    try:
-        aside.write_bytes(content)
-        path.hardlink_to(aside)
-    except FileExistsError:
-        return False
-    finally:
-        aside.unlink(missing_ok=True)
-    return True

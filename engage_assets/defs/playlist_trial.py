@@ -1,15 +1,15 @@
 """Whose answers count at an update: which are void, and which listeners the trust filter accepts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property, partial
-from typing import Final, Literal
+from functools import cached_property
+from typing import Final
 
 import narwhals as nw
 import polars as pl
 
-from engage_assets.defs.batch import as_frame
+from engage_assets.defs.batch import as_frame, collected, held
 from engage_assets.defs.playlist_answers import Answers
 from engage_assets.defs.playlist_people import People, in_turns
 from engage_assets.domain.facts import Frame, stated_once
@@ -22,8 +22,6 @@ from engage_assets.filters.asking import Asking
 from engage_assets.filters.facts import join_facts
 from engage_assets.playlists import damping
 from engage_assets.playlists.scores import count_answers
-
-Engine = Literal["auto", "in-memory"]
 
 _PAIR: Final = (
     pl.col("customer_id").cast(pl.UInt64) * 2**32 + pl.col("counted_on").cast(pl.Int32).cast(pl.UInt64)
@@ -114,19 +112,18 @@ class Trial:
         """Of all listeners those whom the trust filter accepts at that day's update, as `count` asks for them."""
         everybody = self.people.known.select(customer_id="number", counted_on=pl.lit(day))
         tables = {name: as_frame(table) for name, table in self.standing.items()}
-        return self._trusted_on(everybody, day, tables, "auto").select(_PAIR).to_series()
+        return self._trusted_on(everybody, day, tables, collected).select(_PAIR).to_series()
 
     def _trusted(self, pairs: pl.Series) -> Iterator[pl.Series]:
         """Those of `pairs` whose listener was trusted at that partition's update."""
         number = (pairs // 2**32).cast(pl.UInt32)
         asked = pl.DataFrame({"customer_id": number, "counted_on": (pairs % 2**32).cast(pl.Int32).cast(pl.Date)})
-        # Of many days each has few rows, which that engine joins in less time.
-        engine: Engine = "auto" if asked["counted_on"].n_unique() == 1 else "in-memory"
+        settle = collected if asked["counted_on"].n_unique() == 1 else held  # of many days each has few rows
         for day, listeners, tables in in_turns(asked, self.standing):
-            yield self._trusted_on(listeners, day, tables, engine).select(_PAIR).to_series()
+            yield self._trusted_on(listeners, day, tables, settle).select(_PAIR).to_series()
 
     def _trusted_on(
-        self, listeners: pl.DataFrame, day: date, tables: Mapping[str, Frame], engine: Engine
+        self, listeners: pl.DataFrame, day: date, tables: Mapping[str, Frame], settle: Callable[[Frame], Frame]
     ) -> pl.DataFrame:
         """Those of `listeners` whom the program's trust filter accepts at the update of `day`."""
         trust = tuple(spec for spec in self.program.filters if isinstance(spec, TrustFilter))
@@ -134,10 +131,10 @@ class Trial:
             return listeners
         alone = self.program.model_copy(update={"filter_chain": trust, "channels": ()})
         named = as_frame(listeners.lazy().select("customer_id", subject_id=pl.lit(None, pl.String)))
-        asking = Asking(alone, self.rules.instant(day), partial(_collected, engine=engine))
+        asking = Asking(alone, self.rules.instant(day), settle)
         judged = judge(join_facts(_with_test_flag(named, tables), tables, asking), alone, self.available)
         kept = judged.filter(~nw.col(refused_by(trust[0].filter_id))).select("customer_id")
-        accepted: pl.DataFrame = kept.to_native().collect(engine=engine)
+        accepted: pl.DataFrame = settle(kept).to_native().collect()
         return accepted.with_columns(counted_on=pl.lit(day))
 
 
@@ -148,8 +145,3 @@ def _with_test_flag(listeners: Frame, tables: Mapping[str, Frame]) -> Frame:
         return listeners.with_columns(nw.lit(None).cast(nw.Boolean).alias("is_test"))
     cut = customers.select("customer_id", "is_test").join(listeners.select("customer_id"), on="customer_id", how="semi")
     return listeners.join(stated_once(cut, "customer_id"), on="customer_id", how="left")
-
-
-def _collected(frame: Frame, engine: Engine) -> Frame:
-    """Facts are computed once each, cut to the listeners."""
-    return as_frame(frame.to_native().collect(engine=engine).lazy())

@@ -13,7 +13,7 @@ from engage_assets.candidates.contract import check_contract
 from engage_assets.candidates.duplicates import refuse_duplicates
 from engage_assets.channels import lists
 from engage_assets.decisions import decide
-from engage_assets.defs.batch import MANY_PER_SUBJECT, ORDER, Batch, as_frame
+from engage_assets.defs.batch import MANY_PER_SUBJECT, ORDER, Batch, as_frame, collected, held, in_memory
 from engage_assets.defs.ranges import Range, customer_ranges, in_turn
 from engage_assets.domain.facts import Frame
 from engage_assets.domain.tables import OPT_OUT_LOG, SENDS_LOG, SET_ASIDE, VERDICT_COLUMNS, empty_frame
@@ -36,9 +36,9 @@ def check_records(batch: Batch, raw: pl.LazyFrame) -> Iterator[pl.DataFrame]:
             marketplaces=batch.marketplaces,
             partition=batch.partition,
             subjects=as_frame(subjects) if subjects is not None else None,
-            settle=_held,
+            settle=held,
         )
-        return _sorted(refuse_duplicates(_held(judged)))
+        return _sorted(refuse_duplicates(held(judged)))
 
     yield from in_turn(checked, customer_ranges(raw, customer, batch.small_range_rows))
 
@@ -74,7 +74,7 @@ def judge_candidates(
         # Facts are joined to keys and a place alone, and set beside the candidates: a join copies what it carries.
         placed = part.of(candidates).select(keys).with_row_index("place").collect()
         has_few = placed["subject_id"].n_unique() * MANY_PER_SUBJECT <= placed.height
-        asking = Asking(batch.program, batch.instant, _collected, part.first, part.end, has_few)
+        asking = Asking(batch.program, batch.instant, collected, part.first, part.end, has_few)
         joined: pl.LazyFrame = join_facts(as_frame(placed.lazy()), tables, asking).to_native()
         return joined.sort("place").drop("place", *keys).collect()
 
@@ -151,26 +151,9 @@ def closes(counts: Mapping[str, int]) -> bool:
     return counts["records"] == counts["decisions"] == counts["distinct"] and counts["without_reason"] == 0
 
 
-def _collected(frame: Frame) -> Frame:
-    """Compute now: Polars would otherwise read a table once per use, and hold all tables of a plan at the same time."""
-    collected: pl.DataFrame = frame.to_native().collect()
-    return as_frame(collected.lazy())
-
-
-def _held(frame: Frame) -> Frame:
-    """Compute now what belongs to one range, and so is small; see `_in_memory`."""
-    return as_frame(_in_memory(frame).lazy())
-
-
-def _in_memory(frame: Frame) -> pl.DataFrame:
-    """A range's rows. This engine joins small frames in less time than the streaming one, and keeps their order."""
-    rows: pl.DataFrame = frame.to_native().collect(engine="in-memory")
-    return rows
-
-
 def _sorted(frame: Frame) -> pl.DataFrame:
     """The rows in ORDER. Joins mostly keep that of the source, and to see that costs a tenth of sorting."""
-    rows = _in_memory(frame)
+    rows = in_memory(frame)
     return rows if _is_sorted(rows) else rows.sort(ORDER)
 
 
