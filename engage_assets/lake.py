@@ -225,6 +225,14 @@ def _each(frames: Frames) -> Iterable[pl.DataFrame] | Iterable[pa.RecordBatch]:
     return frames
 
 
+def among(frame: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
+    """The rows of a scanned file whose column of the name of `keys` has one of them, in the file's order.
+
+    Of the other rows that column alone is read; a join would read them whole.
+    """
+    return frame.filter(pl.col(keys.name).is_in(keys.implode()))
+
+
 def slices(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
     """The rows of a scanned file in their order, `rows` at a time; at least one frame, though without rows."""
     total = frame.select(pl.len()).collect().item()

@@ -16,6 +16,7 @@ from engage_assets.domain.channel_specs import InAppChannel
 from engage_assets.domain.keys import is_part_of
 from engage_assets.domain.sends import ClaimRules, Claims
 from engage_assets.domain.tables import IN_APP_BANNERS
+from engage_assets.lake import among
 
 if TYPE_CHECKING:
     from engage_assets.defs.delivery import Delivered, Postman
@@ -50,7 +51,7 @@ class Opening:
         mine = keys.filter(pl.col("send_id").is_in(due))
         if mine.is_empty() or self._is_kept_back(keys, done):
             return
-        wanted = banners.join(mine.lazy().select("send_id"), on="send_id", how="semi", maintain_order="left")
+        wanted = among(banners, mine["send_id"])
         counts: Counter[str] = Counter()
         for rows in wanted.collect().iter_slices(CHUNK):
             if done.halted:

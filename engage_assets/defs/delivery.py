@@ -32,7 +32,7 @@ from engage_assets.domain.program import Program
 from engage_assets.domain.sends import Letter, TransientRefusal
 from engage_assets.domain.slots import SEND_WINDOW
 from engage_assets.domain.tables import EMAIL_CAMPAIGNS
-from engage_assets.lake import Lake
+from engage_assets.lake import Lake, among
 from engage_assets.watermark import Watermark
 
 BATCH: Final = 200
@@ -175,7 +175,7 @@ class Tick:
         counts: Counter[str] = Counter()
         campaigns = sorted(mine["campaign_id"].unique())
         # In the file's order, which is the list's: to sort whole messages would hold all of them at once.
-        due = messages.join(mine.lazy().select("send_id"), on="send_id", how="semi", maintain_order="left")
+        due = among(messages, mine["send_id"])
         with Watched(postman.ledger, postman.operations, postman.sender, postman.clock, program, campaigns) as watched:
             for rows in due.collect_batches(chunk_size=CHUNK, maintain_order=True):
                 for chunk in rows.iter_slices(CHUNK):
@@ -221,8 +221,8 @@ class Tick:
         """Copies of each campaign's first message to the team, before the first of its people: at most once each."""
         if not channel.config.seed_list or channel.shadow:
             return
-        wanted = mine.unique("campaign_id", keep="first", maintain_order=True).lazy().select("send_id")
-        firsts = messages.join(wanted, on="send_id", how="semi").collect()
+        wanted = mine.unique("campaign_id", keep="first", maintain_order=True)["send_id"]
+        firsts = among(messages, wanted).collect()
         line = self.postman.sender.open()
         try:
             for letter in seed_letters(firsts, channel=channel, marketplaces=self.batch.marketplaces):
